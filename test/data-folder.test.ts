@@ -144,7 +144,7 @@ describe("files are readable by their owner alone", () => {
     expect(exposed(data)).toEqual([]);
     expect(statSync(data).mode & 0o777).toBe(0o700);
     await fetch(`${gateway.url}/api/v1/admin/tsdb/snapshot`, { method: "POST" });
-    expect(readdirSync(data, { recursive: true })).toHaveLength(8);
+    expect(readdirSync(data, { recursive: true })).toHaveLength(9);
     expect(exposed(data)).toEqual([]);
     await gateway.stop("SIGKILL");
 

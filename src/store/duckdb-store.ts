@@ -6,7 +6,7 @@
  * one would commit and checkpoint on the event loop.
  */
 
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
@@ -21,6 +21,7 @@ import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.t
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
+import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { LogSize } from "./log-size.ts";
 import { statement } from "./statements.ts";
 import type {
@@ -37,7 +38,7 @@ import type {
   StoreFiles,
 } from "./store.ts";
 import type { StoreOptions } from "./store-options.ts";
-import { type DayColumns, loadDays } from "./tables/days.ts";
+import { type DayColumns, loadDays, scanDay } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
@@ -67,6 +68,13 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
 
 async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
   const log = new LogSize(options.path);
+  const journalPath = `${options.path}.journal`;
+  const isRepair = options.onRepair !== undefined;
+  // A journal beside a new database is that of another store.
+  const isNew = !existsSync(options.path);
+  // Before the engine writes to a new log.
+  const missing = isNew ? undefined : missingByNote(journalPath, log.bytes);
+  if (missing !== undefined && !isRepair) throw shortLog(journalPath, missing);
   const engine = await openEngine(options.path, options).catch((error) => {
     if (!isDiskFull(error)) throw error;
     const folder = dirname(options.path);
@@ -82,23 +90,20 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       reserveBytes: options.reserveBytes ?? 0,
       onChange: options.onRoom,
     });
-    const isRepair = options.onRepair !== undefined;
-    const journal = await Journal.open(writer, `${options.path}.journal`, {
+    const journal = await Journal.open(writer, journalPath, {
       ...options,
       isRepair,
+      isLogShort: missing !== undefined,
       logBytes: () => log.bytes,
     });
-    for (;;) {
+    if (isNew || missing !== undefined) journal.forgetLog();
+    for (let isFirst = true; ; isFirst = false) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
       const states = await loadStates(writer);
       const withStates = { ...stored, ...states.records };
-      if (options.onRepair !== undefined && !journal.isEmpty) {
-        const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
-        const orphans = journal.dropOrphans(stored);
-        const { isLogShort } = journal;
-        if (records + orphans.rows > 0 || isLogShort) options.onRepair({ records, isLogShort, ...orphans });
-      }
+      const lost = isRepair && isFirst ? journal.losses(stored) : undefined;
+      if (lost !== undefined) options.onRepair?.(lost);
       const rejected = new RejectedTable();
       await rejected.load(writer);
       const tables = { ...days, ...states.tables, exemplars: new ExemplarTable(), rejected };
@@ -178,6 +183,7 @@ export class DuckDBStore implements Store {
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
     return await this.#afterCommits(async () => {
+      if (!this.#journal.isNoted) await this.#noteJournal();
       const end = this.#options.counters.commitSeconds.startTimer();
       if (this.#room.isInsideDue) await this.#inOrder(() => this.lookInside());
       if (!(await this.#append(change))) {
@@ -201,6 +207,11 @@ export class DuckDBStore implements Store {
     // Nobody waits for it. If it fails, the next change moves the journal first, and gets the error.
     if (this.#journal.isMoveDue) void this.#moveDue().catch(this.#journal.leave);
     return true;
+  }
+
+  /** A full disk may have no room for the journal. The next commit tries again. */
+  #noteJournal(): Promise<void> {
+    return this.#inOrder(() => this.#journal.note(this.#writer, this.#inTransaction)).catch(() => undefined);
   }
 
   /** Moves the records that fill a row group, or the limits of the journal. Later ones can go on filling the next. */
@@ -310,27 +321,8 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch((error) => {
         if (!(error instanceof DiskFull)) throw error;
       });
-      const nothingElse = { attributes: [], text: new Uint8Array(0) };
-      for (const { day, table, rows } of this.days()) {
-        const from = this.#watermarks.get(day) ?? 0;
-        if (from >= rows) continue;
-        await this.#writer.scan(
-          statement("store/replay_day", { table }),
-          [from],
-          2,
-          (columns, length, isNull) => {
-            const [seriesId, timestampUs, value, live] = columns as [
-              Uint32Array,
-              Float64Array,
-              Float64Array,
-              Uint8Array,
-            ];
-            const stale = new Uint8Array(length);
-            for (let row = 0; row < length; row++) if (isNull(row)) stale[row] = 1;
-            apply({ day, length, seriesId, timestampUs, value, live, stale, ...nothingElse });
-          },
-        );
-      }
+      for (const day of this.days())
+        await scanDay(this.#writer, day, this.#watermarks.get(day.day) ?? 0, apply);
       for (const rows of this.#journal.rows()) apply(rows);
     });
   }
@@ -424,7 +416,8 @@ export class DuckDBStore implements Store {
   }
 
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
-    const files = async () => ({ path: this.#options.path, ...(await this.fileSizes()) });
+    const { path } = this.#options;
+    const files = async () => ({ path, journalKey: this.#journal.notedKey, ...(await this.fileSizes()) });
     return this.#copying.hold(() => this.#exclusive(files), copy);
   }
 
@@ -457,8 +450,11 @@ export class DuckDBStore implements Store {
     await this.#lastCommit;
     await this.#inOrder(async () => {
       await this.#readersGone();
+      await this.#moveJournal().catch(this.#journal.leave);
+      // On a full disk the file stays, and the next start finds what it expects.
+      await this.#journal.forget(this.#writer, this.#inTransaction).catch(() => undefined);
       await this.#checkpoint();
-      this.#journal.close();
+      this.#journal.close((await this.fileSizes()).logBytes > 0);
       await closeEngine(this.#engine, this.#readers.size > 0);
     });
   }
@@ -512,7 +508,7 @@ export class DuckDBStore implements Store {
     if (this.#copying.isUnderWay) return false;
     await this.lookInside();
     const { logBytes } = await this.fileSizes();
-    if (!this.#room.holdsCheckpoint(logBytes)) {
+    if (!this.#room.holdsCheckpoint(logBytes) || !this.#journal.forgetLog()) {
       this.#options.counters.checkpointsRefused.inc();
       return false;
     }
@@ -581,6 +577,8 @@ export class DuckDBStore implements Store {
     return result;
   }
 
+  readonly #inTransaction = (action: () => Promise<void>) => this.#transaction(action);
+
   async #transaction(action: () => Promise<void>, undo = () => {}, begin = "BEGIN"): Promise<void> {
     try {
       // Inside the `try`: if a failed rollback left a transaction open, this BEGIN fails and the ROLLBACK below
@@ -589,6 +587,7 @@ export class DuckDBStore implements Store {
       await action();
       await this.#writer.run("COMMIT");
       this.#log.committed();
+      this.#journal.noteCommit();
     } catch (error) {
       undo();
       // A failed COMMIT has already rolled back. The error of the second ROLLBACK does not matter.

@@ -8,9 +8,9 @@ import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { type Connection, Database } from "./engine/duckdb.ts";
 import { faultOf } from "./engine/faults.ts";
 import { wholeCommitBytes } from "./engine/log-check.ts";
-import { entriesOf } from "./journal/journal.ts";
-import { readJournal, requireWholeJournal } from "./journal/journal-file.ts";
-import { missingLog, shortLog } from "./journal/missing-log.ts";
+import { entriesOf, expectedJournal } from "./journal/journal.ts";
+import { isJournalLost, lostJournal, readJournal, requireWholeJournal } from "./journal/journal-file.ts";
+import { missingByEntries, missingByNote, shortLog } from "./journal/missing-log.ts";
 import { statement } from "./statements.ts";
 import { StoreDamaged } from "./store.ts";
 import { loadDays } from "./tables/days.ts";
@@ -74,6 +74,27 @@ export class NoStore extends Error {
   override readonly name = "NoStore";
 }
 
+/** Checks the journal of a store and the size of its log. Returns the number of records that were not moved. */
+async function countJournal(connection: Connection, path: string): Promise<number> {
+  const journal = `${path}.journal`;
+  const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
+  const hasTable = (await connection.all(statement("store/has_journal_file"))).length > 0;
+  const expected = hasTable ? await expectedJournal(connection) : undefined;
+  if (!existsSync(journal)) {
+    if (expected !== undefined) throw lostJournal(journal, expected);
+    return 0;
+  }
+  const logBytes = wholeCommitBytes(`${path}.wal`);
+  const missing = missingByNote(journal, logBytes);
+  if (missing !== undefined) throw shortLog(journal, missing);
+  const reading = readJournal(journal, moved!.sequence, false);
+  if (isJournalLost(journal, expected, reading)) throw lostJournal(journal, expected!);
+  requireWholeJournal(journal, reading);
+  const missingBefore = missingByEntries(entriesOf(reading), logBytes);
+  if (missingBefore !== undefined) throw shortLog(journal, missingBefore);
+  return reading.payloads.length;
+}
+
 async function inspected(connection: Connection, path: string): Promise<Inspection> {
   const { found, newest } = await supportedSchema(connection, path).catch((error) => {
     if (faultOf(error) !== "statement") throw error;
@@ -86,16 +107,7 @@ async function inspected(connection: Connection, path: string): Promise<Inspecti
     last === undefined
       ? []
       : await connection.all<{ newest_ms: number }>(statement("store/newest_sample", { table: last.table }));
-  const journal = `${path}.journal`;
-  let journalRecords = 0;
-  if (existsSync(journal)) {
-    const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
-    const reading = readJournal(journal, moved!.sequence);
-    requireWholeJournal(journal, reading);
-    const missing = missingLog(entriesOf(reading), wholeCommitBytes(`${path}.wal`));
-    if (missing !== undefined) throw shortLog(journal, missing);
-    journalRecords = reading.payloads.length;
-  }
+  const journalRecords = await countJournal(connection, path);
   const sizes = ["", ".wal", ".journal"].map(
     (end) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0,
   );

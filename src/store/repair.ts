@@ -1,8 +1,8 @@
 /**
- * Opens a store whose journal is damaged in the middle, stores what can be read of it, and closes the store. The damaged
- * file is copied first, so that nothing is lost that somebody may read later.
+ * Opens a store whose journal is damaged in the middle or missing, or whose log has lost commits, stores what can be read, and
+ * closes the store. A damaged journal is copied first, so that nothing is lost that somebody may read later.
  */
-import { closeSync, copyFileSync, fsyncSync, openSync } from "node:fs";
+import { closeSync, copyFileSync, existsSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { openStore } from "./duckdb-store.ts";
 import type { LostRecords, StoreOptions } from "./store-options.ts";
@@ -10,7 +10,8 @@ import { syncFolder } from "./sync-folder.ts";
 
 /** What a repair lost, and where the damaged file is. */
 export interface Repaired extends LostRecords {
-  readonly copy: string;
+  /** The copy of the damaged file. Undefined if there was no file. */
+  readonly copy: string | undefined;
 }
 
 /**
@@ -28,15 +29,16 @@ export async function repairJournal(
   const { store } = await openStore({
     ...options,
     onRepair: (lost) => {
-      keep(journal, copy);
-      repaired = { ...lost, copy };
+      const isThere = existsSync(journal);
+      if (isThere) keep(journal, copy);
+      repaired = { ...lost, copy: isThere ? copy : undefined };
     },
   });
   await store.close();
   return repaired;
 }
 
-/** Copies the file. Returns when the copy is on the disk. */
+/** Copies a file. Returns when the copy is on the disk. */
 function keep(from: string, to: string): void {
   copyFileSync(from, to);
   const descriptor = openSync(to, "r");

@@ -2,6 +2,7 @@
 import type { Counters } from "../model/counters.ts";
 import type { OpenEngineOptions } from "./engine/open-engine.ts";
 import type { OnFault, OnIncomplete } from "./journal/journal.ts";
+import type { ExpectedJournal } from "./journal/journal-file.ts";
 import type { Orphans } from "./journal/salvage.ts";
 import type { Room } from "./store.ts";
 
@@ -25,16 +26,18 @@ export interface StoreOptions extends Pick<OpenEngineOptions, "migrations" | "on
    */
   readonly onFatal?: () => void;
   /**
-   * Opens a journal with damaged records in front of others, without these records and what depends on them, and gets
-   * what was lost. Without it, such a journal is an error.
+   * Opens a journal with damaged records in front of others, without these records and what depends on them, a store whose
+   * journal is missing, or whose log has lost commits, and gets what was lost. Without it, each of them is an error.
    */
   readonly onRepair?: (lost: LostRecords) => void;
 }
 
-/** What a damaged journal has lost. */
+/** What a damaged or missing journal has lost. */
 export interface LostRecords extends Orphans {
   /** Changes whose records cannot be read. */
   readonly records: number;
   /** Whether the log has lost commits that were made before the records. Nothing says how many. */
   readonly isLogShort: boolean;
+  /** The file that the store expected, if it is not there, or nothing of it can be read. */
+  readonly lost: ExpectedJournal | undefined;
 }

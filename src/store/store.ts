@@ -324,6 +324,8 @@ export interface StoreFiles {
   readonly path: string;
   readonly fileBytes: number;
   readonly logBytes: number;
+  /** The key of the journal beside it. A copy needs a journal with this key. Undefined if there is none. */
+  readonly journalKey: Uint8Array | undefined;
 }
 
 /** Series and metrics without a row in any day. */

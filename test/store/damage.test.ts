@@ -3,13 +3,23 @@
  * changes nothing. A repair stores what can be read of a journal.
  */
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import type { Metric, Rows } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { inspectStore } from "../../src/store/inspection.ts";
 import { repairJournal } from "../../src/store/repair.ts";
-import { StoreDamaged } from "../../src/store/store.ts";
+import { StoreDamaged, StoreMismatch } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const DAY = 20_000; // 2024-10-04
@@ -134,6 +144,7 @@ test("a repair stores what can be read, counts what depends on the lost record, 
     series: 1,
     rows: 1,
     isLogShort: false,
+    lost: undefined,
     copy,
   });
   expect(readFileSync(copy).equals(bytes)).toBe(true);
@@ -208,8 +219,17 @@ async function openedWithLog(folder: string, log: Buffer): Promise<number | Erro
   return result;
 }
 
-test("a log cut at any byte opens with the whole commits before it", async () => {
+/** Removes what the journal has noted of the log, as a loss of power may, or an earlier version of Weir. */
+function forgetLog(folder: string): void {
+  const journal = fileOf(folder, ".journal");
+  const bytes = readFileSync(journal);
+  bytes.fill(0, 2_048, 2_060);
+  writeFileSync(journal, bytes);
+}
+
+test("a log cut at any byte opens with the whole commits before it, if the journal has not noted its size", async () => {
   const { folder, ends } = await withLog();
+  forgetLog(folder);
   const log = readFileSync(fileOf(folder, ".wal"));
   const cuts = [
     1,
@@ -282,9 +302,9 @@ test("a log that has lost the commits before the journal ends the start; a repai
     const error = await opened(data);
     expect(error).toBeInstanceOf(StoreDamaged);
     expect((error as Error).message).toBe(
-      `${fileOf(data, ".wal")} is damaged: its whole commits end at byte ${begin}, but it had ${end} bytes when the ` +
-        `changes in ${fileOf(data, ".journal")} were made. Nothing was changed. Put a backup in place of the folder ` +
-        `(weir restore), or run "weir doctor --repair --data ${data}", which stores the changes without the commits that ` +
+      `${fileOf(data, ".wal")} is damaged: its whole commits end at byte ${begin}, but it had ${end} bytes ` +
+        `according to ${fileOf(data, ".journal")}: the commits behind are lost. Nothing was changed. Put a backup in place of the folder ` +
+        `(weir restore), or run "weir doctor --repair --data ${data}", which opens the store without the commits that ` +
         "are lost.",
     );
     expect(readFileSync(fileOf(data, ".wal")).length).toBe(cut);
@@ -297,6 +317,106 @@ test("a log that has lost the commits before the journal ends the start; a repai
     });
     expect(await opened(data)).toEqual([0, 8]);
   }
+});
+
+test("a cut or missing log ends the start also if the journal has no later change", async () => {
+  const { folder, ends } = await withLog();
+  const log = readFileSync(fileOf(folder, ".wal"));
+  const had = ends[2]!;
+  for (const cut of [undefined, 0, 8, 24, ends[0]!, ends[1]! - 1, had - 1]) {
+    const data = copied(folder);
+    if (cut === undefined) rmSync(fileOf(data, ".wal"));
+    else writeFileSync(fileOf(data, ".wal"), log.subarray(0, cut));
+    const fault = cut === undefined ? "is missing" : "is damaged: its whole commits end at byte";
+    for (let start = 0; start < 2; start++) {
+      const error = await opened(data);
+      expect(error).toBeInstanceOf(StoreDamaged);
+      expect((error as Error).message).toStartWith(`${fileOf(data, ".wal")} ${fault}`);
+      expect((error as Error).message).toContain(`, but it had ${had} bytes according to`);
+    }
+    // Nothing was written, not even a new log.
+    expect(existsSync(fileOf(data, ".wal")) ? statSync(fileOf(data, ".wal")).size : undefined).toBe(cut);
+    expect(await inspectStore(data, async ({ rows }) => rows).catch((error) => error)).toBeInstanceOf(
+      StoreDamaged,
+    );
+    const repaired = await repairJournal(optionsOf(data), Date.now());
+    expect(repaired).toMatchObject({ isLogShort: true, lost: undefined, records: 0, series: 0, rows: 0 });
+    const whole = ends.filter((end) => end <= (cut ?? 0)).length;
+    expect(((await opened(data)) as number[]).length).toBe(1_100 * whole);
+  }
+});
+
+test("a log that a checkpoint ended is not missing, also if the process was killed before its next commit", async () => {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(1, 1)], lastPushes: [] });
+  expect(await store.checkpoint()).toBe(true);
+  const left = copied(folder);
+  await store.commit({ rows: [rowsOf(1, 2)], lastPushes: [] });
+  const later = copied(folder);
+  await store.close();
+  expect(await opened(left)).toEqual([1]);
+  expect(await opened(later)).toEqual([1, 2]);
+  // The file is not needed after an orderly stop.
+  expect(readdirSync(later).filter((name) => name.startsWith("store"))).toEqual(["store.duckdb"]);
+});
+
+test("a journal that is missing, empty or overwritten ends the start, and a repair opens without its changes", async () => {
+  const { folder } = await withJournal();
+  const journal = (data: string) => fileOf(data, ".journal");
+  const faults: readonly [string, (data: string) => void][] = [
+    ["is missing", (data) => rmSync(journal(data))],
+    ["is empty, or nothing of it can be read", (data) => truncateSync(journal(data), 0)],
+    ["is empty, or nothing of it can be read", (data) => writeFileSync(journal(data), new Uint8Array(9_000))],
+    ["is empty, or nothing of it can be read", (data) => truncateSync(journal(data), 4_000)],
+  ];
+  for (const [fault, damage] of faults) {
+    const data = copied(folder);
+    damage(data);
+    const isThere = existsSync(journal(data));
+    for (let start = 0; start < 2; start++) {
+      const error = await opened(data);
+      expect(error).toBeInstanceOf(StoreDamaged);
+      expect((error as Error).message).toBe(
+        `${journal(data)} ${fault}, although the store beside it was not closed in order: small changes that were ` +
+          "acknowledged and not yet moved to the database are lost. Nothing was changed. Put the file back, or a backup in " +
+          `place of the folder (weir restore), or run "weir doctor --repair --data ${data}", which opens the store without ` +
+          "these changes.",
+      );
+    }
+    expect(await inspectStore(data, async ({ rows }) => rows).catch((error) => error)).toBeInstanceOf(
+      StoreDamaged,
+    );
+    const repaired = await repairJournal(optionsOf(data), Date.now());
+    expect(repaired).toMatchObject({ records: 0, isLogShort: false, lost: { key: expect.any(String) } });
+    expect(repaired!.copy !== undefined).toBe(isThere);
+    // The row of before the journal. The store opens, and is closed in order.
+    expect(await opened(data)).toEqual([0]);
+    expect(await repairJournal(optionsOf(data), Date.now())).toBeUndefined();
+  }
+});
+
+test("a missing journal names the time since which its changes are lost, and a foreign one is refused", async () => {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(9, 0)], metrics: [metric], seriesDays: [{ seriesId: 9, day: DAY }] });
+  await store.commit({ rows: [rowsOf(9, 1)] });
+  const beforeMs = Date.now();
+  await store.moveJournal();
+  const afterMs = Date.now();
+  await store.commit({ rows: [rowsOf(9, 2)] });
+  const left = copied(folder);
+  await store.close();
+  const other = (await withJournal()).folder;
+  rmSync(fileOf(left, ".journal"));
+  const { message } = (await opened(left)) as Error;
+  const since = Date.parse(/acknowledged since (\S+) and not yet/.exec(message)![1]!);
+  expect(since).toBeGreaterThanOrEqual(beforeMs);
+  expect(since).toBeLessThanOrEqual(afterMs);
+  // Its own header, without records: nothing says that it is another file.
+  copyFileSync(fileOf(other, ".journal"), fileOf(left, ".journal"));
+  forgetLog(left);
+  expect(await opened(left)).toBeInstanceOf(StoreMismatch);
 });
 
 test("a start that fails closes the file, so that the next one in the same process does not corrupt memory", async () => {
@@ -322,6 +442,7 @@ test("a journal after an incomplete commit, or after a checkpoint without a move
   expect(((await opened(data)) as number[]).length).toBe(1_104);
   // On a full disk, a checkpoint may come before the move. It begins a new log.
   const { folder: other } = await withLogAndJournal();
+  forgetLog(other);
   writeFileSync(fileOf(other, ".wal"), readFileSync(fileOf(other, ".wal")).subarray(0, 8));
   expect(end).toBeGreaterThan(8);
   expect(await opened(other)).not.toBeInstanceOf(StoreDamaged);

@@ -261,7 +261,7 @@ test("a journal of another store ends the start with the reason, and is kept", a
   const refused = await GatewayProcess.startToEnd(options(data));
   expect(refused.exitCode).toBe(1);
   expect(refused.log).toMatch(
-    /^weir serve: .*store\.duckdb\.journal continues from change .* or remove the journal and lose its changes\n$/,
+    /^weir serve: .*store\.duckdb\.journal continues from change .* or move the journal to another folder, run "weir doctor --repair --data .*", and lose its changes\n$/,
   );
   expect(readFileSync(journal)).toEqual(later);
   // With its own store, all events are there.

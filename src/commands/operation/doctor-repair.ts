@@ -10,7 +10,8 @@ import { shellWord } from "../../model/errors.ts";
 import { dateText } from "../../model/time.ts";
 import { alignedRows } from "../../query/formats/aligned-text.ts";
 import { NoStore, STORE_FILE } from "../../store/inspection.ts";
-import { repairJournal } from "../../store/repair.ts";
+import { lostChanges } from "../../store/journal/journal-file.ts";
+import { type Repaired, repairJournal } from "../../store/repair.ts";
 import { type Salvaged, salvageStore } from "../../store/rewrite/database-salvage.ts";
 import type { TableLoss } from "../../store/rewrite/table-salvage.ts";
 import type { LostRecords } from "../../store/store-options.ts";
@@ -38,15 +39,25 @@ export async function repair(config: Config, io: Io): Promise<void> {
   await io.stdout.write(
     repaired === undefined
       ? "Database, log and journal can be read; nothing was repaired.\n"
-      : `The journal is repaired. Lost: ${journalLoss(repaired)}. The damaged file is ${repaired.copy}.\n${repaired.isLogShort ? `${UNDONE_DELETIONS}\n` : ""}`,
+      : repairedText(repaired),
   );
 }
 
-function journalLoss({ records, isLogShort, rows, series }: LostRecords): string {
-  const orphans =
-    rows === 0 ? "" : `, and ${counted(rows, "sample")} of ${series} series that only these records describe`;
-  const log = isLogShort ? "the last commits of the log, and " : "";
-  return `${log}${counted(records, "record")} that cannot be read${orphans}`;
+function repairedText(repaired: Repaired): string {
+  const { copy, isLogShort } = repaired;
+  const kept = copy === undefined ? "" : ` The journal as it was is ${copy}.`;
+  const deletions = isLogShort ? ` ${UNDONE_DELETIONS}` : "";
+  return `The journal is repaired. Lost: ${journalLoss(repaired)}.${kept}${deletions}\n`;
+}
+
+function journalLoss({ records, isLogShort, lost, rows, series }: LostRecords): string {
+  const parts = [
+    ...(isLogShort ? ["the last commits of the log"] : []),
+    ...(lost === undefined ? [] : [lostChanges(lost.movedAtMs)]),
+    ...(records === 0 ? [] : [`${counted(records, "record")} that cannot be read`]),
+    ...(rows === 0 ? [] : [`${counted(rows, "sample")} of ${series} series that only lost changes describe`]),
+  ];
+  return parts.join(", and ");
 }
 
 /** What losing commits of the log means for what they deleted. */
@@ -68,6 +79,7 @@ const SMALL_TABLES: Readonly<Record<string, readonly [what: string, meaning: str
   scrapers: ["servers that scrape and write here", "they are learned again"],
   last_pushes: ["times of last pushes", "they return with the next push of each job"],
   journal_moved: ["the position in the journal", "the journal is left out"],
+  journal_file: ["the key of the journal", "it would not be noticed if the journal was missing"],
 };
 
 function salvagedText(data: string, salvaged: Salvaged): string {

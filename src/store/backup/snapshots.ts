@@ -10,6 +10,7 @@ import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Busy, Unavailable } from "../../model/errors.ts";
 import type { Store } from "../store.ts";
+import { writeEmptyJournal } from "../journal/journal-file.ts";
 import { syncFolder } from "../sync-folder.ts";
 import type { FileCopy } from "./copy-process.ts";
 
@@ -68,10 +69,12 @@ export class Snapshots {
     try {
       for (let attempt = 1; ; attempt++) {
         mkdirSync(making, { recursive: true, mode: 0o700 });
-        const isWhole = await store.whileCopied(async ({ path, fileBytes, logBytes }) => {
+        const isWhole = await store.whileCopied(async ({ path, fileBytes, logBytes, journalKey }) => {
           const to = join(making, basename(path));
           const copies: FileCopy[] = [{ from: path, to, bytes: fileBytes }];
           if (withLog && logBytes > 0) copies.push({ from: `${path}.wal`, to: `${to}.wal`, bytes: logBytes });
+          // Its changes are in the tables.
+          if (journalKey !== undefined) writeEmptyJournal(`${to}.journal`, journalKey);
           await copyFiles(copies, signal);
         });
         if (isWhole) break;

@@ -33,6 +33,10 @@ import {
   headerPage,
   type JournalReading,
   KEY_BYTES,
+  LOG_NOTE_AT,
+  LOG_NOTE_BYTES,
+  logNote,
+  notedLogBytes,
   RECORDS_FROM,
   readRecords,
   sealRecord,
@@ -69,6 +73,8 @@ export class JournalFile {
   readonly #path: string;
   /** Undefined until the first write. A full disk may have no room for even an empty file. */
   #descriptor: number | undefined;
+  /** For what need not be on the disk at once. */
+  #unsynced: number | undefined;
   readonly #key: Uint8Array;
   /** Whether the file has a whole header page with the key. */
   #hasHeader: boolean;
@@ -87,11 +93,17 @@ export class JournalFile {
    *
    * @param moved the sequence of the last record that was moved
    * @param isRepair skips damaged records in front of others
+   * @param isLogShort whether the log is known to have lost commits
    * @throws StoreMismatch when the first record's sequence is more than one after `moved`
    * @throws StoreDamaged when a record is damaged and records after it are not, unless `isRepair` is set. The file is not
    *   changed
    */
-  static open(path: string, moved: number, isRepair = false): { file: JournalFile; reading: JournalReading } {
+  static open(
+    path: string,
+    moved: number,
+    isRepair = false,
+    isLogShort = false,
+  ): { file: JournalFile; reading: JournalReading } {
     if (!existsSync(path)) {
       const reading = readRecords(Buffer.alloc(0), moved);
       return { file: new JournalFile(path, undefined, reading), reading };
@@ -99,7 +111,7 @@ export class JournalFile {
     const descriptor = openSync(path, FLAGS);
     try {
       syncFolder(dirname(path));
-      const reading = readJournal(path, moved);
+      const reading = readJournal(path, moved, isLogShort);
       if (!isRepair) requireWholeJournal(path, reading);
       return { file: new JournalFile(path, descriptor, reading), reading };
     } catch (error) {
@@ -114,6 +126,37 @@ export class JournalFile {
     this.#sequence = sequence;
     this.#hasHeader = key !== undefined;
     this.#key = key === undefined ? crypto.getRandomValues(new Uint8Array(KEY_BYTES)) : Uint8Array.from(key);
+  }
+
+  /** The key of the file. */
+  get key(): Uint8Array {
+    return this.#key;
+  }
+
+  /** Creates the file with its header, unless it has one. Resolves when it is on the disk. */
+  prepare(): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#hasHeader) return;
+      await this.#write(headerPage(this.#key), RECORDS_FROM, 0);
+      this.#hasHeader = true;
+    });
+  }
+
+  /**
+   * Notes that the engine's log has so many bytes of whole commits, so that a start notices if the log has lost any. This is not
+   * synced: after a loss of power the note may be an earlier one. It does nothing if the file has no header yet.
+   */
+  noteLog(logBytes: number): void {
+    if (!this.#hasHeader || this.#isClosed) return;
+    // Another descriptor, which does not sync.
+    this.#unsynced ??= openSync(this.#path, constants.O_RDWR);
+    writeSync(this.#unsynced, logNote(logBytes), 0, LOG_NOTE_BYTES, LOG_NOTE_AT);
+  }
+
+  /** Notes that nothing is known of the log, which a checkpoint is about to end. Returns when that is on the disk. */
+  forgetLog(): void {
+    if (!this.#hasHeader || this.#isClosed) return;
+    writeSync(this.#made(), logNote(0), 0, LOG_NOTE_BYTES, LOG_NOTE_AT);
   }
 
   /** The newest record, whether or not its write succeeded. */
@@ -187,6 +230,8 @@ export class JournalFile {
     this.#isClosed = true;
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
+    if (this.#unsynced !== undefined) closeSync(this.#unsynced);
+    this.#unsynced = undefined;
     if (isMoved) rmSync(this.#path, { force: true });
   }
 
@@ -250,18 +295,96 @@ export class JournalFile {
   }
 }
 
+/** Creates a journal without records, for a copy of a store whose journal was moved. Returns when it is on the disk. */
+export function writeEmptyJournal(path: string, key: Uint8Array): void {
+  const descriptor = openSync(path, FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    writeSync(descriptor, headerPage(key));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The bytes that the engine's log must have, as the header of the journal has noted. 0 if nothing is known. */
+export function readLogNote(path: string): number {
+  if (!existsSync(path)) return 0;
+  const descriptor = openSync(path, "r");
+  try {
+    const page = Buffer.alloc(RECORDS_FROM);
+    const length = readSync(descriptor, page, 0, RECORDS_FROM, 0);
+    return notedLogBytes(page.subarray(0, length));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /**
- * Reads a journal without changing it.
+ * Reads a journal without changing it. If the log is known to have lost commits, they may have moved records that are not in the
+ * file any more. It is then read as if they were moved.
  *
+ * @param isLogShort whether the log is known to have lost commits
  * @throws StoreMismatch when the first record's sequence is more than one after `moved`
  */
-export function readJournal(path: string, moved: number): JournalReading {
-  const reading = readRecords(readFileSync(path), moved);
+export function readJournal(path: string, moved: number, isLogShort: boolean): JournalReading {
+  const bytes = readFileSync(path);
+  const reading = readRecords(bytes, moved);
   if (reading.foreign === undefined) return reading;
+  if (isLogShort) return readRecords(bytes, reading.foreign - 1);
   throw new StoreMismatch(
-    `${path} continues from change ${reading.foreign - 1}, but the store beside it ends with change ${moved}; restore the ` +
-      "store that the journal belongs to, or remove the journal and lose its changes",
+    `${path} continues from change ${reading.foreign - 1}, but the store beside it ends with change ${moved}; ${restoreAdvice(path)}`,
   );
+}
+
+function restoreAdvice(path: string): string {
+  const command = `weir doctor --repair --data ${shellWord(dirname(path))}`;
+  return (
+    "restore the store that the journal belongs to, or move the journal to another folder, run " +
+    `"${command}", and lose its changes`
+  );
+}
+
+/** What a store knows about the file of its journal. */
+export interface ExpectedJournal {
+  /** In hexadecimal. */
+  readonly key: string;
+  /** When records were moved last. Undefined if that is not known. */
+  readonly movedAtMs: number | undefined;
+}
+
+/**
+ * Whether the file that a store expects is not there, or nothing of it can be read.
+ *
+ * @throws StoreMismatch if it is the file of another store
+ */
+export function isJournalLost(
+  path: string,
+  expected: ExpectedJournal | undefined,
+  { foundKey }: JournalReading,
+): boolean {
+  if (expected === undefined) return false;
+  if (foundKey === undefined) return true;
+  if (keyText(foundKey) === expected.key) return false;
+  throw new StoreMismatch(`${path} is the journal of another store; ${restoreAdvice(path)}`);
+}
+
+/** The error for a journal that is lost. */
+export function lostJournal(path: string, { movedAtMs }: ExpectedJournal): StoreDamaged {
+  const what = existsSync(path) ? "is empty, or nothing of it can be read" : "is missing";
+  return new StoreDamaged(
+    `${path} ${what}, although the store beside it was not closed in order: ${lostChanges(movedAtMs)} are lost. Nothing ` +
+      "was changed. Put the file back, or a backup in place of the folder (weir restore), or run " +
+      `"weir doctor --repair --data ${shellWord(dirname(path))}", which opens the store without these changes.`,
+  );
+}
+
+/** The changes that were in a journal, as a part of a sentence. */
+export function lostChanges(movedAtMs: number | undefined): string {
+  const since = movedAtMs === undefined ? "" : ` since ${new Date(movedAtMs).toISOString()}`;
+  return `small changes that were acknowledged${since} and not yet moved to the database`;
+}
+
+export function keyText(key: Uint8Array): string {
+  return Buffer.from(key).toString("hex");
 }
 
 /** Throws `StoreDamaged` if records are damaged in front of others. */

@@ -9,6 +9,8 @@
  * | 0 to 24 | a record of format 1 with a sequence that no store reaches. An older gateway so rejects the file, as that of another store |
  * | 24 to 32 | key: random bytes, made with the file |
  * | 32 to 36 | CRC-32 of the bytes before |
+ * | 2,048 to 2,056 | bytes of the engine's log, of which none may be missing: a double. 0 if nothing is known |
+ * | 2,056 to 2,060 | CRC-32 of these 8 bytes |
  *
  * | record | |
  * |---|---|
@@ -61,6 +63,26 @@ export function headerPage(key: Uint8Array): Buffer {
   return page;
 }
 
+/** Where a header page has the bytes of the engine's log. Within one sector of the disk, which is written whole. */
+export const LOG_NOTE_AT = 2_048;
+export const LOG_NOTE_BYTES = 12;
+
+/** What is at LOG_NOTE_AT, for a log of this many bytes. */
+export function logNote(logBytes: number): Buffer {
+  const note = Buffer.alloc(LOG_NOTE_BYTES);
+  note.writeDoubleLE(logBytes, 0);
+  note.writeUInt32LE(Bun.hash.crc32(note.subarray(0, 8)), 8);
+  return note;
+}
+
+/** The bytes of the log that a header page has noted. 0 if it has no note, or is not whole. */
+export function notedLogBytes(bytes: Buffer): number {
+  if (keyOf(bytes) === undefined) return 0;
+  const note = bytes.subarray(LOG_NOTE_AT, LOG_NOTE_AT + LOG_NOTE_BYTES);
+  const isWhole = Bun.hash.crc32(note.subarray(0, 8)) === note.readUInt32LE(8);
+  return isWhole ? note.readDoubleLE(0) : 0;
+}
+
 /** Writes the head of a record whose payload is already behind it, with its checksum. */
 export function sealRecord(
   record: Buffer,
@@ -92,6 +114,8 @@ export interface JournalReading {
   readonly format: 1 | 2;
   /** The key of the file, if its header is whole. */
   readonly key: Uint8Array | undefined;
+  /** The same, or the key of the first record if the header is damaged. Undefined if nothing of the file can be read. */
+  readonly foundKey: Uint8Array | undefined;
   /** The sequence of the last record, or of the last moved one if that is later. */
   readonly sequence: number;
   readonly gaps: readonly JournalGap[];
@@ -131,7 +155,9 @@ interface Format {
  */
 export function readRecords(bytes: Buffer, moved: number): JournalReading {
   const key = keyOf(bytes);
-  const format = formatOf(bytes, key ?? keyOfFirst(bytes));
+  const foundKey = key ?? keyOfFirst(bytes);
+  const format = formatOf(bytes, foundKey);
+  const file = { format: format.number, key, foundKey };
   const payloads: Buffer[] = [];
   const gaps: JournalGap[] = [];
   let readBehind = 0;
@@ -150,9 +176,8 @@ export function readRecords(bytes: Buffer, moved: number): JournalReading {
     // More records are missing than the damaged bytes can contain.
     if (last === undefined && missing > (record.at - at) / format.headBytes) {
       return {
+        ...file,
         payloads: [],
-        format: format.number,
-        key,
         sequence: moved,
         gaps: [],
         readBehind: 0,
@@ -169,7 +194,7 @@ export function readRecords(bytes: Buffer, moved: number): JournalReading {
     at = record.end;
   }
   const sequence = Math.max(moved, last?.sequence ?? moved);
-  const all = { format: format.number, key, gaps, readBehind, foreign: undefined };
+  const all = { ...file, gaps, readBehind, foreign: undefined };
   if (last?.continues === true && last.sequence > moved) {
     // The rest of the change was not written, so the change was not acknowledged.
     return { ...all, payloads: payloads.slice(0, -1), sequence: sequence - 1, incompleteAt: last.at };

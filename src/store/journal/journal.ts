@@ -19,13 +19,21 @@ import type { Connection } from "../engine/duckdb.ts";
 import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
 import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
+import type { LostRecords } from "../store-options.ts";
 import type { Change, Stored } from "../store.ts";
 import { readEarlierEntry } from "./earlier-entries.ts";
 import { type Entry, type EntryParts, entryOfRows, payloadOf, type ReadEntry, readEntry } from "./entry.ts";
-import { JournalFile, type Mark } from "./journal-file.ts";
+import {
+  type ExpectedJournal,
+  isJournalLost,
+  JournalFile,
+  keyText,
+  lostJournal,
+  type Mark,
+} from "./journal-file.ts";
 import { gapText, type JournalGap, type JournalReading } from "./journal-records.ts";
 import { GatheredRows } from "./journal-rows.ts";
-import { missingLog, shortLog } from "./missing-log.ts";
+import { missingByEntries, shortLog } from "./missing-log.ts";
 import { type Orphans, withoutOrphans } from "./salvage.ts";
 
 /**
@@ -57,6 +65,8 @@ interface JournalOptions {
   readonly onIncomplete?: OnIncomplete;
   /** Skips damaged records in front of others, and opens without commits that the log has lost. Both are errors without it. */
   readonly isRepair?: boolean;
+  /** Whether the header of the journal says that the log has lost commits. */
+  readonly isLogShort?: boolean;
   /** Bytes of the log's whole commits at the time of the call. */
   readonly logBytes: () => number;
 }
@@ -155,6 +165,12 @@ export class Journal {
   readonly gaps: readonly JournalGap[];
   /** Whether the log has lost commits that were made before the entries. Only a repair opens such a journal. */
   readonly isLogShort: boolean;
+  /** The file that the store expects, if it is not there, or not readable. Only a repair opens such a journal. */
+  readonly lost: ExpectedJournal | undefined;
+  /** Whether the store has noted the file, so that a start notices if it is lost. */
+  #isNoted = false;
+  /** Whether the store has noted a file, this one or a lost one. */
+  #hasRow = false;
 
   /**
    * Opens the journal of a store, and reads the entries that an earlier run left.
@@ -163,19 +179,35 @@ export class Journal {
    */
   static async open(connection: Connection, path: string, options: JournalOptions): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
-    const { file, reading } = JournalFile.open(path, moved!.sequence, options.isRepair);
+    const expected = await expectedJournal(connection);
+    const { isRepair, isLogShort = false } = options;
+    const { file, reading } = JournalFile.open(path, moved!.sequence, isRepair, isLogShort);
     const { incompleteAt, gaps } = reading;
     if (incompleteAt !== undefined) options.onIncomplete?.(path, incompleteAt);
     if (gaps.length > 0) {
       options.onFault?.("damaged records of the journal were skipped", `${gapText(gaps)} of ${path}`);
     }
     const entries = entriesOf(reading);
-    const missing = missingLog(entries, options.logBytes());
-    if (missing !== undefined && options.isRepair !== true) {
+    const missing = missingByEntries(entries, options.logBytes());
+    let isLost = false;
+    try {
+      isLost = isJournalLost(path, expected, reading);
+      if (isRepair !== true) {
+        if (isLost) throw lostJournal(path, expected!);
+        if (missing !== undefined) throw shortLog(path, missing);
+      }
+    } catch (error) {
       file.close(false);
-      throw shortLog(path, missing);
+      throw error;
     }
-    const journal = new Journal(file, moved!.sequence, { gaps, isLogShort: missing !== undefined }, options);
+    const state = {
+      gaps,
+      isLogShort: isLogShort || missing !== undefined,
+      lost: isLost ? expected : undefined,
+    };
+    const journal = new Journal(file, moved!.sequence, state, options);
+    journal.#hasRow = expected !== undefined;
+    journal.#isNoted = expected !== undefined && !isLost;
     journal.#restore(entries);
     if (options.isRepair === true) journal.#read = entries;
     return journal;
@@ -184,10 +216,11 @@ export class Journal {
   private constructor(
     file: JournalFile,
     moved: number,
-    { gaps, isLogShort }: { readonly gaps: readonly JournalGap[]; readonly isLogShort: boolean },
+    { gaps, isLogShort, lost }: Pick<Journal, "gaps" | "isLogShort" | "lost">,
     { counters, onFault = () => {}, logBytes }: JournalOptions,
   ) {
     this.isLogShort = isLogShort;
+    this.lost = lost;
     this.#logBytes = logBytes;
     this.#file = file;
     this.#moved = moved;
@@ -201,6 +234,59 @@ export class Journal {
     this.#gathering = new Gathered(this.#spare);
     for (const entry of entries) this.#gathering.add(entry, 0);
     this.#isBroken = entries.length > 0;
+  }
+
+  get isNoted(): boolean {
+    return this.#isNoted;
+  }
+
+  /** The key of the file, if the store has noted it. A copy of the store then needs a journal too. */
+  get notedKey(): Uint8Array | undefined {
+    return this.#isNoted ? this.#file.key : undefined;
+  }
+
+  /**
+   * Makes the store note the file, so that a start notices if it is lost. The file is on the disk before, so that a kill in
+   * between does not leave a store that expects more.
+   *
+   * @param inTransaction runs a function in a transaction on the writer's connection
+   */
+  async note(connection: Connection, inTransaction: InTransaction): Promise<void> {
+    if (this.#isNoted) return;
+    await this.#file.prepare();
+    await inTransaction(async () => {
+      await connection.run(statement("store/forget_journal_file"));
+      await connection.run(statement("store/note_journal_file"), [keyText(this.#file.key)]);
+    });
+    this.#hasRow = true;
+    this.#isNoted = true;
+  }
+
+  /** Makes the store forget the file, which is about to be removed, unless it has entries that were not moved. */
+  async forget(connection: Connection, inTransaction: InTransaction): Promise<void> {
+    if (!this.#hasRow || !this.isEmpty) return;
+    await inTransaction(() => connection.run(statement("store/forget_journal_file")));
+    this.#hasRow = false;
+    this.#isNoted = false;
+  }
+
+  /** A commit to the tables has ended. Notes the size of the log, so that a start notices if the log has lost it. */
+  noteCommit(): void {
+    try {
+      this.#file.noteLog(this.#logBytes());
+    } catch {
+      // The disk fails. The commit is stored, and the next one reports what the disk says.
+    }
+  }
+
+  /** Call it before a checkpoint, which ends the log. Returns false if the disk does not accept that. */
+  forgetLog(): boolean {
+    try {
+      this.#file.forgetLog();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   get isEmpty(): boolean {
@@ -341,8 +427,18 @@ export class Journal {
     return promise;
   }
 
-  /** Drops what refers to a metric or series that only a skipped record defined. */
-  dropOrphans(stored: Pick<Stored, "metrics" | "series">): Orphans {
+  /**
+   * What a repair has lost. Undefined if nothing. Drops what refers to a metric or series that only a skipped record defined.
+   */
+  losses(stored: Pick<Stored, "metrics" | "series">): LostRecords | undefined {
+    const { isLogShort, lost } = this;
+    const records = this.gaps.reduce((sum, gap) => sum + gap.records, 0);
+    const orphans = this.isEmpty ? { series: 0, rows: 0 } : this.#dropOrphans(stored);
+    if (records + orphans.rows === 0 && !isLogShort && lost === undefined) return undefined;
+    return { records, isLogShort, lost, ...orphans };
+  }
+
+  #dropOrphans(stored: Pick<Stored, "metrics" | "series">): Orphans {
     const { entries, orphans } = withoutOrphans(this.#read, stored);
     this.#restore(entries);
     return orphans;
@@ -395,9 +491,12 @@ export class Journal {
     if (isFatal(error)) this.#isBroken = true;
   }
 
-  /** Closes the file. Entries that were not moved stay in it. */
-  close(): void {
-    this.#file.close(this.isEmpty);
+  /**
+   * Closes the file. It is removed if nothing needs it: the entries were moved, the store has forgotten it, and there is no log
+   * of which it knows the size.
+   */
+  close(hasLog: boolean): void {
+    this.#file.close(this.isEmpty && !this.#hasRow && !hasLog);
   }
 }
 
@@ -410,7 +509,18 @@ export function entriesOf({ payloads, format }: JournalReading): ReadEntry[] {
 type WriteChange = (change: Change, also: () => Promise<void>) => Promise<void>;
 
 async function noteMoved(connection: Connection, sequence: number): Promise<void> {
-  await connection.run(statement("store/note_journal_moved"), [sequence]);
+  await connection.run(statement("store/note_journal_moved"), [sequence, Date.now() * 1000]);
+}
+
+/** Runs a function in a transaction. */
+type InTransaction = (action: () => Promise<void>) => Promise<void>;
+
+/** What the store knows about the file of its journal. Undefined if it needs none. */
+export async function expectedJournal(connection: Connection): Promise<ExpectedJournal | undefined> {
+  const [row] = await connection.all<{ file_key: string; moved_at_ms: number | null }>(
+    statement("store/load_journal_file"),
+  );
+  return row === undefined ? undefined : { key: row.file_key, movedAtMs: row.moved_at_ms ?? undefined };
 }
 
 /** The entries as one change. Each part keeps its order. */

@@ -63,6 +63,28 @@ export async function loadDays(
   return { days, columns };
 }
 
+/** Reads the rows of a day from a row on, in their order, without their attributes. */
+export async function scanDay(
+  connection: Connection,
+  { day, table, rows }: Day,
+  from: number,
+  apply: (rows: Rows) => void,
+): Promise<void> {
+  if (from >= rows) return;
+  const nothingElse = { attributes: [], text: new Uint8Array(0) };
+  await connection.scan(statement("store/replay_day", { table }), [from], 2, (columns, length, isNull) => {
+    const [seriesId, timestampUs, value, live] = columns as [
+      Uint32Array,
+      Float64Array,
+      Float64Array,
+      Uint8Array,
+    ];
+    const stale = new Uint8Array(length);
+    for (let row = 0; row < length; row++) if (isNull(row)) stale[row] = 1;
+    apply({ day, length, seriesId, timestampUs, value, live, stale, ...nothingElse });
+  });
+}
+
 /** Creates the table of a day. Call it inside the transaction that has the day's first rows. */
 export async function openDay(connection: Connection, day: number): Promise<DayColumns> {
   const table = dayTable(day);

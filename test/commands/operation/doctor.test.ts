@@ -224,7 +224,7 @@ describe("--repair", () => {
 
     const repaired = await doctor(data, "--repair");
     expect(repaired.out).toMatch(
-      /^The journal is repaired\. Lost: 1 record that cannot be read\. The damaged file is .*store\.duckdb\.journal\.damaged-\d{8}T\d{6}Z\.\n/,
+      /^The journal is repaired\. Lost: 1 record that cannot be read\. The journal as it was is .*store\.duckdb\.journal\.damaged-\d{8}T\d{6}Z\.\n/,
     );
     expect(repaired.code).toBe(0);
     const kept = readdirSync(data).find((name) => name.includes(".damaged-"))!;

@@ -268,5 +268,8 @@ test.skipIf(!isMounted)("reports a full disk, and leaves nothing", async () => {
   expect(readdirSync(join(disk, "tmp"))).toEqual([]);
   rmSync(join(disk, "filler"));
   const again = new Snapshots({ ...options, now: () => NOW_MS });
-  expect(readdirSync(join(disk, "snapshots", await again.take()))).toEqual(["store.duckdb"]);
+  expect(readdirSync(join(disk, "snapshots", await again.take()))).toEqual([
+    "store.duckdb",
+    "store.duckdb.journal",
+  ]);
 });

@@ -300,7 +300,7 @@ test("does not allocate cells in all rows for attributes that few rows have", as
     expect(await journal.append(entry)).toBe(true);
   }
   await move();
-  journal.close();
+  journal.close(false);
   connection.close();
   database.close();
   // In one segment there would be 512 names of 7,208 rows.
@@ -347,14 +347,14 @@ test("moves entries of before a checkpoint with the first commit after it, which
   // Otherwise the 220 rows would say that the log had 5,000 bytes, and a start would take it for a damaged one.
   const reopened = await Journal.open(connection, path, { counters, logBytes: () => logBytes });
   expect(reopened.isEmpty).toBe(true);
-  reopened.close();
+  reopened.close(false);
   // In the new log, a row group moves alone.
   await append(500);
   await append(122_600);
   await journal.moveDue(connection, write);
   expect(moved).toEqual([122_880, 220, 122_880]);
   await journal.move(connection, write);
-  journal.close();
+  journal.close(false);
   connection.close();
   database.close();
 });
@@ -431,7 +431,7 @@ test("opens a reader in bounded time while others push", async () => {
 
 /** A disk of two pages, of which the header of a journal takes one, and a disk that can store a database. */
 const disk = smallDisk("8k");
-const largerDisk = smallDisk("4m");
+const largerDisk = smallDisk("6m");
 /** A text that does not fit in the rest of a file's last page. */
 const PAGES = "0123456789abcdef".repeat(1_000);
 

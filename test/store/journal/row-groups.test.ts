@@ -12,6 +12,7 @@ import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts"
 import { TextBuilder } from "../../../src/store/engine/columns.ts";
 import { inspectStore } from "../../../src/store/inspection.ts";
 import { smallDisk } from "../../small-disk.ts";
+import { writeEmptyJournal } from "../../../src/store/journal/journal-file.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
 const DAY = 20_000; // 2024-10-04
@@ -198,12 +199,13 @@ test("a snapshot has the row groups that only the log refers to", async () => {
   await commit(122_000);
   await commit(1_000);
   const to = join(folder, "copy.duckdb");
-  const isWhole = await store.whileCopied(async ({ path, fileBytes, logBytes }) => {
+  const isWhole = await store.whileCopied(async ({ path, fileBytes, logBytes, journalKey }) => {
     for (const [end, bytes] of [
       ["", fileBytes],
       [".wal", logBytes],
     ] as const)
       expect(Bun.spawnSync(["sh", "-c", `head -c ${bytes} ${path}${end} > ${to}${end}`]).exitCode).toBe(0);
+    writeEmptyJournal(`${to}.journal`, journalKey!);
   });
   expect(isWhole).toBe(true);
   const kept = next;
