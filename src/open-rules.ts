@@ -41,6 +41,7 @@ export function openRules(
   const queries: RuleQueries = {
     promql: (text, timeMs, { limit, signal, lookbackMs }) =>
       promql.ofRule(text, timeMs, { limit }, { signal, lookbackMs }),
+    promqlBatch: (texts, timeMs, { limit, signal }) => promql.ofRules(texts, timeMs, { limit }, { signal }),
     sql: (text, timeMs, { limit, signal }) =>
       sql.query(text, {
         ...{ limitRows: limit, signal },

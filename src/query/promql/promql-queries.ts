@@ -130,6 +130,17 @@ export class Promql {
     return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels, this.#rules);
   }
 
+  /** Several expressions of rules at one time. See BatchTask for the answer. */
+  ofRules(
+    texts: readonly string[],
+    timeMs: number,
+    shown: Shown,
+    options: CallerOptions = {},
+  ): Promise<PromqlAnswer> {
+    const { signal, labels, ...own } = options;
+    return this.#run({ kind: "batch", texts, timeMs, shown, options: own }, signal, labels, this.#rules);
+  }
+
   /** The same at `startMs`, and every `stepMs` up to `endMs`. */
   range(
     text: string,

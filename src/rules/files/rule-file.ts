@@ -7,6 +7,7 @@
  */
 import { parseDurationMs } from "../../model/duration.ts";
 import { quote } from "../../model/errors.ts";
+import { type Expr, selectorsIn } from "../../query/promql/parse/ast.ts";
 import { typeOf } from "../../query/promql/parse/check-types.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { printExpr } from "../../query/promql/parse/print.ts";
@@ -234,7 +235,7 @@ class RuleFileReader {
         const message = `${prefix}each evaluation will fail: the expression is ${got}, expected a vector or a scalar`;
         this.#warnings.push({ ...place, message });
       }
-      return { language: "promql", text: printExpr(parsed) };
+      return { language: "promql", text: printExpr(parsed), reads: namesIn(parsed) };
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       const what =
@@ -311,6 +312,15 @@ class RuleFileReader {
       this.#tree.note(found.value ?? found.key, `${prefix}limit: expected an integer, got ${quote(text)}`);
     return Number.isSafeInteger(limit) ? Math.max(0, limit) : 0;
   }
+}
+
+/** The metrics that an expression names. Undefined if a selector has none, or a pattern of names. */
+function namesIn(expression: Expr): readonly string[] | undefined {
+  const names = selectorsIn(expression).map(
+    ({ name, matchers }) =>
+      name || matchers.find((each) => each.name === "__name__" && each.operator === "=")?.value,
+  );
+  return names.every((name) => name !== undefined) ? [...new Set(names)] : undefined;
 }
 
 /** Most texts have no template. */

@@ -39,6 +39,8 @@ export interface RuleQuestion {
   readonly language: "promql" | "sql";
   /** PromQL in its usual form, or the SQL statement as it is in the file. */
   readonly text: string;
+  /** PromQL: the metrics that its selectors name. Undefined if it can read others, as SQL can. */
+  readonly reads?: readonly string[];
 }
 
 /** A label or annotation of an alerting rule. */

@@ -15,7 +15,37 @@ export async function readPromqlText(answer: Pick<PromqlAnswer, "next">): Promis
   const pieces: Uint8Array[] = [];
   for (let piece = await answer.next(); piece !== undefined; piece = await answer.next()) pieces.push(piece);
   const text = Buffer.concat(pieces).toString("utf8");
-  const { resultType, result } = (JSON.parse(text) as { data: InstantData }).data;
+  return samplesOf((JSON.parse(text) as { data: InstantData }).data);
+}
+
+interface BatchLine {
+  /** The index of the question. */
+  readonly at: number;
+  readonly answer?: { readonly data: InstantData };
+  readonly error?: string;
+}
+
+/** The answers to several questions, as they arrive. Each piece of the text is the line of one of them. */
+export async function* readPromqlBatch(
+  answer: Pick<PromqlAnswer, "next">,
+): AsyncGenerator<{ readonly at: number; readonly outcome: readonly QuerySample[] | Error }, void> {
+  for (let piece = await answer.next(); piece !== undefined; piece = await answer.next()) {
+    const line = JSON.parse(Buffer.from(piece).toString("utf8")) as BatchLine;
+    yield { at: line.at, outcome: outcomeOf(line) };
+  }
+}
+
+function outcomeOf({ answer, error }: BatchLine): readonly QuerySample[] | Error {
+  if (answer === undefined) return new RuleFault(error ?? "the question has no answer");
+  try {
+    return samplesOf(answer.data);
+  } catch (fault) {
+    if (fault instanceof RuleFault) return fault;
+    throw fault;
+  }
+}
+
+function samplesOf({ resultType, result }: InstantData): readonly QuerySample[] {
   if (resultType === "vector") {
     const series = result as readonly { metric: Record<string, string>; value: Point }[];
     return series.map(({ metric, value }) => ({ labels: metric, value: numberOf(value[1]) }));

@@ -4,14 +4,17 @@
  */
 import type { PromqlAnswer } from "../../query/promql/promql-queries.ts";
 import type { QueryResult } from "../../query/sql/sql-engine.ts";
+import type { QuestionOutcome } from "../evaluation/group-evaluation.ts";
 import { RuleFault } from "../evaluation/rule-evaluation.ts";
 import type { QuerySample, RuleQuestion } from "../files/rule-group.ts";
-import { readPromqlText } from "./promql-text-answer.ts";
+import { readPromqlBatch, readPromqlText } from "./promql-text-answer.ts";
 
 /** The queries that rules use. */
 export interface RuleQueries {
   /** The text of an answer of Prometheus's API, in pieces. */
   promql(text: string, timeMs: number, terms: RuleQueryTerms): Promise<PromqlAnswer>;
+  /** Several expressions at one time. The answer has a line of JSON for each: see BatchTask in src/query/promql. */
+  promqlBatch(texts: readonly string[], timeMs: number, terms: RuleQueryTerms): Promise<PromqlAnswer>;
   /** Runs a statement in the sandbox. `$time` in it is the time. */
   sql(text: string, timeMs: number, terms: RuleQueryTerms): Promise<QueryResult>;
 }
@@ -49,10 +52,46 @@ export class QuestionAnswers {
       // A query that was interrupted does not know why.
       throw signal.aborted ? signal.reason : error;
     });
+    return this.#within(samples);
+  }
+
+  /**
+   * Answers questions in PromQL, which are evaluated together and share what they read. Each has an answer or an error:
+   * those that were answered before `signal` aborts have their answers.
+   */
+  async answerAll(
+    questions: readonly RuleQuestion[],
+    timeMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly QuestionOutcome[]> {
+    const { queries, seriesMax } = this.#options;
+    const outcomes: QuestionOutcome[] = [];
+    let failure: unknown = new RuleFault("the question was not answered");
+    try {
+      signal.throwIfAborted();
+      const texts = questions.map(({ text }) => text);
+      const answer = await queries.promqlBatch(texts, timeMs, { limit: seriesMax + 1, signal });
+      for await (const { at, outcome } of readPromqlBatch(answer))
+        outcomes[at] = outcome instanceof Error ? outcome : this.#outcomeWithin(outcome);
+    } catch (error) {
+      failure = signal.aborted ? signal.reason : error;
+    }
+    const missing = failure instanceof Error ? failure : new RuleFault(String(failure));
+    return questions.map((_, at) => outcomes[at] ?? missing);
+  }
+
+  #within(samples: readonly QuerySample[]): readonly QuerySample[] {
     const { seriesMax } = this.#options;
-    if (samples.length > seriesMax)
-      throw new RuleFault(`the answer has more than ${seriesMax} series (ruleSeriesMax)`);
-    return samples;
+    if (samples.length <= seriesMax) return samples;
+    throw new RuleFault(`the answer has more than ${seriesMax} series (ruleSeriesMax)`);
+  }
+
+  #outcomeWithin(samples: readonly QuerySample[]): QuestionOutcome {
+    try {
+      return this.#within(samples);
+    } catch (error) {
+      return error as Error;
+    }
   }
 
   async #samples(

@@ -4,7 +4,8 @@
  * - Evaluations are at multiples of the interval plus an offset that depends on the group's name and file, so that the
  *   groups do not all run at once, and run at the same times after a restart.
  * - Two evaluations never overlap. Those that are late are skipped and counted.
- * - A rule that takes longer than the interval is cancelled and counted. The rules after it are still evaluated.
+ * - Rules that do not depend on each other are asked together. A rule that takes longer than the interval is cancelled
+ *   and counted, and a rule that failed is asked alone. The rules after it are still evaluated.
  */
 import { Timeout, Unavailable } from "../../model/errors.ts";
 import type { AlertReceiver } from "../alert.ts";
@@ -62,6 +63,8 @@ export class RuleGroupLoop {
   readonly #stored: StoredByRule;
   /** The indexes of rules whose state a later version of the group has. */
   readonly #taken = new Set<number>();
+  /** The indexes of rules that failed in the last evaluation. They are evaluated alone. */
+  readonly #alone = new Set<number>();
   #states: RuleState[];
   #healths: RuleHealth[];
   #evaluations = 0;
@@ -162,11 +165,22 @@ export class RuleGroupLoop {
     const { group } = this;
     const rule = new RuleTime(this.intervalMs, this.#stopping.signal);
     let written = 0;
+    let remaining = 0;
+    let spent = { tookMs: 0, isCancelled: false };
     try {
       for await (const outcome of evaluateGroup(group, this.#states, timeMs, this.#context(rule))) {
         if (this.#stopping.signal.aborted) return written;
-        const { tookMs, isCancelled } = rule.next();
-        await this.#settle(outcome, { timeMs, tookMs, isCancelled });
+        // The outcomes of rules that were evaluated together come one after the other.
+        if (remaining === 0) {
+          remaining = outcome.together;
+          spent = rule.next();
+        }
+        remaining--;
+        const isCancelled = spent.isCancelled && outcome.error !== undefined;
+        // Otherwise a rule that takes too much time or memory would let others fail at each evaluation.
+        if (outcome.error !== undefined) this.#alone.add(outcome.index);
+        else this.#alone.delete(outcome.index);
+        await this.#settle(outcome, { timeMs, tookMs: spent.tookMs / outcome.together, isCancelled });
         written += outcome.written;
       }
     } finally {
@@ -181,7 +195,9 @@ export class RuleGroupLoop {
       externalLabels,
       externalURL,
       queryOffsetMs,
+      alone: this.#alone,
       answer: (question, timeMs) => answers.answer(question, timeMs, rule.signal),
+      answerAll: (questions, timeMs) => answers.answerAll(questions, timeMs, rule.signal),
       write: (samples) => this.#writer.write(samples),
     };
   }

@@ -7,6 +7,7 @@ import { DAY_MS } from "../../../model/duration.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Source } from "../catalog/catalog.ts";
+import type { LabelSet } from "../labels.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
 import type {
@@ -16,6 +17,7 @@ import type {
   Selection,
   SeriesSamples,
   Storage,
+  WindowEnds,
   Windows,
 } from "../storage.ts";
 import { lookBefore } from "./before.ts";
@@ -53,7 +55,7 @@ export class StoreStorage implements Storage {
   }
 
   async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
-    const sources = await this.#find(selection);
+    const sources = await this.find(selection);
     budget.countSeries(seriesOf(sources));
     yield* this.read(sources, selection, budget);
   }
@@ -205,18 +207,27 @@ export class StoreStorage implements Storage {
     windows: Windows,
     budget: ReadBudget,
   ): ReturnType<NonNullable<Storage["ends"]>> {
-    const sources = await this.#find(selection);
-    if (sources.length === 0 || sources.some(({ shape }) => shape === "raw")) return undefined;
+    const sources = await this.find(selection);
+    if (!areTotals(sources)) return undefined;
     const seriesMax = seriesOf(sources);
     budget.countSeries(seriesMax);
+    return { seriesMax, batches: this.endsOf(sources, selection, windows, budget) };
+  }
+
+  /** The ends of windows in sources that are totals, as `ends` returns them. */
+  endsOf(
+    sources: readonly Source[],
+    selection: Omit<Selection, "matchers">,
+    windows: Windows,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly { readonly labels: LabelSet; readonly ends: WindowEnds }[]> {
     const { seriesIdleMs } = this.#options;
     const into: Float64Array[] = [];
-    const batches = this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
+    return this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
       const ends = windowEnds(source, rows, before, instants, seriesIdleMs, windows, into);
       const labels = labelsOf(source);
       return ends.map((each, at) => ({ labels: labels[at], ends: each }));
     });
-    return { seriesMax, batches };
   }
 
   /** Reads the rows of totals, and yields the result of `make` for each source that has any. */
@@ -264,7 +275,7 @@ export class StoreStorage implements Storage {
   }
 
   /** The series that match and may have samples in the range, or totals that continue from before it. */
-  async #find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Promise<readonly Source[]> {
+  async find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Promise<readonly Source[]> {
     const { observationStepMs, seriesIdleMs, rows } = this.#options;
     const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
     const untilMs = toMs + observationStepMs;
@@ -277,6 +288,12 @@ export class StoreStorage implements Storage {
   }
 }
 
-function seriesOf(sources: readonly Source[]): number {
+/** Whether there are sources, and none has samples of its own. */
+export function areTotals(sources: readonly Source[]): boolean {
+  return sources.length > 0 && sources.every(({ shape }) => shape !== "raw");
+}
+
+/** The number of series of some sources. */
+export function seriesOf(sources: readonly Source[]): number {
   return sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0);
 }

@@ -37,10 +37,23 @@ export type Task =
       readonly options: QueryOptions;
       readonly shown: Shown;
     }
+  | BatchTask
   | { readonly kind: "format"; readonly text: string }
   | { readonly kind: "tree"; readonly text: string }
   | ExportTask
   | SelectorsTask;
+
+/**
+ * Expressions that are evaluated at one time, and whose reads are merged. Each piece of the answer is a line of JSON with
+ * the result of one of them, in the order in which they are ready: `{"at", "answer"}` or `{"at", "error"}`.
+ */
+export interface BatchTask {
+  readonly kind: "batch";
+  readonly texts: readonly string[];
+  readonly timeMs: number;
+  readonly options: QueryOptions;
+  readonly shown: Shown;
+}
 
 /** The Worker writes the samples of selected series. */
 export interface ExportTask {

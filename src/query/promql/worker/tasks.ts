@@ -13,6 +13,7 @@ import { ParseError } from "../query-errors.ts";
 import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../series-lines.ts";
 import { SeriesExport } from "../../series-export.ts";
 import type { ExportFormat, ExportTask, SelectorsTask, Shown, Task, TaskSettings } from "./messages.ts";
+import { batchLines } from "./batch-lines.ts";
 import { resultPieces, valueText } from "./result-text.ts";
 
 type Selectors = readonly (readonly Matcher[])[];
@@ -33,6 +34,9 @@ export async function* answerPieces(
       return;
     case "export":
       yield* exported(task, settings, rows, signal);
+      return;
+    case "batch":
+      yield* batchLines(task, settings, rows, signal);
       return;
     default: {
       const { nowMs, observationStepMs, seriesIdleMs } = settings;

@@ -1,0 +1,44 @@
+/** Evaluates several expressions at one time in a Worker, and writes a line for each as soon as its result is there. */
+import { Engine } from "../engine.ts";
+import { MergedReads } from "../store/merged-reads.ts";
+import { StoreStorage } from "../store/store-storage.ts";
+import type { StoredRows } from "../store/stored-rows.ts";
+import type { BatchTask, TaskSettings } from "./messages.ts";
+import { plainError } from "./plain-error.ts";
+import { resultPieces } from "./result-text.ts";
+
+/** See BatchTask. An expression that fails has a line with its error, and the others are evaluated. */
+export async function* batchLines(
+  { texts, timeMs, options, shown }: BatchTask,
+  settings: TaskSettings,
+  rows: StoredRows,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  const { nowMs, observationStepMs, seriesIdleMs } = settings;
+  const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
+  const engine = new Engine(new MergedReads(storage, signal), settings);
+  const lines: string[] = [];
+  let onLine: () => void = () => {};
+  const evaluate = async (text: string, at: number) => {
+    let line: string;
+    try {
+      const result = await engine.instant(text, timeMs, { ...options, signal });
+      const answer = [...resultPieces(result, shown.limit)].join("").trimEnd();
+      line = `{"at":${at},"answer":${answer}}\n`;
+    } catch (error) {
+      line = `${JSON.stringify({ at, error: plainError(error).message })}\n`;
+    }
+    lines.push(line);
+    onLine();
+  };
+  for (const [at, text] of texts.entries()) void evaluate(text, at);
+  for (let written = 0; written < texts.length; written++) {
+    while (lines.length === 0) {
+      await new Promise<void>((resolve) => {
+        onLine = resolve;
+      });
+    }
+    signal.throwIfAborted();
+    yield lines.shift()!;
+  }
+}
