@@ -90,6 +90,13 @@ async function metric(url: string, name: string): Promise<number> {
     .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
 }
 
+/** The different errors of rules. */
+async function errors(url: string): Promise<ReadonlySet<string>> {
+  const answer = await fetch(`${url}/api/v1/rules?exclude_alerts=true`);
+  const { data } = (await answer.json()) as { data: { groups: { rules: { lastError?: string }[] }[] } };
+  return new Set(data.groups.flatMap(({ rules }) => rules.flatMap(({ lastError }) => lastError ?? [])));
+}
+
 if (options.help) console.log(HELP);
 else await main();
 
@@ -140,6 +147,7 @@ async function main(): Promise<void> {
       `evaluations: ${evaluations} in ${seconds} s, ${((1_000 * (toSeconds! - fromSeconds!)) / evaluations).toFixed(1)} ms each ` +
         `(with waiting), ${missed} of groups missed, ${failed} failed`,
     );
+    for (const error of await errors(gateway.url)) console.log(`a rule failed: ${error}`);
     const share = after.share - before.share;
     console.log(
       `rules take ${(100 * share).toFixed(1)} % of a core, ` +

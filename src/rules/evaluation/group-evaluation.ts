@@ -29,8 +29,8 @@ export interface GroupEvaluationContext extends RuleEvaluationContext {
   readonly queryOffsetMs: number;
   /** Answers several questions in PromQL at once. Without it, they are answered one by one. Never rejects. */
   answerAll?(questions: readonly RuleQuestion[], timeMs: number): Promise<readonly QuestionOutcome[]>;
-  /** The indexes of rules that are not to be answered together with others. */
-  readonly alone?: ReadonlySet<number>;
+  /** The most rules that are answered together. */
+  readonly togetherMax?: number;
   /** Stores samples. Resolves when later queries find them. */
   write(samples: readonly RuleSample[]): Promise<readonly UnwrittenSample[]>;
 }
@@ -70,7 +70,7 @@ export async function* evaluateGroup(
   const runs =
     context.answerAll === undefined
       ? group.rules.map((_, index) => [index])
-      : runsOf(group, context.alone ?? new Set());
+      : runsOf(group, context.togetherMax);
   for (const run of runs) {
     const answers = await answersOf(group, run, terms, context);
     const evaluated: Evaluated[] = [];

@@ -12,18 +12,14 @@ import type { GroupRule, RuleGroup } from "../files/rule-group.ts";
 import { ALERTS, ALERTS_FOR_STATE } from "./rule-evaluation.ts";
 
 /** The expressions of a run are evaluated in one thread. */
-const RUN_LENGTH_MAX = 100;
+export const RUN_LENGTH_MAX = 100;
 /** Before the first run. */
 const NONE = -1;
 
-/**
- * The indexes of the rules of each run.
- *
- * @param alone the indexes of rules that must not share a run, because they failed
- */
+/** The indexes of the rules of each run. */
 export function runsOf(
   { rules }: Pick<RuleGroup, "rules">,
-  alone: ReadonlySet<number>,
+  lengthMax = RUN_LENGTH_MAX,
 ): readonly (readonly number[])[] {
   const stages = new Stages();
   const byStage = Map.groupBy(rules.keys(), (index) => stages.next(rules[index]!));
@@ -31,8 +27,8 @@ export function runsOf(
   for (const [, indexes] of [...byStage].sort(([a], [b]) => a - b)) {
     let run: number[] = [];
     for (const index of indexes) {
-      const isAlone = alone.has(index) || asksAlone(rules[index]!);
-      if (run.length > 0 && (isAlone || run.length >= RUN_LENGTH_MAX)) {
+      const isAlone = asksAlone(rules[index]!);
+      if (run.length > 0 && (isAlone || run.length >= lengthMax)) {
         runs.push(run);
         run = [];
       }

@@ -33,6 +33,9 @@ interface AnswersOptions {
   readonly seriesMax: number;
 }
 
+/** Questions that were asked together were stopped before this one had its answer. */
+export class Unanswered extends RuleFault {}
+
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 export class QuestionAnswers {
@@ -66,7 +69,7 @@ export class QuestionAnswers {
   ): Promise<readonly QuestionOutcome[]> {
     const { queries, seriesMax } = this.#options;
     const outcomes: QuestionOutcome[] = [];
-    let failure: unknown = new RuleFault("the question was not answered");
+    let failure: unknown = "the question was not answered";
     try {
       signal.throwIfAborted();
       const texts = questions.map(({ text }) => text);
@@ -76,7 +79,7 @@ export class QuestionAnswers {
     } catch (error) {
       failure = signal.aborted ? signal.reason : error;
     }
-    const missing = failure instanceof Error ? failure : new RuleFault(String(failure));
+    const missing = new Unanswered(failure instanceof Error ? failure.message : String(failure));
     return questions.map((_, at) => outcomes[at] ?? missing);
   }
 

@@ -5,7 +5,7 @@
  *   groups do not all run at once, and run at the same times after a restart.
  * - Two evaluations never overlap. Those that are late are skipped and counted.
  * - Rules that do not depend on each other are asked together. A rule that takes longer than the interval is cancelled
- *   and counted, and a rule that failed is asked alone. The rules after it are still evaluated.
+ *   and counted, and fewer rules are asked together then. The rules after it are still evaluated.
  */
 import { Timeout, Unavailable } from "../../model/errors.ts";
 import type { AlertReceiver } from "../alert.ts";
@@ -16,10 +16,11 @@ import {
 } from "../evaluation/group-evaluation.ts";
 import { restoredAfterOutage, type StoredAlert, stateAfterStart } from "../evaluation/restored-state.ts";
 import type { AlertOrigin } from "../evaluation/rule-evaluation.ts";
+import { RUN_LENGTH_MAX } from "../evaluation/rule-runs.ts";
 import { NEW_RULE_STATE, type RuleState } from "../evaluation/rule-state.ts";
 import { sendableAlerts } from "../evaluation/sent-alerts.ts";
 import type { GroupRule, RuleGroup } from "../files/rule-group.ts";
-import type { QuestionAnswers } from "./question-answers.ts";
+import { type QuestionAnswers, Unanswered } from "./question-answers.ts";
 import type { RuleCounters } from "./rule-counters.ts";
 import { type SampleStore, SampleWriter } from "./sample-writer.ts";
 
@@ -63,8 +64,8 @@ export class RuleGroupLoop {
   readonly #stored: StoredByRule;
   /** The indexes of rules whose state a later version of the group has. */
   readonly #taken = new Set<number>();
-  /** The indexes of rules that failed in the last evaluation. They are evaluated alone. */
-  readonly #alone = new Set<number>();
+  /** The most rules that are asked together. Halved when they were not answered in time. */
+  #togetherMax = RUN_LENGTH_MAX;
   #states: RuleState[];
   #healths: RuleHealth[];
   #evaluations = 0;
@@ -166,6 +167,7 @@ export class RuleGroupLoop {
     const rule = new RuleTime(this.intervalMs, this.#stopping.signal);
     let written = 0;
     let remaining = 0;
+    let unanswered = 0;
     let spent = { tookMs: 0, isCancelled: false };
     try {
       for await (const outcome of evaluateGroup(group, this.#states, timeMs, this.#context(rule))) {
@@ -177,15 +179,16 @@ export class RuleGroupLoop {
         }
         remaining--;
         const isCancelled = spent.isCancelled && outcome.error !== undefined;
-        // Otherwise a rule that takes too much time or memory would let others fail at each evaluation.
-        if (outcome.error !== undefined) this.#alone.add(outcome.index);
-        else this.#alone.delete(outcome.index);
+        if (outcome.error instanceof Unanswered) unanswered = Math.max(unanswered, outcome.together);
         await this.#settle(outcome, { timeMs, tookMs: spent.tookMs / outcome.together, isCancelled });
         written += outcome.written;
       }
     } finally {
       rule.end();
     }
+    // A rule that takes too much time or memory must not let others fail at each evaluation.
+    const together = unanswered > 0 ? Math.floor(unanswered / 2) : this.#togetherMax * 2;
+    this.#togetherMax = Math.max(1, Math.min(RUN_LENGTH_MAX, together));
     return written;
   }
 
@@ -195,7 +198,7 @@ export class RuleGroupLoop {
       externalLabels,
       externalURL,
       queryOffsetMs,
-      alone: this.#alone,
+      togetherMax: this.#togetherMax,
       answer: (question, timeMs) => answers.answer(question, timeMs, rule.signal),
       answerAll: (questions, timeMs) => answers.answerAll(questions, timeMs, rule.signal),
       write: (samples) => this.#writer.write(samples),
