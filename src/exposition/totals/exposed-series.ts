@@ -6,6 +6,7 @@ import { totalName } from "../../model/names.ts";
 import type { Metric, Series } from "../../model/sample.ts";
 import { labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
 import { sorting } from "../../model/tasks/sorting.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { DistributionPoint, Family, ShownExemplar, ValueFamily, ValuePoint } from "../family.ts";
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
@@ -36,6 +37,8 @@ interface Texts {
 
 /** Members that are shown, or put in order, without a pause: some 0.1 ms. */
 const MEMBERS_PER_PAUSE = 256;
+/** How often a large group is put in order in slices, while series are added to it or removed. Then it is without a pause. */
+const ORDERED_AT_MOST = 3;
 
 /** A series and the text of its labels, which is made when the series is first exposed, if ever. */
 class Member {
@@ -115,14 +118,16 @@ export class ExposedSeries {
 
   /** The families of the exposed rows. See `Totals.families`. */
   *families(view: RowView): Generator<void, Family[]> {
-    for (const group of this.#groups.values()) if (!group.ordered) yield* orderInSlices(group);
+    for (const group of this.#groups.values()) {
+      for (let time = 1; !group.ordered && time <= ORDERED_AT_MOST; time++) yield* orderInSlices(group);
+    }
     // Without a pause: a histogram of another application has its parts in several metrics, which must agree.
     const cumulative = this.#cumulative(view);
     yield;
     const families: Family[] = [];
     for (const group of this.#groups.values()) {
       if (isOfParts(group.metric) || !this.#isShown(group, view)) continue;
-      const { members, added } = shownOf(group, view);
+      const { members, added } = yield* shownOf(group, view);
       const { metric } = group;
       const named = { name: metric.prometheusName, help: helpOf(metric), unit: metric.unit };
       if (metric.kind === "observation") {
@@ -158,7 +163,7 @@ export class ExposedSeries {
     for (const group of this.#groups.values()) {
       const { metric } = group;
       if (!isOfParts(metric) || !this.#isShown(group, view)) continue;
-      const { members, added } = shownOf(group, view);
+      const { members, added } = atOnce(shownOf(group, view));
       const isDelta = metric.kind === "delta";
       const samples = members.map((member) => ({
         ...member.texts,
@@ -264,14 +269,16 @@ function sweep(group: Group): void {
   group.forgotten = 0;
 }
 
-/** Brings a large group into order, but for series that are added meanwhile. */
+/** Brings a large group into order, but for series that are added or removed meanwhile. */
 function* orderInSlices(group: Group): Generator<void, void> {
   sweep(group);
   const { members } = group;
   if (members.length <= MEMBERS_PER_PAUSE) return;
   const sorted = yield* sorting(members, byLabels);
   // The group has another list if series were removed meanwhile. Then the next scrape begins again.
-  if (group.members === members) group.members = [...sorted, ...members.slice(sorted.length)];
+  if (group.members !== members) return;
+  group.ordered = group.forgotten === 0 && sorted.length === members.length;
+  group.members = group.ordered ? sorted : [...sorted, ...members.slice(sorted.length)];
 }
 
 /** Drops removed series and sorts the rest. Series with equal labels stay in the order of their definition. */
@@ -287,15 +294,24 @@ function byLabels({ texts: { labels: a } }: Member, { texts: { labels: b } }: Me
 
 /**
  * The members that are exposed. If several have the same labels, totals are added, and the newest gauge is chosen, as in
- * PromQL. Histograms with other buckets are not added.
+ * PromQL. Histograms with other buckets are not added. A task in slices.
  */
-function shownOf({ members, mixed, metric: { kind } }: Group, view: RowView): Shown {
+function* shownOf({ members, mixed, metric: { kind } }: Group, view: RowView): Generator<void, Shown> {
   const added = new Map<Member, Member[]>();
-  // A cumulative series that two metrics have cannot be added up: their senders may count the same.
-  if (!mixed || kind === "cumulative") return { members: members.filter(({ row }) => view.has(row)), added };
   const shown: Member[] = [];
-  for (let from = 0, to = 1; from < members.length; from = to++) {
-    while (to < members.length && members[to].texts.labels === members[from].texts.labels) to++;
+  // Those that are added meanwhile are not in order.
+  const { length } = members;
+  // A cumulative series that two metrics have cannot be added up: their senders may count the same.
+  if (!mixed || kind === "cumulative") {
+    for (let at = 0; at < length; at++) {
+      if (at % MEMBERS_PER_PAUSE === MEMBERS_PER_PAUSE - 1) yield;
+      if (view.has(members[at].row)) shown.push(members[at]);
+    }
+    return { members: shown, added };
+  }
+  for (let from = 0, to = 1; from < length; from = to++) {
+    if (from % MEMBERS_PER_PAUSE === MEMBERS_PER_PAUSE - 1) yield;
+    while (to < length && members[to].texts.labels === members[from].texts.labels) to++;
     const same = members.slice(from, to);
     const current = same.filter(({ row }) => view.has(row));
     if (current.length === 0) continue;

@@ -519,3 +519,34 @@ describe("snapshot of the totals", () => {
     expect(after.lastUs(1)).toBe(T * 1e6);
   });
 });
+
+describe("while series are added and forgotten in the pauses of a scrape", () => {
+  const idOf = (id: number) => `id="${(id * 7_919) % 100_003}"`;
+  const define = (totals: Totals, id: number) => {
+    totals.define(series(id, DEPTH, { id: String((id * 7_919) % 100_003) }));
+    feed(totals, [{ id, at: T, value: id }]);
+  };
+
+  test("its series are in order, each once, and with their values", () => {
+    const totals = new Totals(DEFAULTS);
+    const kept = 3_000;
+    for (let id = 1; id <= 2 * kept; id++) define(totals, id);
+    const task = totals.families(T * 1e6);
+    let [added, forgotten] = [0, 0];
+    let step = task.next();
+    for (; !step.done; step = task.next()) {
+      define(totals, 2 * kept + ++added);
+      if (forgotten < kept) totals.forget(kept + ++forgotten);
+    }
+    const points = step.value[0].points as ValuePoint[];
+    const labels = points.map((point) => point.labels);
+    expect(labels).toEqual([...new Set(labels)].sort());
+    const shown = new Map(points.map((point) => [point.labels, point.value]));
+    for (let id = 1; id <= kept; id++) expect(shown.get(`${idOf(id)},instance=""`)).toBe(id);
+    // After the last change everything is shown.
+    const all = at(totals, T).queue_depth!.points.map((point) => point.labels);
+    const ids = Array.from({ length: 2 * kept + added }, (_, index) => index + 1);
+    const left = ids.filter((id) => id <= kept || id > kept + forgotten);
+    expect(all).toEqual(left.map((id) => `${idOf(id)},instance=""`).sort());
+  });
+});
