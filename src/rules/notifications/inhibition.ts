@@ -62,5 +62,5 @@ export class Inhibition {
 
 /** An absent label equals an empty one. */
 function valuesOf(labels: AlertLabels, names: readonly string[]): string {
-  return JSON.stringify(names.map((name) => labels[name] ?? ""));
+  return JSON.stringify(names.map((name) => (Object.hasOwn(labels, name) ? labels[name] : "")));
 }

@@ -89,6 +89,7 @@ export class Notifications implements AlertReceiver, Service {
   readonly #deliveries = new Set<Promise<void>>();
   #timer: Timer | undefined;
   #isRunning = false;
+  #isTickDue = false;
   #prunedMs = 0;
   /** The last attempt to store changes. */
   #storing: Promise<void> = Promise.resolve();
@@ -156,7 +157,7 @@ export class Notifications implements AlertReceiver, Service {
       this.#counters.received.inc({ status: isResolved(alert, nowMs) ? "resolved" : "firing" });
     const dropped = this.#core.receive(alerts, nowMs);
     this.#counters.dropped.inc(dropped);
-    this.#tick();
+    this.#tickSoon();
     await this.#persist();
     if (dropped > 0)
       throw new Busy(`Too many alerts: ${dropped} of ${alerts.length} were dropped; the others were taken.`);
@@ -217,8 +218,16 @@ export class Notifications implements AlertReceiver, Service {
     await this.#persist();
   }
 
+  /** As `#tick`, once for all that happens at the moment: thousands of deliveries may end together. */
+  #tickSoon(): void {
+    if (this.#isTickDue) return;
+    this.#isTickDue = true;
+    setImmediate(() => this.#tick());
+  }
+
   /** Sends what is due, and sets the timer for what is due next. */
   #tick(): void {
+    this.#isTickDue = false;
     if (!this.#isRunning) return;
     clearTimeout(this.#timer);
     const nowMs = this.#options.now();
@@ -255,7 +264,7 @@ export class Notifications implements AlertReceiver, Service {
     if (isDone) this.#core.delivered(due, now());
     else this.#core.failed(due);
     await this.#persist().catch(() => undefined);
-    this.#tick();
+    this.#tickSoon();
   }
 
   /** Sends the alerts that wait for an Alertmanager, until none waits. */

@@ -9,6 +9,7 @@ import {
   type Message,
 } from "../../../../src/rules/notifications/receivers/notification-sender.ts";
 import { openSender } from "../../../../src/rules/notifications/receivers/open-sender.ts";
+import { makeCertificate } from "../../../web-config/certificate-maker.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
 import { MINUTE, NOON, notifier } from "../simulated-time.ts";
 import { HttpReceiver } from "./http-receiver.ts";
@@ -173,6 +174,26 @@ describe("a webhook", () => {
     expect(failure.message).toContain("http://127.0.0.1:1: ");
   });
 
+  test("over https must have a certificate that the CA has issued", async () => {
+    const ca = makeCertificate({ name: "hook-ca" });
+    const own = makeCertificate({ name: "localhost", issuer: ca });
+    const caFile = join(temporaryFolder(), "ca.pem");
+    writeFileSync(caFile, ca.cert);
+    const server = Bun.serve({
+      ...{ hostname: "127.0.0.1", port: 0, tls: { key: own.key, cert: own.cert } },
+      fetch: () => new Response("ok"),
+    });
+    const target: NotifierTarget = {
+      ...{ type: "webhook", maxAlerts: 0 },
+      url: { text: `https://localhost:${server.port}/` },
+    };
+    await send({ ...target, tls: { caFile, insecureSkipVerify: false } });
+    const failure = await failureOf(send(target));
+    expect(failure.isTemporary).toBe(true);
+    expect(failure.message).toMatch(/certificate|self.signed/);
+    await server.stop(true);
+  });
+
   test("whose answer never ends costs no memory: the status counts", async () => {
     receiver.answer = () =>
       new Response(
@@ -329,6 +350,42 @@ describe("mail", () => {
     expect(failure.message).toContain("command not recognized");
     expect(mails).toEqual([]);
   });
+
+  test.each(["smtps", "STARTTLS"])(
+    "over %s is sent to a server whose certificate the CA has issued",
+    async (how) => {
+      const ca = makeCertificate({ name: "mail-ca" });
+      const own = makeCertificate({ name: "localhost", issuer: ca });
+      const caFile = join(temporaryFolder(), "ca.pem");
+      writeFileSync(caFile, ca.cert);
+      const took: string[] = [];
+      const tls = new SMTPServer({
+        ...{
+          secure: how === "smtps",
+          key: own.key,
+          cert: own.cert,
+          authOptional: true,
+          disableReverseLookup: true,
+        },
+        onData(stream, { secure }, done) {
+          stream.resume();
+          stream.on("end", () => {
+            took.push(secure ? "encrypted" : "plain");
+            done();
+          });
+        },
+      });
+      tls.on("error", () => undefined);
+      await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
+      const { port: tlsPort } = tls.server.address() as { port: number };
+      const secured = { ...target(), port: tlsPort, isTls: how === "smtps", requireTls: true };
+      await send({ ...secured, tls: { caFile, serverName: "localhost", insecureSkipVerify: false } });
+      expect(took).toEqual(["encrypted"]);
+      expect((await failureOf(send(secured))).message).toMatch(/certificate|self.signed/);
+      expect(took).toEqual(["encrypted"]);
+      await new Promise<void>((resolve) => tls.close(resolve));
+    },
+  );
 
   test("to a server that is away is tried again", async () => {
     expect(await failureOf(send({ ...target(), port: 1 }))).toMatchObject({ isTemporary: true });
