@@ -55,7 +55,7 @@ async function build(folder: string): Promise<void> {
       .replace("{{icon}}", iconName)
       .replace(
         "{{style}}",
-        nameOf(({ path }) => path.endsWith(".css")),
+        nameOf(({ path }) => /page-[^/]+\.css$/.test(path)),
       )
       .replace(
         "{{script}}",

@@ -13,6 +13,9 @@ const CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 /** Whether this machine has a browser. Tests of the page are skipped without one. */
 export const hasBrowser = CHROMIUM !== undefined && CHROMIUM !== null;
 
+/** How long a page may take to show something, on a machine that is busy. A test has two minutes. */
+const WAIT_MS_MAX = 30_000;
+
 const ROOT = join(import.meta.dir, "../..");
 
 /** Bundles the page, unless the bundle is newer than its sources. */
@@ -52,6 +55,7 @@ export class TestBrowser {
       ...options,
     });
     const page = await context.newPage();
+    page.setDefaultTimeout(WAIT_MS_MAX);
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(`fault: ${error.message}`));
     page.on("console", (message) => {

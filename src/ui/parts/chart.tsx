@@ -2,17 +2,11 @@
  * Lines over time, drawn by uPlot on a canvas. Dragging selects a range, and charts of one group share their crosshair.
  * A table with the same values stands behind it for readers of screens.
  */
-import "uplot/dist/uPlot.min.css";
 import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { formatValue } from "../format/units.ts";
 import { formatTime, type Zone } from "../format/times.ts";
-
-export interface ChartLine {
-  readonly name: string;
-  /** One value per time. Null is a gap. */
-  readonly values: readonly (number | null)[];
-}
+import type { ChartLine } from "./chart-lines.ts";
 
 interface ChartProps {
   /** What is drawn, for readers of screens. */
@@ -114,7 +108,12 @@ export function Chart(props: ChartProps) {
           })),
         ],
         axes: [
-          { stroke: muted, grid: { stroke: `${grey}` }, ticks: { stroke: grey } },
+          {
+            stroke: muted,
+            grid: { stroke: grey },
+            ticks: { stroke: grey },
+            values: (_, splits, __, ___, increment) => axisTimes(splits, increment, zone),
+          },
           {
             stroke: muted,
             grid: { stroke: grey },
@@ -169,6 +168,19 @@ export function Chart(props: ChartProps) {
       <div ref={host} style={{ minHeight: `${height}px` }} />
     </figure>
   );
+}
+
+/** The times of an axis on a clock of 24 hours. The date stands under the first one, and where a day begins. */
+function axisTimes(splits: readonly number[], increment: number, zone: Zone): string[] {
+  let day = "";
+  return splits.map((seconds) => {
+    const [date = "", time = ""] = formatTime(seconds * 1_000, zone).split(" ");
+    if (increment >= 86_400) return date.slice(5);
+    const shown = increment < 60 ? time : time.slice(0, 5);
+    const text = date === day ? shown : `${shown}\n${date.slice(5)}`;
+    day = date;
+    return text;
+  });
 }
 
 const grey = "#88888833";

@@ -40,7 +40,13 @@ export function Answered<Answer>({
       {error === undefined ? null : (
         <ErrorNote title={`${what} could not be loaded`} detail={error.message} />
       )}
-      {answer === undefined ? error === undefined ? <Loading what={what} /> : null : children(answer)}
+      {answer === undefined ? (
+        error === undefined ? (
+          <Loading what={what.charAt(0).toLowerCase() + what.slice(1)} />
+        ) : null
+      ) : (
+        children(answer)
+      )}
     </>
   );
 }

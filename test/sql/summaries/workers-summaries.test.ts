@@ -274,6 +274,8 @@ test("disk_use", async () => {
 });
 
 test("every summary has a test", async () => {
+  // Tested with lines and budgets that are worked out by hand, in test/query/summaries.
+  const others = ["forecast", "service_levels"];
   const { summaries } = (await world.ask("/api/v1/summaries", {})) as { summaries: { name: string }[] };
-  expect(summaries.map(({ name }) => name)).toEqual([...asked].sort());
+  expect(summaries.map(({ name }) => name)).toEqual([...asked, ...others].sort());
 });
