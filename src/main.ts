@@ -36,6 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   token: () => import("./commands/token.ts"),
   doctor: () => import("./commands/operation/doctor.ts"),
   delete: () => import("./commands/operation/delete.ts"),
+  demo: () => import("./commands/demo/demo.ts"),
   rejected: () => import("./commands/operation/rejected.ts"),
   silence: () => import("./commands/operation/silence.ts"),
 };

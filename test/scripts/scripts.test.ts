@@ -95,7 +95,7 @@ function npmOnPath(binary: string): { path: string; calls: () => string[] } {
 
 describe("the scripts", () => {
   test("are clean POSIX sh", () => {
-    for (const name of ["bun.sh", "serve", "test", "weir", "bench", "install", "torture"]) {
+    for (const name of ["bun.sh", "serve", "demo", "test", "weir", "bench", "install", "torture"]) {
       expect(run(["sh", "-n", `scripts/${name}`])).toEqual({ code: 0, out: "", err: "" });
     }
     expect(run(["bash", "-n", ".ci/run"])).toEqual({ code: 0, out: "", err: "" });
