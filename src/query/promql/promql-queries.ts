@@ -121,13 +121,18 @@ export class Promql {
    */
   instant(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
     const { signal, labels, ...own } = options;
-    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels);
+    return this.#run({ kind: "instant", text, timeMs, shown, options: this.#bounded(own) }, signal, labels);
   }
 
   /** As `instant`, for a rule. */
   ofRule(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
     const { signal, labels, ...own } = options;
-    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels, this.#rules);
+    return this.#run(
+      { kind: "instant", text, timeMs, shown, options: this.#bounded(own) },
+      signal,
+      labels,
+      this.#rules,
+    );
   }
 
   /** Several expressions of rules at one time. See BatchTask for the answer. */
@@ -149,7 +154,17 @@ export class Promql {
     options: CallerOptions = {},
   ): Promise<PromqlAnswer> {
     const { signal, labels, ...own } = options;
-    return this.#run({ kind: "range", text, startMs, endMs, stepMs, shown, options: own }, signal, labels);
+    return this.#run(
+      { kind: "range", text, startMs, endMs, stepMs, shown, options: this.#bounded(own) },
+      signal,
+      labels,
+    );
+  }
+
+  /** The options of one query. As in Prometheus, it can have less time than the setting allows, but not more. */
+  #bounded(options: PromqlQueryOptions): PromqlQueryOptions {
+    const { promqlTimeoutMs: mostMs } = this.#options;
+    return { ...options, promqlTimeoutMs: Math.min(options.promqlTimeoutMs ?? mostMs, mostMs) };
   }
 
   /** An expression in its usual form. */

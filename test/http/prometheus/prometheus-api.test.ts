@@ -35,6 +35,9 @@ beforeAll(async () => {
 
 afterAll(() => gateway.close());
 
+/** Computes for some seconds: a million steps. */
+const HEAVY = "count_over_time(sum_over_time(vector(1)[100s:1s])[10000s:1s])";
+
 /** Any answer: each test states what it expects. */
 type Json = ReturnType<typeof JSON.parse>;
 
@@ -307,6 +310,23 @@ describe("errors", () => {
     // A percent sign, which is a name as any other, is not decoded again.
     expect(await data("/api/v1/label/%25/values")).toEqual([]);
     await bad("/api/v1/metadata", { limit: "x" }, 400, "bad_data", "limit must be a number");
+  });
+
+  test("of a timeout name the setting if the request asked for more time, however much", async () => {
+    // 30 days in milliseconds exceed the range of a timer.
+    expect((await ask("/api/v1/query", { query: "1", timeout: "30d" })).body.status).toBe("success");
+    const hasty = await openTestGatewayAt(NOW_MS, "--promql-timeout-ms=1");
+    const asked = encode({ query: HEAVY, time: NOW_MS / 1000, timeout: "1h" });
+    const response = await hasty.fetch(`/api/v1/query?${asked}`);
+    expect({ status: response.status, body: await response.json() }).toEqual({
+      status: 503,
+      body: {
+        status: "error",
+        errorType: "timeout",
+        error: "the query took longer than 1 ms (promqlTimeoutMs)",
+      },
+    });
+    await hasty.close();
   });
 
   test("of a timeout have upstream's status", async () => {
