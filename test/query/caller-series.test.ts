@@ -118,6 +118,8 @@ describe("a bound label", () => {
     await push("bound", { metric_name: "depth", value: 9, type: "gauge" });
     expect(await readers("duration")).toEqual(all());
     expect(await readers("depth")).toEqual(all(9));
+    // The gateway says why such a token reads nothing.
+    expect(gateway!.takeLog().join("")).toContain("token_label_is_attribute");
   });
 
   test("that became an attribute hides also the series from before, which PromQL joins with others", async () => {

@@ -6,6 +6,7 @@
  * "zebra" or the number 424242 in it, which no answer may contain.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SCOPES } from "../../src/access/access-token.ts";
 import type { Route } from "../../src/http/routes.ts";
@@ -28,7 +29,9 @@ beforeAll(async () => {
   apple = await addToken(path, "apple", { scopes: SCOPES, labels: { job: "apple" } });
   zebra = await addToken(path, "zebra", { scopes: SCOPES, labels: { job: "zebra" } });
   free = await addToken(path, "free", { scopes: SCOPES });
-  const settings = [`--token-file=${path}`, "--enable-admin-api"];
+  const rules = join(temporaryFolder(), "tenants.yml");
+  writeFileSync(rules, RULES);
+  const settings = [`--token-file=${path}`, "--enable-admin-api", `--rules=${rules}`];
   const target = (job: string) => `--scrape=http://127.0.0.1:9/${job},job=${job}`;
   shared = await openTestGateway(...settings, target("apple"), target("zebra"));
   alone = await openTestGateway(...settings, target("apple"));
@@ -42,10 +45,28 @@ beforeAll(async () => {
   at(-10_000);
   await pushOthers(1);
   at(0);
+  for (const gateway of [shared, alone]) {
+    await gateway.gateway.rules.reload();
+    await gateway.gateway.rules.evaluate(NOON_MS);
+  }
 });
 afterAll(async () => {
+  // The rule that fails on purpose.
+  expect(shared.takeLog().every((line) => line.includes("rule_failed"))).toBe(true);
   await Promise.all([shared.close(), alone.close()]);
 });
+
+/** Alerts of both jobs, one of the other job alone, and values without a job. */
+const RULES = `groups:
+- name: tenants
+  rules:
+  - {alert: Deep, expr: depth > 0, annotations: {value: "{{ $value }} in {{ $labels.job }}"}}
+  - {alert: Other, expr: 'depth{job="zebra"} > 0'}
+  - {record: depth:sum, expr: sum(depth)}
+- name: others
+  rules:
+  - {alert: Fails, expr: 'depth * on () group_left () depth{job="zebra"}'}
+`;
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -164,6 +185,9 @@ async function pushOthers(round: number): Promise<void> {
   });
 }
 
+/** The random number of a page. */
+const NONCE = /(?<=nonce-|content=")[0-9a-f]{32}/g;
+
 interface Answer {
   readonly status: number;
   readonly headers: string;
@@ -182,10 +206,14 @@ async function ask(gateway: TestGateway, what: string, body?: string, token = ap
   // The series of an export are in the order in which their metrics came first.
   const order = (lines: string) => (path.includes("/export") ? lines.split("\n").sort().join("\n") : lines);
   const text = order(await answer.text())
+    // How long it took.
+    .replace(/"evaluationTime":[^,}]+/g, '"evaluationTime":0')
     .replace(/^weir_exposition_info\{.*$/gm, "weir_exposition_info")
     .replace(/"evalTotalTime".*?\}/gs, "")
-    .replace(/"timings":\{.*?\}/gs, "");
-  return { status: answer.status, headers: JSON.stringify([...answer.headers].sort()), text };
+    .replace(/"timings":\{.*?\}/gs, "")
+    .replace(NONCE, "nonce");
+  const pairs = JSON.stringify([...answer.headers].sort()).replace(NONCE, "nonce");
+  return { status: answer.status, headers: pairs, text };
 }
 
 /** Sends a request to both gateways. Returns what differs, or what contains a secret. */
@@ -274,6 +302,15 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
   "/api/v1/query_range": EXPRESSIONS.map((query) => form({ query, ...range })),
   "/api/metrics/query_range": EXPRESSIONS.map((query) => form({ query, ...range })),
   "/api/v1/query_exemplars": EXPRESSIONS.map((query) => form({ query, ...range })),
+  "/api/v1/rules": [
+    "",
+    ...["type=alert", "type=record", "rule_name[]=Deep", "rule_group[]=others", "exclude_alerts=true"].map(
+      (query) => `?${query}`,
+    ),
+    "?group_limit=1",
+    form({ "match[]": '{severity!="x"}' }),
+  ],
+  "/api/v1/alerts": [""],
   "/api/v1/series": MATCHES.map((match) => form({ "match[]": match })),
   "/api/v1/labels": ["", ...MATCHES.map((match) => form({ "match[]": match }))],
   "/api/v1/label/:name/values": [
@@ -480,6 +517,8 @@ describe("an answer to a token with labels does not depend on what others pushed
       "/metrics?name[]=http_request_duration_ms",
       `/federate${form({ "match[]": "depth" })}`,
       "/api/v1/export",
+      "/api/v1/rules",
+      "/api/v1/alerts",
       "/api/v1/tables",
       `/api/v1/summaries/slow_tasks${form(summaryTimes)}`,
       `/api/v1/query_exemplars${form({ query: "http_request_duration_ms_bucket", ...range })}`,
