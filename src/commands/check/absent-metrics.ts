@@ -9,7 +9,7 @@ import { selectorsIn, type VectorSelector } from "../../query/promql/parse/ast.t
 import { printExpr } from "../../query/promql/parse/print.ts";
 import { accepted, type Send } from "../client.ts";
 import { exitCode, type Io } from "../command.ts";
-import { type Rule, readRuleFiles } from "./rule-files.ts";
+import { type Rule, rulesOfFiles } from "./rule-files.ts";
 
 /** Series that the evaluator of the rules writes itself. */
 const WRITTEN_BY_EVALUATION = ["ALERTS", "ALERTS_FOR_STATE"];
@@ -21,13 +21,13 @@ const WRITTEN_BY_EVALUATION = ["ALERTS", "ALERTS_FOR_STATE"];
  * on standard output, one per line.
  */
 export async function checkRules(patterns: readonly string[], send: Send, io: Io): Promise<number> {
-  const files = readRuleFiles(patterns, io);
+  const files = await rulesOfFiles(patterns, io);
   const problems = files.flatMap((file) => file.problems);
   const rules = files.flatMap((file) => file.rules);
   for (const problem of problems) await io.stderr.write(`weir check: ${problem}\n`);
 
   const stored = await metricNames(send);
-  const made = new Set(rules.flatMap(({ records }) => records ?? []));
+  const made = new Set(files.flatMap(({ records }) => records));
   for (const name of WRITTEN_BY_EVALUATION) made.add(name);
   const series = new SeriesQuestions(send);
   let absentRules = 0;
