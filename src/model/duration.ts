@@ -6,6 +6,9 @@
 
 export const DAY_MS = 86_400_000;
 
+/** The longest time of a timer, 24.8 days. A timer that gets a longer one fires at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** From large to small, as they must follow each other. */
 const UNITS_MS = [
   ["y", 365 * DAY_MS],

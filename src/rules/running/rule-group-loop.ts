@@ -7,6 +7,7 @@
  * - Rules that do not depend on each other are asked together. A rule that takes longer than the interval is cancelled
  *   and counted, and fewer rules are asked together then. The rules after it are still evaluated.
  */
+import { TIMER_MS_MAX } from "../../model/duration.ts";
 import { Timeout, Unavailable } from "../../model/errors.ts";
 import type { AlertReceiver } from "../alert.ts";
 import {
@@ -261,17 +262,20 @@ export class RuleGroupLoop {
     // If the clock was set back, the next evaluation is an interval away and not hours.
     const nextMs = evaluationTime(this.group, this.intervalMs, now()) + this.intervalMs;
     const timeMs = Math.min(plannedMs, nextMs);
-    this.#timer = setTimeout(
-      () => {
-        const missed = Math.floor((now() - timeMs) / this.intervalMs);
-        if (missed > 0) counters.missed(this.group, missed);
-        const at = timeMs + Math.max(0, missed) * this.intervalMs;
-        this.#running = this.evaluate(at).then(() => {
-          if (!this.#isFinishing) this.#schedule(at + this.intervalMs);
-        });
-      },
-      Math.max(0, timeMs - now()),
-    );
+    const waitMs = Math.max(0, timeMs - now());
+    if (waitMs > TIMER_MS_MAX) {
+      this.#timer = setTimeout(() => this.#schedule(timeMs), TIMER_MS_MAX);
+      this.#timer.unref();
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      const missed = Math.floor((now() - timeMs) / this.intervalMs);
+      if (missed > 0) counters.missed(this.group, missed);
+      const at = timeMs + Math.max(0, missed) * this.intervalMs;
+      this.#running = this.evaluate(at).then(() => {
+        if (!this.#isFinishing) this.#schedule(at + this.intervalMs);
+      });
+    }, waitMs);
     this.#timer.unref();
   }
 }
@@ -308,7 +312,7 @@ class RuleTime {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     const late = new Timeout(`the rule took longer than the interval of its group, ${this.#intervalMs} ms`);
-    this.#timer = setTimeout(() => this.#abort.abort(late), this.#intervalMs);
+    this.#timer = setTimeout(() => this.#abort.abort(late), Math.min(this.#intervalMs, TIMER_MS_MAX));
     this.#timer.unref();
     return AbortSignal.any([signal, this.#stopping]);
   }

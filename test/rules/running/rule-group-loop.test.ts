@@ -127,6 +127,29 @@ describe("a rule group", () => {
     expect(loop.last.evaluatedAtMs).toBe(first + 300);
   });
 
+  test("may have an interval that exceeds the range of a timer", async () => {
+    const queries = queriesOf(new Map([["a", ["h"]]]));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { loop } = loopOf(
+      "groups: [{name: g, interval: 30d, rules: [{record: x, expr: a}, {record: y, expr: a}]}]",
+      {
+        ...queries,
+        promqlBatch: async (...asked) => {
+          // A timer of 30 days would fire before this one.
+          setTimeout(resolve, 5);
+          await promise;
+          asked[2].signal?.throwIfAborted();
+          return await queries.promqlBatch(...asked);
+        },
+      },
+    );
+    await loop.evaluate(NOON);
+    expect(loop.healths.map((each) => `${each.health} ${each.lastError}`)).toEqual(["ok ", "ok "]);
+    loop.start();
+    await loop.stop();
+    expect(loop.last.evaluatedAtMs).toBe(NOON);
+  });
+
   test("is cancelled by a stop, and its rules keep their states", async () => {
     const { loop, sent } = loopOf(
       "groups: [{name: g, rules: [{alert: A, expr: hang}]}]",

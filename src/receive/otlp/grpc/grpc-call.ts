@@ -6,6 +6,7 @@
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { type BodyLimits, Reservation } from "../../../http/body.ts";
+import { TIMER_MS_MAX } from "../../../model/duration.ts";
 import { BadInput, RequestError, Timeout } from "../../../model/errors.ts";
 import { decompress } from "../../../wire/compression/compression.ts";
 import { decompressSnappyFrames } from "../../../wire/compression/snappy-frames.ts";
@@ -34,9 +35,6 @@ const HEADERS = {
   "content-type": "application/grpc",
   "grpc-accept-encoding": ACCEPTED_ENCODINGS,
 } as const;
-
-/** setTimeout takes no longer times. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 interface GrpcCallOptions {
   readonly stream: ServerHttp2Stream;
