@@ -96,6 +96,7 @@ export function* mergeFamilies(sources: readonly (readonly Family[])[]): Generat
   const claimed = new Map<string, string>();
   let conflicts = 0;
   for (const family of sources.flat()) {
+    yield;
     const same = byName.get(family.name);
     if (same) {
       if (same[0].type === family.type) same.push(family);

@@ -126,6 +126,8 @@ export class ExposedSeries {
     yield;
     const families: Family[] = [];
     for (const group of this.#groups.values()) {
+      // Most groups are small, and there may be ten thousand.
+      yield;
       if (isOfParts(group.metric) || !this.#isShown(group, view)) continue;
       const { members, added } = yield* shownOf(group, view);
       const { metric } = group;
