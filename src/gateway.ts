@@ -6,7 +6,6 @@
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
-
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
@@ -82,6 +81,7 @@ import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
 import type { Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
+import { tailServices } from "./tail/tail-service.ts";
 import type { LiveWebConfig } from "./web-config/live-web-config.ts";
 import type { ListenerTls } from "./web-config/tls-front.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
@@ -122,7 +122,7 @@ export interface Gateway {
   /** What is logged once a minute. The program that serves flushes it. */
   readonly summary: MinuteSummary;
   readonly access: Pick<Access, "hasFile" | "hasValidToken">;
-  /** Certificates, users and limits of the listeners. The program that listens lets it look at its files each second. */
+  /** Certificates, users and limits of listeners. The program that listens lets it look at its files each second. */
   readonly webConfig: LiveWebConfig;
   /** What the receivers run beside their routes. The program that listens starts and stops them. */
   readonly services: readonly Service[];
@@ -218,6 +218,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   );
   const ingest = openIngest(parts, receivers, id, options.onFatal);
   const owners = [...receivers.owners.values()];
+  const tail = tailServices(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners);
@@ -262,7 +263,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       guard: options.isTrusted ? undefined : parts.gate,
       ...requestLoggingOf(config, summary),
     }),
-    services: [...receivers.services, notifications, rules],
+    services: [...receivers.services, notifications, rules, ...tail],
     rules,
     stopQueries: queries.stop,
     store,
@@ -395,6 +396,7 @@ function openReceivers(
         decodeRejected === undefined ? [] : [[name, decodeRejected]],
       ),
     ),
+    decodeLines: opened.find(({ decodeLines }) => decodeLines !== undefined)!.decodeLines!,
     owners: new Map(
       opened.flatMap(({ name, owner }): [string, Owner][] => (owner === undefined ? [] : [[name, owner]])),
     ),

@@ -23,6 +23,7 @@ import { alignedRows } from "./query/formats/aligned-text.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),
   import: () => import("./commands/import.ts"),
+  tail: () => import("./commands/tail/tail.ts"),
   export: () => import("./commands/export.ts"),
   sql: () => import("./commands/sql.ts"),
   summary: () => import("./commands/summary.ts"),

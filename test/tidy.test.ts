@@ -48,7 +48,7 @@ describe("imports", () => {
     ["wire", "store", "exposition", "access", "web-config", "line-files"],
     ["series", "supervision"],
     ["ingest", "query", "line-formats"],
-    ["sampler", "scrape", "rules", "forward"],
+    ["sampler", "scrape", "rules", "forward", "tail"],
     ["http"],
     ["receive"],
     ["data-folder", "entrance", "open-series", "open-rules", "open-notifications"],

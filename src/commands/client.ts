@@ -71,12 +71,14 @@ interface ClientTls {
  *
  * @param ca the value of `--ca`
  * @param ownCertificate the certificate of the gateway itself in PEM, if it is known: then any name of it is accepted
+ * @param readToken returns the token of the next request, if any
  */
 export function gatewayAt(
   url: string | undefined,
   io: Pick<Io, "env">,
   ca?: string,
   ownCertificate?: string,
+  readToken: () => string | undefined = () => io.env.WEIR_TOKEN || undefined,
 ): Send {
   const address = url ?? (io.env.WEIR_URL || DEFAULT_URL);
   const given = withoutPassword(address);
@@ -89,12 +91,12 @@ export function gatewayAt(
     );
   }
   const tls = base.startsWith("https:") ? tlsOf(ca, io, ownCertificate) : undefined;
-  const token = io.env.WEIR_TOKEN || undefined;
   const root = base.replace(/\/+$/, "");
 
   return async (path, { method = "GET", query = [], headers, body, timeoutMs } = {}) => {
     const parameters = new URLSearchParams(query as [string, string][]).toString();
     const controller = new AbortController();
+    const token = readToken();
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => controller.abort(), timeoutMs);
     try {
       return await fetch(`${root}${path}${parameters === "" ? "" : `?${parameters}`}`, {

@@ -9,6 +9,7 @@ import { ALERT_SETTINGS } from "./alert-settings.ts";
 import { LIMIT_SETTINGS } from "./limit-settings.ts";
 import { RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
+import { TAIL_SETTINGS } from "./tail-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */
@@ -581,6 +582,8 @@ export const SETTINGS = {
     what: "Queries that take longer are counted, and logged once a minute with an example. 0 turns this off.",
     why: "A panel of a dashboard that takes longer is worth a look. VictoriaMetrics has the same default.",
   },
+
+  ...TAIL_SETTINGS,
 
   scrape: {
     type: { is: "scrape" },

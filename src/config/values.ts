@@ -37,6 +37,8 @@ export type Type =
   /** `optional` means that there may be no text. */
   | { readonly is: "text"; readonly optional?: true }
   | { readonly is: "names" }
+  /** Paths and globs, which may contain commas. */
+  | { readonly is: "patterns" }
   /** `optional` means that there may be no address. */
   | { readonly is: "listen"; readonly optional?: true }
   | { readonly is: "scrape" }
@@ -58,7 +60,7 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
   ? boolean
   : T extends { is: "text" }
     ? string
-    : T extends { is: "names" }
+    : T extends { is: "names" | "patterns" }
       ? readonly string[]
       : T extends { is: "listen" }
         ? readonly Listen[]
@@ -108,7 +110,7 @@ const SIZES: Readonly<Record<string, number>> = {
 
 /** True for settings that can be given more than once, or as a list with commas. */
 export function isList(type: Type): boolean {
-  return ["names", "choices", "listen", "scrape", "limits"].includes(type.is);
+  return ["names", "patterns", "choices", "listen", "scrape", "limits"].includes(type.is);
 }
 
 /** Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error. */
@@ -121,6 +123,8 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       throw expected(name, "a text that is not empty", raw);
     case "names":
       return [...new Set(texts(raw, name))];
+    case "patterns":
+      return [...new Set(patterns(raw, name))];
     case "listen":
       return readListens(type, raw, name);
     case "scrape":
@@ -165,6 +169,16 @@ function texts(raw: unknown, name: string): string[] {
   const words = parts.flatMap((part) => {
     if (typeof part !== "string") throw expected(name, "a list of texts", part);
     return part.split(",");
+  });
+  return words.map((word) => word.trim()).filter((word) => word !== "");
+}
+
+/** As `texts`, but a comma within braces belongs to a glob: `{a,b}*.json`. */
+function patterns(raw: unknown, name: string): string[] {
+  const parts = Array.isArray(raw) ? raw : [raw];
+  const words = parts.flatMap((part) => {
+    if (typeof part !== "string") throw expected(name, "a list of paths and globs", part);
+    return part.split(/,(?![^{]*\})/);
   });
   return words.map((word) => word.trim()).filter((word) => word !== "");
 }

@@ -44,9 +44,9 @@ export interface PushOptions {
    */
   readonly boundLabels?: Labels;
   readonly idempotency?: Idempotency;
-  /** Set if the samples are lines of an imported file. They do not count in totals. */
+  /** Set if the samples are lines of an imported file. */
   readonly imported?: ImportChunk;
-  /** Set if the samples do not count in totals. */
+  /** Whether the samples do not count in totals. By default only those of imported files do not. */
   readonly historical?: boolean;
   /**
    * Set if rejected samples are pushed again: by position, the id of each. Those that are not rejected again leave the

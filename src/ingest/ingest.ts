@@ -322,7 +322,7 @@ export class Ingest {
       firstUs: this.#retention.firstDay * 86_400_000_000,
       lastUs: (nowMs + futureMs) * 1000,
       totalsLateUs: totalsLateMs * 1000,
-      historical: historical === true || imported !== undefined,
+      historical: historical ?? imported !== undefined,
       retentionDays,
       isHeld: this.#owners.heldByOthers(protocol),
       exposed: isExposed(declared, this.#options.exposeProtocols),
@@ -552,7 +552,8 @@ export class Ingest {
     const isPush =
       declared.countsAsPush === "always" ||
       (declared.countsAsPush === "if exposed" && isExposed(declared, this.#options.exposeProtocols));
-    if (isPush && options.imported === undefined && options.replayed === undefined) {
+    const isImport = options.imported !== undefined && options.historical !== false;
+    if (isPush && !isImport && options.replayed === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);

@@ -27,8 +27,13 @@ export interface FileChunk {
 export type Remainder =
   /** An incomplete line at the end: the writer was interrupted, or has not finished the line yet. */
   | { readonly kind: "cut"; readonly offset: number; readonly bytes: number }
-  /** A line over the limit. */
-  | { readonly kind: "overlong"; readonly offset: number; readonly bytes: number }
+  /** A line over the limit. `after` is the fingerprint of the file up to its end; undefined if it has no end yet. */
+  | {
+      readonly kind: "overlong";
+      readonly offset: number;
+      readonly bytes: number;
+      readonly after: Fingerprint | undefined;
+    }
   /** NUL bytes at the end of the file. */
   | { readonly kind: "nul"; readonly bytes: number };
 
@@ -129,8 +134,9 @@ export async function* cutIntoChunks(
     pendingOffset += bytes.length;
     fingerprint.pass(bytes);
   };
-  const endDropping = () => {
-    onRemainder({ kind: "overlong", offset: pendingOffset - dropped, bytes: dropped });
+  const endDropping = (hasEnd: boolean) => {
+    const after = hasEnd ? fingerprint.copy() : undefined;
+    onRemainder({ kind: "overlong", offset: pendingOffset - dropped, bytes: dropped, after });
     dropped = 0;
   };
   const hold = (bytes: Uint8Array) => {
@@ -155,7 +161,7 @@ export async function* cutIntoChunks(
         const end = piece.indexOf(NEWLINE);
         drop(end === -1 ? piece : piece.subarray(0, end + 1));
         if (end === -1) continue;
-        endDropping();
+        endDropping(true);
         piece = piece.subarray(end + 1);
       }
       pending.push(piece);
@@ -174,11 +180,11 @@ export async function* cutIntoChunks(
         const next = all.indexOf(NEWLINE) + 1;
         drop(next === 0 ? all : all.subarray(0, next));
         all = all.subarray(next === 0 ? all.length : next);
-        if (next > 0) endDropping();
+        if (next > 0) endDropping(true);
       }
       hold(all);
     }
-    if (dropped > 0) endDropping();
+    if (dropped > 0) endDropping(false);
     const rest: Uint8Array<ArrayBuffer> = Buffer.concat(pending);
     const lines = rest.lastIndexOf(NEWLINE) + 1;
     // After a failure, this reader cut the line after the last newline, and not the writer.

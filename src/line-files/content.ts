@@ -152,3 +152,18 @@ function withNewlines(piece: Uint8Array): Uint8Array {
   }
   return text;
 }
+
+/** The byte order mark that some editors and shells write first. Joined files have it at several lines. */
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Replaces the byte order marks at the beginnings of lines with spaces, so that no offset changes. */
+export function withoutMarks(body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  let clean: Uint8Array<ArrayBuffer> | undefined;
+  for (let at = buffer.indexOf(MARK); at !== -1; at = buffer.indexOf(MARK, at + MARK.length)) {
+    if (at > 0 && buffer[at - 1] !== 0x0a) continue;
+    clean ??= body.slice();
+    clean.fill(0x20, at, at + MARK.length);
+  }
+  return clean ?? body;
+}

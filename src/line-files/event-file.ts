@@ -32,7 +32,7 @@ export class EventFile {
   /** Bytes on disk when it was opened. */
   readonly bytes: number;
   /** Its place, and when it was last written. */
-  readonly traces: Traces;
+  traces: Traces;
   /** It came through standard input or a pipe. */
   readonly isPiped: boolean;
   /** Bytes read from disk so far, for a progress bar. */
@@ -66,12 +66,16 @@ export class EventFile {
         return spooled;
       }
       if (!stat.isFile()) throw new UnreadableFile("it is not a file");
-      const places = placesOf(await realpath(path), stat);
-      return await EventFile.#of(handle, { places, modifiedMs: stat.mtimeMs }, syntax);
+      return await EventFile.over(handle, path, syntax);
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error;
     }
+  }
+
+  /** The file of an open handle, which was found at a path. Throws `UnreadableFile` for a format that is not supported. */
+  static async over(handle: FileHandle, path: string, syntax = EVENT_LINES): Promise<EventFile> {
+    return await EventFile.#of(handle, await tracesOf(handle, path), syntax);
   }
 
   /** Reads a stream to its end into an unlinked file, which disappears with the process in any case. */
@@ -97,11 +101,28 @@ export class EventFile {
     return new EventFile(handle, size, packingOf(magic.subarray(0, bytesRead)), traces, syntax);
   }
 
+  /** Whether its bytes are compressed. Then offsets are not those of its bytes on disk. */
+  get isPacked(): boolean {
+    return this.#packing !== "plain";
+  }
+
+  /** Notes that the file is now at `path`, and when it was last written. */
+  async renewTraces(path: string): Promise<void> {
+    this.traces = await tracesOf(this.#handle, path);
+  }
+
   /**
    * `lineHash` of the first line that is not blank; undefined if there is no whole line yet. Throws `UnreadableFile` if
    * the content is not lines of JSON in UTF-8.
+   *
+   * @param skipsOverlong whether lines over the limit are skipped. Otherwise a first line over the limit throws
    */
-  async firstLineHash(): Promise<string | undefined> {
+  async firstLineHash(skipsOverlong = false): Promise<string | undefined> {
+    if (skipsOverlong) {
+      for await (const { body } of this.chunks(this.beginning(), () => {}))
+        return this.#hashOfFirst(firstLineOf(body));
+      return undefined;
+    }
     let head: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#content(0, () => {})) {
       if (head.length === 0 && isBlank(piece)) continue;
@@ -274,6 +295,23 @@ async function* behind(
     left -= passed;
     if (passed < piece.length) yield piece.subarray(passed);
   }
+}
+
+async function tracesOf(handle: FileHandle, path: string): Promise<Traces> {
+  const stat = await handle.stat();
+  // A file that was deleted or moved since has no path.
+  const real = await realpath(path).catch(() => path);
+  return { places: placesOf(real, stat), modifiedMs: stat.mtimeMs };
+}
+
+/** The first line of a chunk that is not blank, with its end. */
+function firstLineOf(body: Uint8Array): Uint8Array {
+  for (let at = 0; at < body.length; ) {
+    const end = body.indexOf(0x0a, at) + 1 || body.length;
+    if (!isBlank(body.subarray(at, end))) return body.subarray(at, end);
+    at = end;
+  }
+  return body;
 }
 
 /** Hashes of a file's path, its inode, and its stem: its path without the endings of rotation and compression. */

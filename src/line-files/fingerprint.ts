@@ -22,6 +22,8 @@ const findTimeField: TimeFinder = (bytes) => bytes.indexOf(TIME_FIELD);
 export class Fingerprint {
   /** Bytes so far. */
   bytes = 0;
+  /** Newlines so far, also those of blank lines. */
+  newlines = 0;
   /** Lines so far that have an end. */
   #lines = 0;
   #marks = "";
@@ -40,6 +42,7 @@ export class Fingerprint {
   copy(): Fingerprint {
     const copy = new Fingerprint(this.#findTime);
     copy.bytes = this.bytes;
+    copy.newlines = this.newlines;
     copy.#lines = this.#lines;
     copy.#marks = this.#marks;
     copy.#nextMark = this.#nextMark;
@@ -79,6 +82,7 @@ export class Fingerprint {
   pass(bytes: Uint8Array): void {
     this.bytes += bytes.length;
     if (!this.#hasText && isNewlines(bytes)) {
+      this.newlines += bytes.length;
       this.#hasher.update(bytes);
       return;
     }
@@ -87,9 +91,14 @@ export class Fingerprint {
     let hashed = 0;
     let begin = 0;
     for (;;) {
-      if (!this.#hasText) while (bytes[begin] === NEWLINE) begin++;
+      if (!this.#hasText) {
+        const first = begin;
+        while (bytes[begin] === NEWLINE) begin++;
+        this.newlines += begin - first;
+      }
       const end = bytes.indexOf(NEWLINE, begin);
       if (end === -1) break;
+      this.newlines++;
       if (this.#hasText || hasText(bytes, begin, end)) {
         this.#lines++;
         if (dated >= begin && dated < end) this.#firstDated = this.#lines;

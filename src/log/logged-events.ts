@@ -240,6 +240,78 @@ export const EVENTS = {
     message: "a connection of the gRPC listener failed; further ones are not logged",
     fields: ["error", "advice"],
   },
+  tail_started: { level: "info", message: "files are followed", fields: ["patterns", "files", "state"] },
+  tail_stopping: { level: "info", message: "the last lines are stored", fields: ["signal"] },
+  tail_stopped: { level: "info", message: "files are no longer followed", fields: ["lagBytes"] },
+  tail_failed: { level: "error", message: "files cannot be followed", fields: ["error"] },
+  tail_file: {
+    level: "info",
+    message: "the lines of a file are read from an offset on",
+    fields: ["file", "instance", "offset"],
+  },
+  tail_skipped: {
+    level: "info",
+    message: "the lines that a file has at the first start are not read, because --from-start is not given",
+    fields: ["file", "bytes"],
+  },
+  tail_rotated: { level: "info", message: "a followed file was renamed", fields: ["file", "before"] },
+  tail_truncated: {
+    level: "info",
+    message: "a followed file was truncated and is read from its beginning",
+    fields: ["file"],
+  },
+  tail_truncated_unread: {
+    level: "warn",
+    message: "a followed file was truncated before all of it was read: only a copy of it has the rest",
+    fields: ["file", "unreadBytes"],
+  },
+  tail_file_gone: {
+    level: "info",
+    message: "a followed file was deleted or moved away",
+    fields: ["file", "offset"],
+  },
+  tail_file_lost: {
+    level: "warn",
+    message: "a followed file was deleted or moved away before all of it was read",
+    fields: ["file", "offset", "unreadBytes", "reason"],
+  },
+  tail_file_problem: {
+    level: "warn",
+    message: "a file, or a part of it, cannot be read",
+    fields: ["file", "reason"],
+  },
+  tail_files_full: {
+    level: "warn",
+    message: "more files were found than can be followed",
+    fields: ["files", "followed"],
+  },
+  tail_line_rejected: {
+    level: "warn",
+    message: "a line of a followed file was rejected",
+    fields: ["file", "line", "offset", "cause", "reason"],
+  },
+  tail_lines_rejected: {
+    level: "warn",
+    message: "further lines of a followed file were rejected",
+    fields: ["file", "count"],
+  },
+  tail_gateway_away: {
+    level: "warn",
+    message: "the gateway does not store lines; they are sent again",
+    fields: ["error", "retryMs", "lagBytes"],
+  },
+  tail_gateway_back: { level: "info", message: "the gateway stores lines again", fields: ["awayMs"] },
+  tail_state_damaged: {
+    level: "error",
+    message:
+      "the state file of a follower was damaged and is set aside: all files are read from their stored offsets",
+    fields: ["error", "aside"],
+  },
+  tail_state_unwritable: {
+    level: "error",
+    message: "the state file of a follower could not be written",
+    fields: ["file", "error"],
+  },
   target_down: {
     level: "warn",
     message: "a scraped target is down",

@@ -43,6 +43,11 @@ export interface OpenReceiver {
    * whole sample. Absent if such a text does not suffice.
    */
   readonly decodeRejected?: (text: string) => Batch;
+  /**
+   * Decodes whole lines of a file, without a request. Throws a RequestError if it cannot read them at all. Absent if the
+   * protocol has no files of lines.
+   */
+  readonly decodeLines?: (body: Uint8Array) => Batch | Promise<Batch>;
   /** Set if it has series of its own, such as those of groups. */
   readonly owner?: Owner;
   /**

@@ -137,13 +137,13 @@ describe("chunks", () => {
       [0, 8, '{"a":1}\n'],
       [8, 67, '{"a":2}\n'],
     ]);
-    expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 51 }]);
+    expect(remainders).toMatchObject([{ kind: "overlong", offset: 8, bytes: 51, after: { bytes: 59 } }]);
   });
 
   test("report an over-long line at the end, and do not count it as imported", async () => {
     const { chunks, remainders } = await cut(['{"a":1}\n', "x".repeat(50)], 20);
     expect(places(chunks)).toEqual([[0, 8, '{"a":1}\n']]);
-    expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 50 }]);
+    expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 50, after: undefined }]);
   });
 
   test("contain the whole lines before a failure, which is thrown afterwards", async () => {

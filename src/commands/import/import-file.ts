@@ -10,7 +10,7 @@ import { freeName, identify, identityOf, type KnownFile, type Verdict } from "..
 import type { Counts, FileReport } from "./report.ts";
 import type { LineConversion } from "../../line-formats/converted-lines.ts";
 import { TooManyEvents } from "../../line-formats/line-converter.ts";
-import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
+import { ChunkRefused, Interrupted, type LineStore, type PartAnswer } from "../../line-files/line-store.ts";
 
 /** Pauses between failed attempts, in ms: a restart of the gateway takes seconds. After the last, the import fails. */
 const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
@@ -28,7 +28,7 @@ export interface Outcome extends Counts {
 
 export interface FileImportOptions {
   readonly open: () => Promise<EventFile>;
-  readonly target: ImportTarget;
+  readonly target: LineStore;
   /** The format of lines that are not events. */
   readonly format?: { readonly key: string; readonly lines: LineConversion };
   readonly report: FileReport;
@@ -180,9 +180,10 @@ class FileImport {
     const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
     const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity, format?.key);
     const firstLineHash = this.#pipeName === undefined ? this.#firstLineHash : undefined;
-    let answer: ChunkAnswer;
+    let answer: PartAnswer;
     try {
-      const part = { ...due, file: this.#name, firstLineHash, identity, firstLine: file.firstLine };
+      const { firstLine } = file;
+      const part = { ...due, file: this.#name, firstLineHash, identity, firstLine, isLive: false };
       const push = target.push.bind(target);
       answer = await (format === undefined
         ? push(part, extraLabels)

@@ -10,7 +10,7 @@ import { timeUs } from "../../wire/event-time.ts";
 import type { FileChunk } from "../../line-files/chunks.ts";
 import { isBlank } from "../../line-files/fingerprint.ts";
 import { grouped } from "./progress.ts";
-import type { ChunkAnswer } from "./target.ts";
+import type { PartAnswer } from "../../line-files/line-store.ts";
 
 const NEWLINE = 0x0a;
 /** The maximum warnings of one file that are shown, one of each kind. */
@@ -70,7 +70,7 @@ export class FileReport {
   }
 
   /** Counts the lines of a chunk. */
-  add(chunk: Pick<FileChunk, "body" | "toOffset">, answer: ChunkAnswer): void {
+  add(chunk: Pick<FileChunk, "body" | "toOffset">, answer: PartAnswer): void {
     const warnings = answer.warnings.reduce((sum, { events = 1 }) => sum + events, answer.warningsOmitted);
     this.#count("stored", answer.accepted);
     this.#count("duplicates", answer.duplicates);

@@ -6,83 +6,29 @@
  * continues from there, so that every line is stored once.
  */
 import { accepted, RequestRefused, type Send, Unreachable } from "../client.ts";
-import { type Identity, type KnownFile, readIdentity } from "../../line-files/identity.ts";
-
-/** The gateway's error for one line. */
-interface LineError {
-  /** The index of the line among the chunk's lines that are not blank, from 0. */
-  readonly index: number;
-  readonly reason: string;
-  /** A short word: `timestamp`, `syntax`, `value` … */
-  readonly cause: string;
-}
-
-/** A field of a stored line that was not stored as it was sent. */
-interface LineWarning {
-  /** The index of the first such line. */
-  readonly index: number;
-  readonly message: string;
-  /** The number of such lines, if there are several. */
-  readonly events?: number;
-}
-
-/** The gateway's answer for a chunk. `causes` counts all rejected lines, and `errors` lists the first of them. */
-export interface ChunkAnswer {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: number;
-  readonly errors: readonly LineError[];
-  readonly causes: Readonly<Record<string, number>>;
-  /** The first different warnings. */
-  readonly warnings: readonly LineWarning[];
-  /** The number of further warnings. */
-  readonly warningsOmitted: number;
-  /** The events that the lines became, if they are lines of another format. */
-  readonly events?: Uint8Array;
-}
-
-/** A part of a file. */
-interface Part {
-  /** The name of the file's import. */
-  readonly file: string;
-  /** Absent where no other file is to be compared with this one. */
-  readonly firstLineHash: string | undefined;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-  readonly lastLineHash: string;
-  /** The identity of the file up to `toOffset`, which the gateway stores. */
-  readonly identity: Identity;
-  readonly body: Uint8Array<ArrayBuffer>;
-  /** The first line of the file that is not blank. */
-  readonly firstLine: string;
-}
-
-/** The gateway rejected the whole chunk because of its content, without saying which line is at fault. */
-export class ChunkRefused extends Error {
-  override readonly name = "ChunkRefused";
-}
-
-/** The chunk is not stored, or that is unknown: after a pause, query the stored offset and continue from there. */
-export class Interrupted extends Error {
-  override readonly name = "Interrupted";
-  readonly pauseMs: number | undefined;
-
-  constructor(message: string, pauseMs?: number) {
-    super(message);
-    this.pauseMs = pauseMs;
-  }
-}
+import { withoutMarks } from "../../line-files/content.ts";
+import { type KnownFile, readIdentity } from "../../line-files/identity.ts";
+import {
+  ChunkRefused,
+  type FilePart,
+  Interrupted,
+  type LineStore,
+  type PartAnswer,
+} from "../../line-files/line-store.ts";
 
 /** A commit takes milliseconds, and a full queue answers at once. After this time the connection counts as broken. */
 const ANSWER_TIMEOUT_MS = 120_000;
 
-export class ImportTarget {
+export class ImportTarget implements LineStore {
   readonly #send: Send;
+  readonly #timeoutMs: number;
   /** Whether the gateway has answered before. If so, no answer means a restart and not a wrong address. */
   #hasAnswered = false;
 
-  constructor(send: Send) {
+  /** @param timeoutMs how long an answer may take */
+  constructor(send: Send, timeoutMs = ANSWER_TIMEOUT_MS) {
     this.#send = send;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** The imported files that begin with a line. */
@@ -103,7 +49,7 @@ export class ImportTarget {
 
   /** The JSON of an answer; undefined if no file was imported by that name. */
   async #get(path: string, query: readonly (readonly [string, string])[]): Promise<unknown> {
-    const response = await this.#ask(() => this.#send(path, { query, timeoutMs: ANSWER_TIMEOUT_MS }));
+    const response = await this.#ask(() => this.#send(path, { query, timeoutMs: this.#timeoutMs }));
     if (response.status === 404) {
       const { error } = (await response.json().catch(() => ({}))) as { error?: { field?: string } };
       // Another server, or an old gateway, does not have this route.
@@ -119,13 +65,8 @@ export class ImportTarget {
     return await (await this.#ask(() => accepted(response))).json();
   }
 
-  /**
-   * Stores a part's lines and its offset in one transaction. If no line could be stored, the offset does not change.
-   *
-   * @param extraLabels `NAME=VALUE`, added to each event that has no such tag of its own
-   * @throws Interrupted, ChunkRefused
-   */
-  async push(part: Part, extraLabels: readonly string[]): Promise<ChunkAnswer> {
+  /** @throws Interrupted, ChunkRefused */
+  async push(part: FilePart, extraLabels: readonly string[]): Promise<PartAnswer> {
     const response = await this.#ask(async () =>
       this.#send("/api/v1/push", {
         method: "POST",
@@ -136,11 +77,12 @@ export class ImportTarget {
           ["import_line", part.lastLineHash],
           ...(part.firstLineHash === undefined ? [] : [["import_first_line", part.firstLineHash] as const]),
           ["import_identity", JSON.stringify(part.identity)],
+          ...(part.isLive ? [["historical", "false"] as const] : []),
           ...extraLabels.map((each) => ["extra_label", each] as const),
         ],
         headers: { "content-type": "application/x-ndjson" },
         body: withoutMarks(part.body),
-        timeoutMs: ANSWER_TIMEOUT_MS,
+        timeoutMs: this.#timeoutMs,
       }),
     );
     try {
@@ -181,27 +123,12 @@ export class ImportTarget {
   }
 }
 
-/** The byte order mark that some editors and shells write first. Joined files have it at several lines. */
-const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-
-/** Replaces the byte order marks at the beginnings of lines with spaces, so that no offset changes. */
-function withoutMarks(body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  let clean: Uint8Array<ArrayBuffer> | undefined;
-  for (let at = buffer.indexOf(MARK); at !== -1; at = buffer.indexOf(MARK, at + MARK.length)) {
-    if (at > 0 && buffer[at - 1] !== 0x0a) continue;
-    clean ??= body.slice();
-    clean.fill(0x20, at, at + MARK.length);
-  }
-  return clean ?? body;
-}
-
 function hasCounts(body: unknown): boolean {
   return typeof (body as { rejected?: unknown } | undefined)?.rejected === "number";
 }
 
-function readAnswer(body: unknown): ChunkAnswer {
-  const answer = body as Partial<ChunkAnswer>;
+function readAnswer(body: unknown): PartAnswer {
+  const answer = body as Partial<PartAnswer>;
   return {
     accepted: answer.accepted ?? 0,
     duplicates: answer.duplicates ?? 0,

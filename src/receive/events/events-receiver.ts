@@ -1,5 +1,6 @@
 /** JSON events, as README.md beside this file describes them. */
 import { BodyDecoder } from "../body-decoder.ts";
+import { PushWarnings } from "../push-warnings.ts";
 import type { Receiver } from "../receiver.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
@@ -21,9 +22,17 @@ export const events: Receiver<EventSettings> = {
       epoch: () => series.epoch,
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
-    const { strictEvents } = settings;
+    const { strictEvents: strict } = settings;
+    const warnings = new PushWarnings(log, counters);
     return {
-      routes: [pushRoutes({ decoder, ingest, limits, strictEvents, log, counters })],
+      routes: [pushRoutes({ decoder, ingest, limits, strictEvents: strict, warnings })],
+      async decodeLines(body) {
+        const batch = await decoder.decode(body.length, (free) =>
+          free.decoding(body, { ndjson: true, strict }),
+        );
+        if (batch.warnings !== undefined) warnings.note(batch.warnings);
+        return batch;
+      },
       // Strict, since nobody would get a warning.
       decodeRejected: (text) => new EventDecoder(options).decode(Buffer.from(text), { strict: true }),
     };

@@ -9,20 +9,18 @@
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
-import type { Log } from "../../log/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryText } from "../../http/url-text.ts";
 import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
-import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
-import { listWarnings, PushWarnings } from "../push-warnings.ts";
+import { listWarnings, type PushWarnings } from "../push-warnings.ts";
 import { EVENTS } from "./events-protocol.ts";
 
 interface PushDependencies {
@@ -40,8 +38,7 @@ interface PushDependencies {
   readonly limits: BodyLimits & NameLimits;
   /** Rejects events that would get a warning, unless `?strict=false`. */
   readonly strictEvents: boolean;
-  readonly log: Log;
-  readonly counters: Counters;
+  readonly warnings: PushWarnings;
 }
 
 /** Keys belong to a route. */
@@ -53,9 +50,8 @@ const SCOPE = "POST /api/v1/push";
  */
 const ERRORS_MAX = 1_000;
 
-export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counters }: PushDependencies) => {
+export const pushRoutes = ({ decoder, ingest, limits, strictEvents, warnings }: PushDependencies) => {
   const parameters = new PushParameters(limits, EVENTS.terms, ["strict"]);
-  const warnings = new PushWarnings(log, counters);
   return new Routes(undefined, { bound: "adds" }).on(
     "POST",
     "/api/v1/push",
