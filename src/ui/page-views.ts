@@ -16,4 +16,5 @@ export interface PageView {
 export const VIEWS: readonly PageView[] = [
   { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
   { path: "/query", title: "Query", scope: "read", load: () => import("./views/query/query.tsx") },
+  { path: "/alerts", title: "Alerts", scope: "read", load: () => import("./views/alerts/alerts.tsx") },
 ];

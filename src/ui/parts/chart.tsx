@@ -102,7 +102,7 @@ export function Chart(props: ChartProps) {
             stroke: colourOf(at),
             width: 1.5,
             fill: isStacked ? `${colourOf(at)}40` : undefined,
-            points: { show: times.length < 60 },
+            points: times.length < 60 ? { show: true } : undefined,
             value: (_: uPlot, value: number | null) =>
               value === null ? "" : formatValue(valueAt(latest.current, at, chart.cursor.idx, value), unit),
           })),
