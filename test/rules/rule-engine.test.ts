@@ -248,6 +248,29 @@ describe("rules", () => {
     on.takeLog();
   });
 
+  test("that read many series over different ranges at once do not wait for each other", async () => {
+    const ranges = ["1m", "2m", "3m", "4m", "5m", "20m", "30m"];
+    const rules = ranges.flatMap((range, at) => [
+      `{record: "r${at}", expr: "count(max_over_time(m[${range}]))"}`,
+      `{record: "s${at}", expr: "count(m offset ${range}) or vector(0)"}`,
+    ]);
+    const { gateway: on } = await open(
+      `groups: [{name: g, rules: [${rules.join(", ")}]}, {name: h, rules: [${rules.join(", ")}]}]`,
+    );
+    const samples = Array.from({ length: 600 }, (_, at) => ({
+      metric: "m",
+      labels: { id: `i${at}` },
+      value: at,
+      atMs: NOON_MS - 30_000,
+    }));
+    await on.push(samples);
+    on.nowMs = NOON_MS;
+    // Together more tasks than can run, and each of them reads so much that it waits for its turn.
+    await Promise.all(on.gateway.rules.groups.map((group) => group.evaluate(NOON_MS)));
+    expect(await ask(on, '{__name__=~"r[0-9]"}')).toEqual(ranges.map((_, at) => `__name__=r${at} 600`));
+    on.takeLog();
+  });
+
   test("whose samples cannot be stored are unhealthy", async () => {
     const { gateway: on } = await open('groups: [{name: g, rules: [{record: task_ms, expr: "vector(1)"}]}]');
     await on.push([{ metric: "task_ms", kind: "observation", value: 1 }]);
