@@ -65,6 +65,9 @@ const CHUNK_ROWS = 2_048;
 /** Rows that are appended without a pause (some 15 ms). Then the event loop runs other work. */
 const STRETCH_ROWS = 16 * CHUNK_ROWS;
 
+/** Rows that are appended cell by cell without a pause (some 4 ms). */
+const STRETCH_CELLS_ROWS = 512;
+
 /** The path of a database that has no file. */
 const MEMORY = ":memory:";
 
@@ -304,8 +307,10 @@ export class Connection implements Reader {
    */
   async append(schema: string, table: string, rows: Iterable<readonly AppendCell[]>): Promise<void> {
     const appender = await this.#connection.createAppender(table, schema);
+    let appended = 0;
     try {
       for (const row of rows) {
+        if (++appended % STRETCH_CELLS_ROWS === 0) await setImmediate();
         for (const cell of row) {
           if (cell.value === null) appender.appendNull();
           else appender.appendValue(driverValue(cell));
