@@ -1,7 +1,8 @@
 /**
  * `weir demo`: a gateway with simulated workers and a batch job, questions, and their answers.
  *
- * The gateway runs in this process, on a port of loopback. Workers that use a client are processes of their own. All end with this process, also if it is killed. What the demo writes is in one temporary folder, except the
+ * The gateway runs in this process, on a port of loopback. Workers that use a client, and `weir tail`, are processes of
+ * their own. All end with this process, also if it is killed. What the demo writes is in one temporary folder, except the
  * data of `--data`.
  */
 import { existsSync } from "node:fs";
@@ -30,7 +31,7 @@ export const command: Command = {
   usage: `Usage: weir demo [--seconds N] [--seed N] [--port N] [--data DIR] [--keep]
 
 Starts a gateway in a temporary folder, on 127.0.0.1:9091 or on a free port, with an hour of history. Three
-simulated workers push to it: one writes a file that "weir import" reads, one uses the client for TypeScript,
+simulated workers push to it: one writes a file that "weir tail" follows, one uses the client for TypeScript,
 and one the client for Python, if python3 is installed. A batch job pushes in Prometheus's text format. Prints
 where to look, and five questions with their answers. Ctrl-C ends everything and deletes the folder.
 

@@ -12,11 +12,10 @@ import { accepted, gatewayAt, type Send } from "../client.ts";
 import { exitCode, type Io } from "../command.ts";
 import { command as importCommand } from "../import.ts";
 import { grouped } from "../import/progress.ts";
-import { repeat } from "../../model/service.ts";
 import { batchJob } from "./batch-job.ts";
 import { DEFAULT_PORT, startDemoGateway } from "./demo-gateway.ts";
 import { SILENT, writeHistory } from "./history.ts";
-import { deleteAtEnd } from "./leash.ts";
+import { deleteAtEnd, startOnLeash } from "./leash.ts";
 import { play } from "./play.ts";
 import { answerTo, commandLine, printedBy, QUESTIONS } from "./questions.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -110,7 +109,7 @@ export class Demo implements AsyncDisposable {
     const [typescript, python] = await Promise.all([this.#startTypescript("2"), this.#startPython("3")]);
     this.#roles = [this.#startFileWorker("1"), typescript, python, silentRole];
     await this.#importHistory();
-    await this.#followFile();
+    this.#followFile();
     const job = batchJob(this.#send, new SeededRandom(this.#options.seed, STREAM.batchJob));
     await job.start((error) => void this.#say(`The batch job failed: ${String(error)}`));
     this.#ends.defer(() => job.stop());
@@ -215,7 +214,7 @@ and ask question 4 a few minutes later.
   #startFileWorker(index: string): Role {
     const worker = new FileWorker(index, join(this.#folder, "metrics"));
     this.#ends.defer(async () => void (await worker.end()));
-    return { index, what: `writes metrics_${index}.json, which "weir import" reads`, worker };
+    return { index, what: `writes metrics_${index}.json, which "weir tail" follows`, worker };
   }
 
   async #startTypescript(index: string): Promise<Role> {
@@ -269,15 +268,36 @@ and ask question 4 a few minutes later.
     if (code !== exitCode.ok) throw new DemoFault(`The history could not be imported: ${printed}`);
   }
 
-  /** Imports the lines that worker 1 has written since, again and again: each is stored once. */
-  async #followFile(): Promise<void> {
-    const argv = ["--url", this.#url, "--extra-label", `job=${JOB}`, join(this.#folder, "metrics")];
-    const follower = repeat(FLUSH_INTERVAL_MS, async () => {
-      const { code, printed } = await printedBy(importCommand, argv, this.#io);
-      if (code !== exitCode.ok) throw new DemoFault(printed);
+  /** Starts `weir tail` for the file of worker 1. It continues where the import stopped. */
+  #followFile(): void {
+    const files = join(this.#folder, "metrics", "metrics_*.json");
+    const child = startOnLeash(
+      [
+        ...[process.execPath, "--no-env-file", join(SOURCE, "main.ts"), "tail", files],
+        ...[
+          "--url",
+          this.#url,
+          "--label",
+          `job=${JOB}`,
+          "--from-start",
+          "--state",
+          join(this.#folder, "tail.json"),
+        ],
+      ],
+      { cwd: this.#folder, env: this.#childEnv() },
+    );
+    let isEnding = false;
+    this.#ends.defer(async () => {
+      isEnding = true;
+      child.kill("SIGTERM");
+      await child.exited;
     });
-    await follower.start((error) => void this.#say(`weir import failed: ${String(error)}`));
-    this.#ends.defer(() => follower.stop());
+    const output = Promise.all([child.stdout.text(), child.stderr.text()]);
+    void child.exited.then(async () => {
+      if (isEnding) return;
+      const [out, errors] = await output;
+      await this.#say(`weir tail ended with exit code ${child.exitCode}. ${out}${errors}`.trim());
+    });
   }
 
   /** What is stored of each worker since it began to work, beside what it recorded. */
