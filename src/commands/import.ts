@@ -14,20 +14,16 @@ import { grouped, ProgressBar } from "./import/progress.ts";
 import { countsText, type FileReport, fileText, Report } from "./import/report.ts";
 import { findSources } from "./import/import-sources.ts";
 import { LineConversion } from "../line-formats/converted-lines.ts";
-import { FORMAT_HELP, type MappedFormat, readLineFormat, WrongHeader } from "../line-formats/line-format.ts";
-import { BadInput } from "../model/errors.ts";
+import { FORMAT_HELP, type LineFormatOptions, type MappedFormat } from "../line-formats/line-format.ts";
 import { ImportTarget } from "./import/target.ts";
+import { formatOf, formatOptions } from "./import/line-format-options.ts";
 
 const OPTIONS = {
   ...urlOptions,
   "extra-label": { type: "string", multiple: true, default: [] as string[] },
   "no-instance": { type: "boolean", default: false },
   as: { type: "string" },
-  format: { type: "string" },
-  map: { type: "string", multiple: true, default: [] as string[] },
-  delimiter: { type: "string" },
-  header: { type: "string" },
-  precision: { type: "string" },
+  ...formatOptions,
 } as const;
 
 interface ImportOptions {
@@ -114,12 +110,7 @@ function optionsOf(
     readonly "extra-label": readonly string[];
     readonly "no-instance": boolean;
     readonly as?: string;
-    readonly format?: string;
-    readonly map: readonly string[];
-    readonly delimiter?: string;
-    readonly header?: string;
-    readonly precision?: string;
-  },
+  } & LineFormatOptions,
   paths: readonly string[],
 ): ImportOptions {
   if (paths.length === 0) throw new UsageError("Give at least one FILE to import.");
@@ -131,15 +122,6 @@ function optionsOf(
     throw new UsageError("--as names one import, so it allows only one FILE.");
   pairs("--extra-label", extraLabels);
   return { paths, extraLabels, instanceFromName: !values["no-instance"], as, format: formatOf(values) };
-}
-
-function formatOf(values: Parameters<typeof readLineFormat>[0]): MappedFormat | undefined {
-  try {
-    return readLineFormat(values);
-  } catch (error) {
-    if (error instanceof BadInput || error instanceof WrongHeader) throw new UsageError(error.message);
-    throw error;
-  }
 }
 
 async function importAll(send: Send, options: ImportOptions, io: Io): Promise<number> {

@@ -9,9 +9,6 @@ export function filesWithEndings(endings: readonly string[]): RegExp {
   return new RegExp(`^[^.].*\\.(${endings.join("|")})([.-].*)?$`);
 }
 
-/** `metrics_1.json`, also rotated and compressed. */
-export const EVENT_FILE = filesWithEndings(EVENT_ENDINGS);
-
 /**
  * The worker of a file: the part of its name between "metrics" and its ending, without a leading "_" or "-". It is "prod"
  * for `metrics_prod.json` and "1" for `metrics_1.json.2024-01-15.gz`. Other names contain no worker.

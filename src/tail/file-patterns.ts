@@ -7,7 +7,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { EVENT_FILE, stemOf, workerOf } from "../line-files/file-names.ts";
+import { EVENT_ENDINGS, filesWithEndings, stemOf, workerOf } from "../line-files/file-names.ts";
 
 /** A file as it was found. */
 export interface FoundFile {
@@ -33,10 +33,14 @@ const MAGIC = /[*?[{]/;
  * The files of some patterns, rotated ones first, the oldest first. A pattern is a path, a folder, which stands for its
  * event files, or a glob with `*`, `**`, `?`, `[…]` and `{…}`. Folders that do not exist have no files.
  */
-export async function findFiles(patterns: readonly string[]): Promise<FoundFile[]> {
+export async function findFiles(
+  patterns: readonly string[],
+  endings: readonly string[] = EVENT_ENDINGS,
+): Promise<FoundFile[]> {
+  const sought = filesWithEndings(endings);
   const byPath = new Map<string, string[]>();
   for (const pattern of patterns) {
-    for (const path of await pathsOf(resolve(pattern)))
+    for (const path of await pathsOf(resolve(pattern), sought))
       byPath.getOrInsertComputed(path, () => []).push(pattern);
   }
   const paths = [...byPath.keys()].sort();
@@ -67,12 +71,10 @@ async function look(path: string, patterns: readonly string[]): Promise<FoundFil
   };
 }
 
-async function pathsOf(pattern: string): Promise<string[]> {
+async function pathsOf(pattern: string, sought: RegExp): Promise<string[]> {
   const found = await stat(pattern).catch(() => undefined);
   if (found?.isDirectory() === true)
-    return (await namesIn(pattern))
-      .filter((name) => EVENT_FILE.test(name))
-      .map((name) => join(pattern, name));
+    return (await namesIn(pattern)).filter((name) => sought.test(name)).map((name) => join(pattern, name));
   if (found !== undefined || !MAGIC.test(pattern)) {
     const names = (await namesIn(dirname(pattern))).filter((name) => name.startsWith(basename(pattern)));
     return names.map((name) => join(dirname(pattern), name)).filter((path) => baseOf(path) === pattern);

@@ -11,6 +11,7 @@ import { EventFile } from "../line-files/event-file.ts";
 import type { Fingerprint } from "../line-files/fingerprint.ts";
 import { type Identity, identityOf } from "../line-files/identity.ts";
 import type { FilePart } from "../line-files/line-store.ts";
+import type { MappedFormat } from "../line-formats/line-format.ts";
 import type { FoundFile } from "./file-patterns.ts";
 import type { Placement } from "./placement.ts";
 import type { FileRecord } from "./tail-state.ts";
@@ -51,6 +52,8 @@ export class FollowedFile {
   /** Lines over the limit that were passed, to be reported. */
   readonly unread: UnreadLine[] = [];
 
+  /** The format of lines that are not events. */
+  readonly #format: Pick<MappedFormat, "syntax" | "key"> | undefined;
   #handle: FileHandle | undefined;
   #content: EventFile | undefined;
   #record: FileRecord | undefined;
@@ -70,7 +73,13 @@ export class FollowedFile {
   /** Whether it was seen to become shorter since it was last checked. */
   #wasTruncated = false;
 
-  constructor(found: FoundFile, record: FileRecord | undefined, nowMs: number) {
+  constructor(
+    found: FoundFile,
+    record: FileRecord | undefined,
+    nowMs: number,
+    format?: Pick<MappedFormat, "syntax" | "key">,
+  ) {
+    this.#format = format;
     this.key = found.key;
     this.path = found.path;
     this.worker = found.worker;
@@ -128,7 +137,7 @@ export class FollowedFile {
       ...(this.#firstLine === undefined ? {} : { firstLine: this.#firstLine }),
       offset: this.#position.bytes,
       stored: this.#stored,
-      identity: identityOf(this.#position, traces, this.worker, this.#identity),
+      identity: identityOf(this.#position, traces, this.worker, this.#identity, this.#format?.key),
     };
   }
 
@@ -173,7 +182,7 @@ export class FollowedFile {
   /** The file's content, to find its place. Throws for a format that cannot be read. */
   async content(): Promise<EventFile> {
     if (this.#handle === undefined) throw new Error("the file is not open");
-    this.#content = await EventFile.over(this.#handle, this.path);
+    this.#content = await EventFile.over(this.#handle, this.path, this.#format?.syntax);
     return this.#content;
   }
 
@@ -282,7 +291,8 @@ export class FollowedFile {
   async part(chunk: FileChunk, name: string): Promise<FilePart> {
     const content = this.#content!;
     await content.renewTraces(this.path);
-    this.#identity = identityOf(chunk.after, content.traces, this.worker, this.#identity);
+    const { traces } = content;
+    this.#identity = identityOf(chunk.after, traces, this.worker, this.#identity, this.#format?.key);
     return {
       file: name,
       firstLineHash: this.#firstLine,

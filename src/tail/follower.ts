@@ -9,6 +9,9 @@ import { type FileChunk, halve } from "../line-files/chunks.ts";
 import { UnreadableFile } from "../line-files/content.ts";
 import { freeName } from "../line-files/identity.ts";
 import { ChunkRefused, Interrupted, type LineStore, type PartAnswer } from "../line-files/line-store.ts";
+import { LineConversion } from "../line-formats/converted-lines.ts";
+import { TooManyEvents } from "../line-formats/line-converter.ts";
+import { type MappedFormat, WrongHeader } from "../line-formats/line-format.ts";
 import type { Log } from "../log/log.ts";
 import { FILES_MAX, findFiles, type FoundFile } from "./file-patterns.ts";
 import { FollowedFile } from "./followed-file.ts";
@@ -43,6 +46,8 @@ export interface TailOptions {
   /** Whether the tag `instance` comes from a file's name. */
   readonly instanceFromName: boolean;
   readonly store: LineStore;
+  /** The format of lines that are not events. */
+  readonly format?: MappedFormat;
   readonly log: Log;
   readonly metrics: TailMetrics;
   /** The time between two looks at the files, in ms. */
@@ -80,6 +85,7 @@ interface Pending {
 
 export class Follower {
   readonly #options: TailOptions;
+  readonly #conversion: LineConversion | undefined;
   readonly #files = new Map<string, FollowedFile>();
   /** In the order in which they are read. */
   #order: FollowedFile[] = [];
@@ -103,6 +109,7 @@ export class Follower {
 
   constructor(options: TailOptions) {
     this.#options = options;
+    this.#conversion = options.format && new LineConversion(options.format);
   }
 
   /**
@@ -178,9 +185,9 @@ export class Follower {
 
   /** Finds the files. */
   async #look(): Promise<void> {
-    const { patterns, log, fromStart } = this.#options;
+    const { patterns, log, fromStart, format } = this.#options;
     const nowMs = Date.now();
-    const found = await findFiles(patterns);
+    const found = await findFiles(patterns, format?.endings);
     if (found.length > FILES_MAX !== this.#isFull) {
       this.#isFull = found.length > FILES_MAX;
       if (this.#isFull) log("tail_files_full", { files: found.length, followed: FILES_MAX });
@@ -192,7 +199,7 @@ export class Follower {
       let file = this.#files.get(each.key);
       if (file === undefined) {
         const record = this.#takeRecord(each);
-        file = new FollowedFile(each, record, nowMs);
+        file = new FollowedFile(each, record, nowMs, format);
         this.#files.set(each.key, file);
         const isFirst = record === undefined && !each.patterns.some(isKnown);
         if (isFirst && !fromStart) await this.#attempt(file, (it) => this.#skip(it));
@@ -358,6 +365,7 @@ export class Follower {
         }),
       ],
     });
+    this.#checkHeader(content.firstLine);
     if (placement.kind === "wait") {
       file.waitForChange();
       return;
@@ -372,6 +380,18 @@ export class Follower {
       instance: this.#instanceOf(file) || undefined,
       offset: placement.from.bytes,
     });
+  }
+
+  /** Throws `UnreadableFile` if the lines of a file cannot be converted because of its first line. */
+  #checkHeader(firstLine: string): void {
+    const { format } = this.#options;
+    if (format?.hasHeader !== true || firstLine === "") return;
+    try {
+      format.converter(firstLine);
+    } catch (error) {
+      if (!(error instanceof WrongHeader)) throw error;
+      throw new UnreadableFile(error.message);
+    }
   }
 
   async #isIntact(file: FollowedFile): Promise<boolean> {
@@ -409,12 +429,16 @@ export class Follower {
     const all = instance === "" ? labels : [...labels, `instance=${instance}`];
     try {
       pending.isUncertain = true;
-      const answer = await store.push(await file.part(chunk, name), all);
+      const part = await file.part(chunk, name);
+      const answer =
+        this.#conversion === undefined
+          ? await store.push(part, all)
+          : await this.#conversion.push(part, all, store.push.bind(store));
       const isStored = answer.accepted + answer.duplicates > 0;
       file.acknowledge(chunk, isStored ? name : undefined);
       this.#report(file, chunk, answer);
     } catch (error) {
-      if (!(error instanceof ChunkRefused)) throw error;
+      if (!(error instanceof ChunkRefused || error instanceof TooManyEvents)) throw error;
       const halves = halve(chunk);
       if (halves.length > 0) {
         pending.isUncertain = false;

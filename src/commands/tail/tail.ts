@@ -16,6 +16,8 @@ import { oneOf, pairs, readArguments } from "../arguments.ts";
 import { gatewayAt, type Send, urlHelp, urlOptions } from "../client.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
 import { ImportTarget } from "../import/target.ts";
+import { formatOf, formatOptions } from "../import/line-format-options.ts";
+import { FORMAT_HELP } from "../../line-formats/line-format.ts";
 import { nextSignal } from "../stop-signals.ts";
 import { PatientStore } from "./patient-store.ts";
 
@@ -28,6 +30,7 @@ const OPTIONS = {
   "no-instance": { type: "boolean", default: false },
   "log-format": { type: "string", default: "logfmt" },
   "log-level": { type: "string", default: "info" },
+  ...formatOptions,
 } as const;
 
 /** An answer takes milliseconds. After this time the connection counts as broken. */
@@ -44,7 +47,7 @@ export const command: Command = {
   summary: "follows files of JSON events, and pushes new lines",
   usage: `Usage: weir tail [--url URL] [OPTIONS] FILE|FOLDER|GLOB…
 
-Follows files of JSON events, one event per line, as workers write them, and pushes each line once:
+Follows files of JSON events, one event per line, or of other lines (--format, --map), and pushes each line once:
 weir tail '/var/log/worker/metrics*.json'. Quote a glob, so that weir also finds files that appear later.
 
 It continues after rotation (renamed, or copied and truncated), also where that happened while it was not running.
@@ -53,7 +56,7 @@ later are read from their beginning. While the gateway is away, it waits, and no
 the offset of each file with its lines, also for "weir import", so both can read the same files.
 
   FILE               a file, which need not exist yet
-  FOLDER             its files named *.json, *.ndjson or *.jsonl
+  FOLDER             its files named *.json, *.ndjson or *.jsonl; with --format *.log, *.csv, *.lp …
   GLOB               with *, **, ?, [abc] and {a,b}
 ${urlHelp}
   --token-file FILE  the file with the token, which is read for each request; instead of WEIR_TOKEN
@@ -62,10 +65,11 @@ ${urlHelp}
   --state FILE       where it remembers its files (default weir-tail.json)
   --label NAME=VALUE add this tag to each event that does not have it; repeatable
   --no-instance      do not take the tag "instance" from the names of files
+${FORMAT_HELP}
   --log-format FORMAT  ${LOG_FORMATS.join(" or ")} (default logfmt)
   --log-level LEVEL  ${LEVELS.join(", ")} (default info)
 
-Events without the tag "instance" get it from the file's name, from the text between "metrics" and ".json":
+Events without the tag "instance" get it from the file's name, from the text between "metrics" and its ending:
 "prod" for metrics_prod.json, "1" for metrics_1.json.2024-01-15. --label instance=NAME overrides it.
 
 It logs to standard error, as "weir serve" does. Each rejected line is logged with its file and number, and is not
@@ -77,6 +81,7 @@ exit code is 0 then. It is 1 if the gateway does not allow the first request, an
     if ((positionals as readonly string[]).includes("-"))
       throw new UsageError('"-" cannot be followed, expected a file; "weir import -" reads standard input.');
     pairs("--label", values.label);
+    const lines = formatOf(values);
     const level = oneOf("--log-level", values["log-level"], LEVELS);
     const format = oneOf("--log-format", values["log-format"], LOG_FORMATS);
     const statePath = resolve(values.state);
@@ -91,6 +96,7 @@ exit code is 0 then. It is 1 if the gateway does not allow the first request, an
       labels: values.label,
       instanceFromName: !values["no-instance"],
       store: new PatientStore(new ImportTarget(send, ANSWER_TIMEOUT_MS)),
+      format: lines,
       log,
       metrics,
     });
