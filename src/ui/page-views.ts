@@ -17,4 +17,5 @@ export const VIEWS: readonly PageView[] = [
   { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
   { path: "/query", title: "Query", scope: "read", load: () => import("./views/query/query.tsx") },
   { path: "/alerts", title: "Alerts", scope: "read", load: () => import("./views/alerts/alerts.tsx") },
+  { path: "/explore", title: "Explore", scope: "sql", load: () => import("./views/explore/explore.tsx") },
 ];
