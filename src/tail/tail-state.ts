@@ -39,6 +39,11 @@ export class DamagedState extends Error {
   override readonly name = "DamagedState";
 }
 
+/** The folder of the state file does not exist, or may not be written to. */
+export class UnwritableState extends Error {
+  override readonly name = "UnwritableState";
+}
+
 /**
  * Reads a state file; undefined if there is none.
  *
@@ -84,14 +89,16 @@ export async function setStateAside(path: string): Promise<string> {
   return aside;
 }
 
-/** Throws the error of the system if a state file cannot be written at this path. */
+/** Throws `UnwritableState` if a state file cannot be written at this path. */
 export async function checkStatePath(path: string): Promise<void> {
   const probe = `${path}.new`;
   try {
     await (await open(probe, "a", 0o600)).close();
   } catch (error) {
     const { code } = error as { code?: unknown };
-    throw new Error(`The state file cannot be written in the folder ${dirname(path)} (${String(code)}).`);
+    throw new UnwritableState(
+      `The state file cannot be written in the folder ${dirname(path)} (${String(code)}).`,
+    );
   }
 }
 

@@ -48,6 +48,8 @@ class Workers {
   readonly #halves = new Map<string, string>();
   readonly #rotated: string[] = [];
   readonly #baseMs = Date.now() - 1_800_000;
+  /** Where the log of the running follower begins. */
+  #logBegin = 0;
   #lines = 0;
   #rotations = 0;
   #gateway: GatewayProcess | undefined;
@@ -70,6 +72,7 @@ class Workers {
   startFollower(): void {
     const pattern = join(this.files, "metrics*.json");
     const state = join(this.folder, "state");
+    this.#logBegin = this.log.length;
     this.#follower = start(["tail", pattern, "--url", this.socket, "--from-start", "--state", state]);
     const { stderr } = this.#follower;
     void (async () => {
@@ -80,6 +83,9 @@ class Workers {
 
   async stopFollower(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const follower = this.#follower!;
+    // Before it has started, a signal ends it like any program.
+    const hasStarted = () => this.log.slice(this.#logBegin).join("").includes("event=tail_started");
+    if (signal === "SIGTERM") await until("the start of the follower", hasStarted);
     follower.kill(signal);
     await follower.exited;
     if (signal === "SIGTERM") expect(follower.exitCode).toBe(0);
