@@ -17,6 +17,8 @@ import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import type { Metric, Rows } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { Database } from "../../src/store/engine/duckdb.ts";
+import { Journal } from "../../src/store/journal/journal.ts";
 import { inspectStore } from "../../src/store/inspection.ts";
 import { repairJournal } from "../../src/store/repair.ts";
 import { StoreDamaged, StoreMismatch } from "../../src/store/store.ts";
@@ -394,6 +396,61 @@ test("a journal that is missing, empty or overwritten ends the start, and a repa
     expect(await opened(data)).toEqual([0]);
     expect(await repairJournal(optionsOf(data), Date.now())).toBeUndefined();
   }
+});
+
+test("a journal whose header is damaged opens, goes on, and is known after a kill", async () => {
+  const { folder } = await withJournal();
+  const journal = fileOf(folder, ".journal");
+  const bytes = readFileSync(journal);
+  bytes[25]! ^= 1;
+  writeFileSync(journal, bytes);
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(9, 6)] });
+  const killed = copied(folder);
+  await store.close();
+  expect(await opened(killed)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+});
+
+test("a journal of an earlier version keeps its records until they have moved", async () => {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(9, 0)], metrics: [metric], seriesDays: [{ seriesId: 9, day: DAY }] });
+  await store.close();
+  // A record of format 1: length, checksum, sequence, JSON.
+  const database = await Database.open(fileOf(folder, ""), optionsOf(folder));
+  const connection = await database.connect();
+  const [moved] = await connection.all<{ sequence: number }>("SELECT sequence FROM weir.journal_moved");
+  const push = { scope: "s", key: "k", bodyHash: "", receivedAtMs: 1, accepted: 1, answer: "{}" };
+  const parts = {
+    metrics: [],
+    series: [],
+    seriesDays: [],
+    pushes: [push],
+    rejected: [],
+    groups: [],
+    rows: [],
+  };
+  const text = Buffer.from(JSON.stringify(parts));
+  const record = Buffer.alloc(16 + text.length);
+  record.writeUInt32LE(text.length, 0);
+  record.writeDoubleLE(moved!.sequence + 1, 8);
+  text.copy(record, 16);
+  record.writeUInt32LE(Bun.hash.crc32(record.subarray(8)), 4);
+  const path = fileOf(folder, ".journal");
+  writeFileSync(path, record);
+  const journal = await Journal.open(connection, path, { counters: createCounters(), logBytes: () => 0 });
+  await journal.note(connection, (action) => action());
+  expect(readFileSync(path).equals(record)).toBe(true);
+  await journal.move(connection, async (change, also) => {
+    expect(change.pushes).toEqual([push]);
+    await also();
+  });
+  await journal.note(connection, (action) => action());
+  expect(journal.notedKey).toBeDefined();
+  expect(readFileSync(path).length).toBe(4_096);
+  journal.close(false);
+  connection.close();
+  database.close();
 });
 
 test("a missing journal names the time since which its changes are lost, and a foreign one is refused", async () => {

@@ -120,12 +120,18 @@ export class JournalFile {
     }
   }
 
-  private constructor(path: string, descriptor: number | undefined, { sequence, key }: JournalReading) {
+  private constructor(
+    path: string,
+    descriptor: number | undefined,
+    { sequence, key, foundKey }: JournalReading,
+  ) {
     this.#path = path;
     this.#descriptor = descriptor;
     this.#sequence = sequence;
     this.#hasHeader = key !== undefined;
-    this.#key = key === undefined ? crypto.getRandomValues(new Uint8Array(KEY_BYTES)) : Uint8Array.from(key);
+    // A damaged header is written again with the key of the records, by which the store knows the file.
+    this.#key =
+      foundKey === undefined ? crypto.getRandomValues(new Uint8Array(KEY_BYTES)) : Uint8Array.from(foundKey);
   }
 
   /** The key of the file. */
@@ -133,7 +139,7 @@ export class JournalFile {
     return this.#key;
   }
 
-  /** Creates the file with its header, unless it has one. Resolves when it is on the disk. */
+  /** Creates the file with its header, unless it has one. Records without a header must have been moved. Resolves when it is on the disk. */
   prepare(): Promise<void> {
     return this.#inOrder(async () => {
       if (this.#hasHeader) return;

@@ -252,7 +252,8 @@ export class Journal {
    * @param inTransaction runs a function in a transaction on the writer's connection
    */
   async note(connection: Connection, inTransaction: InTransaction): Promise<void> {
-    if (this.#isNoted) return;
+    // Records of an earlier version may be where the header will be. They move first.
+    if (this.#isNoted || this.#isBroken) return;
     await this.#file.prepare();
     await inTransaction(async () => {
       await connection.run(statement("store/forget_journal_file"));
