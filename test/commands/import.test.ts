@@ -187,10 +187,10 @@ describe("the report", () => {
     const at = (index: number) => good.length + wrong.slice(0, index).join("").length;
     expect(out.split("\n").slice(0, 3)).toEqual([
       `${path}: 3 stored, 4 rejected`,
-      `  rejected 2 (value): line at byte ${at(0)}: value is "12", expected a finite number`,
-      `  rejected 1 (name): line at byte ${at(2)}: metric_name is 7, expected a string`,
+      `  rejected 2 (value): line 2 at byte ${at(0)}: value is "12", expected a finite number`,
+      `  rejected 1 (name): line 4 at byte ${at(2)}: metric_name is 7, expected a string`,
     ]);
-    expect(out.split("\n")[3]).toStartWith(`  rejected 1 (syntax): line at byte ${at(3)}: `);
+    expect(out.split("\n")[3]).toStartWith(`  rejected 1 (syntax): line 5 at byte ${at(3)}: `);
     expect(await stored("mixed")).toEqual({ samples: 3, values: 3 });
   });
 
@@ -207,9 +207,9 @@ describe("the report", () => {
     const last = at + many.length;
     expect(out.split("\n").slice(0, 4)).toEqual([
       `${path}: 1 stored, 151 rejected`,
-      `  rejected 151 (syntax): line at byte ${at}: byte ${at + 31} of the file has "0x}" where a JSON value was expected`,
-      `    line at byte ${second}: byte ${second + 26} of the file is the end of the line, inside a string`,
-      `    line at byte ${last}: byte ${last + 31} of the file has NaN, which is not JSON; a gauge takes "NaN" in quotation marks as its value, and other types need a finite number`,
+      `  rejected 151 (syntax): line 2 at byte ${at}: byte ${at + 31} of the file has "0x}" where a JSON value was expected`,
+      `    line 3 at byte ${second}: byte ${second + 26} of the file is the end of the line, inside a string`,
+      `    line 152 at byte ${last}: byte ${last + 31} of the file has NaN, which is not JSON; a gauge takes "NaN" in quotation marks as its value, and other types need a finite number`,
     ]);
   });
 
@@ -220,8 +220,8 @@ describe("the report", () => {
     const { out } = await weir(["import", ...url, put(lines("five", 0, 1) + wrong)]);
     const shown = out.trimEnd().split("\n").slice(1);
     expect(shown).toHaveLength(6);
-    expect(shown[0]).toStartWith("  rejected 7 (syntax): line at byte ");
-    expect(shown.slice(1, 5).every((line) => line.startsWith("    line at byte "))).toBe(true);
+    expect(shown[0]).toStartWith("  rejected 7 (syntax): line 2 at byte ");
+    expect(shown.slice(1, 5).every((line) => /^ {4}line \d at byte /.test(line))).toBe(true);
     expect(shown[5]).toBe("    … and other reasons");
   });
 
@@ -249,7 +249,7 @@ describe("the report", () => {
     const { code, out } = await weir(["import", ...url, path]);
     expect(out).toBe(
       `${path}: 1,000 stored, 1 rejected\n` +
-        `  rejected 1 (syntax): line at byte ${begin.length}: byte ${begin.length + broken.indexOf(0xff)} of the file is 0xff, which is not valid UTF-8\n`,
+        `  rejected 1 (syntax): line 501 at byte ${begin.length}: byte ${begin.length + broken.indexOf(0xff)} of the file is 0xff, which is not valid UTF-8\n`,
     );
     expect(code).toBe(0);
     expect(await stored("bytes")).toEqual({ samples: 1_000, values: 1_000 });
@@ -261,7 +261,7 @@ describe("the report", () => {
     for (let time = 1; time <= 2; time++) {
       const { code, out, err } = await weir(["import", ...url, path, good]);
       expect({ code, err }).toEqual({ code: 1, err: `weir import: ${path}: no line could be stored\n` });
-      expect(out).toStartWith(`${path}: 0 stored, 2 rejected\n  rejected 2 (syntax): line at byte 0: `);
+      expect(out).toStartWith(`${path}: 0 stored, 2 rejected\n  rejected 2 (syntax): line 1 at byte 0: `);
       expect(out).toContain(`\n${good}: ${time === 1 ? "1 stored" : "nothing new"}\n`);
     }
   });
@@ -276,8 +276,8 @@ describe("the report", () => {
     expect(out).toBe(
       [
         `${path}: 4 stored, 3 warnings`,
-        `  warning: line at byte ${at(0)}: the field "labels" is unknown and was not stored; did you mean "tags"? (2 lines)`,
-        `  warning: line at byte ${at(2)}: the field "attributes" is unknown and was not stored; did you mean "tags"?`,
+        `  warning: line 2 at byte ${at(0)}: the field "labels" is unknown and was not stored; did you mean "tags"? (2 lines)`,
+        `  warning: line 4 at byte ${at(2)}: the field "attributes" is unknown and was not stored; did you mean "tags"?`,
         "",
       ].join("\n"),
     );

@@ -58,6 +58,11 @@ export class Report {
   }
 }
 
+/** Lines whose answer is reported, with the newlines of the file before them. */
+interface ReportedChunk extends Pick<FileChunk, "body" | "toOffset"> {
+  readonly before: Pick<FileChunk["before"], "newlines">;
+}
+
 export class FileReport {
   readonly counts: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
   readonly #all: Report;
@@ -70,7 +75,7 @@ export class FileReport {
   }
 
   /** Counts the lines of a chunk. */
-  add(chunk: Pick<FileChunk, "body" | "toOffset">, answer: PartAnswer): void {
+  add(chunk: ReportedChunk, answer: PartAnswer): void {
     const warnings = answer.warnings.reduce((sum, { events = 1 }) => sum + events, answer.warningsOmitted);
     this.#count("stored", answer.accepted);
     this.#count("duplicates", answer.duplicates);
@@ -89,9 +94,10 @@ export class FileReport {
         /\bbyte (\d+) of the body\b/g,
         (_, at) => `byte ${bodyOffset + Number(at)} of the file`,
       );
-      return line === undefined
-        ? text
-        : `line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset}: ${text}`;
+      if (line === undefined) return text;
+      const at = line.byteOffset - chunk.body.byteOffset;
+      const number = chunk.before.newlines + newlinesIn(chunk.body.subarray(0, at)) + 1;
+      return `line ${number} at byte ${bodyOffset + at}: ${text}`;
     };
     for (const { index, reason, cause } of answer.errors) {
       addExample(this.#reason(cause), reason, () => placed(index, reason));
@@ -173,6 +179,12 @@ export function countsText({ stored, duplicates, rejected, warnings }: Counts): 
     ...(rejected > 0 ? [`${grouped(rejected)} rejected`] : []),
     ...several(warnings, "warning"),
   ].join(", ");
+}
+
+function newlinesIn(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) count++;
+  return count;
 }
 
 /** The lines of a chunk that are not blank: those that the gateway counts. */

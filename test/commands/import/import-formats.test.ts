@@ -55,6 +55,7 @@ describe("lines of other programs", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const at = (line: string) => Buffer.from(`${out}`).toString().includes(line);
     expect(out.split("\n")[0]).toBe(`${path}: 1 stored, 3 rejected`);
+    expect(at("line 2 at byte")).toBe(true);
     expect(at('the field "responseTime" is missing (value=responseTime:pino.request_ms)')).toBe(true);
     expect(at('the field "responseTime" is "large", expected a number')).toBe(true);
     expect(at('the line is "plain text", expected a JSON object')).toBe(true);

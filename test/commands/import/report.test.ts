@@ -12,7 +12,7 @@ function hint(now: string, times: readonly (string | number)[], told = times.len
   );
   const report = new Report();
   report.file().add(
-    { body, toOffset: body.length },
+    { body, toOffset: body.length, before: { newlines: 0 } },
     {
       accepted: 0,
       duplicates: 0,
