@@ -126,7 +126,9 @@ test("an expected push that does not come fires, and the next one resolves it", 
   on.nowMs = NOON_MS + 1_000;
   await pushed(NOON_MS, NOON_MS / 1000 - 3_601);
   await on.gateway.rules.evaluate(on.nowMs);
-  expect(await firing(on)).toEqual([{ alertname: "PushMissing", job: "backup", severity: "warning" }]);
+  expect(await firing(on)).toEqual([
+    { alertname: "PushMissing", every: "1h", job: "backup", severity: "warning" },
+  ]);
   await pushed(NOON_MS + 1_000, NOON_MS / 1000);
   on.nowMs = NOON_MS + 2_000;
   await on.gateway.rules.evaluate(on.nowMs);

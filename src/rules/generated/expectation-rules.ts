@@ -1,7 +1,7 @@
 /**
- * Rules of a dead man's switch: an alert `PushMissing` when somebody did not push for longer than expected, and
- * `PushNeverSeen` when somebody never did. They read
- * `weir_last_push_timestamp_seconds`, which the gateway stores of each job and instance, also of those that fell silent.
+ * Rules of a dead man's switch: an alert `PushMissing` when no push arrived for longer than expected, and
+ * `PushNeverSeen` when none ever did. They read `weir_last_push_timestamp_seconds`, which the gateway stores of each job
+ * and instance, also of those that fell silent.
  */
 import { formatDuration } from "../../model/duration.ts";
 import type { Expectation } from "../../model/alerts/expectation.ts";
@@ -23,12 +23,13 @@ export function expectationGroup(expectation: Expectation, number: number): Grou
   // Of a job without an instance any push counts, unless each of its instances was learned.
   const by = learn || instance !== undefined ? "job, instance" : "job";
   const limit = everyMs / 1000;
+  const own = { severity: "warning", every, ...namesOf(who), ...labels };
   const silent: RuleSource = {
     alert: "PushMissing",
     expr: `time() - max by (${by}) (${pushes}) > ${limit}`,
-    labels: { severity: "warning", ...labels },
+    labels: own,
     annotations: {
-      summary: `No push from {{ $labels.job }}{{ if $labels.instance }} on {{ $labels.instance }}{{ end }} for {{ $value | humanizeDuration }}`,
+      summary: `No push from {{ or $labels.job "clients without a job" }}{{ if $labels.instance }} on {{ $labels.instance }}{{ end }} for {{ $value | humanizeDuration }}`,
       description: `A push is expected every ${every}.`,
     },
   };
@@ -36,7 +37,7 @@ export function expectationGroup(expectation: Expectation, number: number): Grou
     alert: "PushNeverSeen",
     expr: `absent(${pushes})`,
     for: every,
-    labels: { severity: "warning", ...labels },
+    labels: own,
     annotations: {
       summary: `{{ $labels.job }}{{ if $labels.instance }} on {{ $labels.instance }}{{ end }} has never pushed`,
       description: `A push is expected every ${every}.`,
@@ -49,4 +50,16 @@ export function expectationGroup(expectation: Expectation, number: number): Grou
     ),
     rules: learn ? [silent] : [silent, never],
   };
+}
+
+/**
+ * The job and the instance as labels of the rule. The alert has them anyway; here they distinguish the rule from those of
+ * other expectations, so that each one finds its own alerts after a restart. A label of a rule is a template, so a name
+ * that looks like one is left out.
+ */
+function namesOf(who: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const entries = Object.entries(who).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !entry[1].includes("{{"),
+  );
+  return Object.fromEntries(entries);
 }

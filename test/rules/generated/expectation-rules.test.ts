@@ -3,8 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Expectation } from "../../../src/model/alerts/expectation.ts";
+import { belongsTo } from "../../../src/rules/evaluation/restored-state.ts";
+import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
 import { expectationGroup } from "../../../src/rules/generated/expectation-rules.ts";
 import { ruleFileText } from "../../../src/rules/generated/rule-source.ts";
+import { parseTemplate } from "../../../src/rules/templates/template.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,7 +51,7 @@ const missing = (evalTime: string, ...alerts: [summary: string, labels: Record<s
   eval_time: evalTime,
   alertname: "PushMissing",
   exp_alerts: alerts.map(([summary, labels]) => ({
-    exp_labels: { severity: "warning", team: "edge", ...labels },
+    exp_labels: { severity: "warning", every: "2h", team: "edge", ...labels },
     exp_annotations: { summary, description: "A push is expected every 2h." },
   })),
 });
@@ -74,6 +77,15 @@ describe.skipIf(Bun.which("promtool") === null)("evaluated by promtool", () => {
     expect(output).toContain("SUCCESS");
   });
 
+  test("pushes without a job are named as such", () => {
+    const output = promtool(
+      { ...BACKUP, job: undefined, learn: true },
+      { weir_last_push_timestamp_seconds: "0x360" },
+      [missing("2h1m", ["No push from clients without a job for 2h 1m 0s", {}])],
+    );
+    expect(output).toContain("SUCCESS");
+  });
+
   test("a job that never pushed is reported after the time in which it should have", () => {
     const never = (evalTime: string, isFiring: boolean) => ({
       eval_time: evalTime,
@@ -81,7 +93,7 @@ describe.skipIf(Bun.which("promtool") === null)("evaluated by promtool", () => {
       exp_alerts: isFiring
         ? [
             {
-              exp_labels: { severity: "warning", team: "edge", job: "backup", instance: "z" },
+              exp_labels: { severity: "warning", every: "2h", team: "edge", job: "backup", instance: "z" },
               exp_annotations: {
                 summary: "backup on z has never pushed",
                 description: "A push is expected every 2h.",
@@ -93,6 +105,31 @@ describe.skipIf(Bun.which("promtool") === null)("evaluated by promtool", () => {
     const output = promtool({ ...BACKUP, instance: "z" }, PUSHES, [never("1h59m", false), never("2h", true)]);
     expect(output).toContain("SUCCESS");
   });
+});
+
+test("two expectations make different alerts: their series and their states do not mix", () => {
+  const all: Expectation = { ...BACKUP, job: undefined, everyMs: HOUR_MS, learn: true, labels: {} };
+  const text = ruleFileText([
+    expectationGroup({ ...BACKUP, labels: {} }, 1),
+    expectationGroup({ ...BACKUP, job: "sync", labels: {} }, 2),
+    expectationGroup({ ...BACKUP, instance: "a", labels: {} }, 3),
+    expectationGroup(all, 4),
+  ]);
+  const { groups, errors, warnings } = readRuleFile("[[expect]]", text, { parseTemplate });
+  expect([errors, warnings]).toEqual([[], []]);
+  const alert = (labels: Record<string, string>) => ({ labels, activeAt: 0, seenAt: 0, isFiring: true });
+  const ownersOf = (labels: Record<string, string>) =>
+    groups
+      .filter(({ rules }) => rules.some((rule) => rule.kind === "alerting" && belongsTo(rule, alert(labels))))
+      .map(({ name }) => name);
+  const silent = { alertname: "PushMissing", severity: "warning", job: "backup" };
+  expect(ownersOf({ ...silent, every: "2h" })).toEqual(["expect 1 backup"]);
+  expect(ownersOf({ ...silent, every: "1h" })).toEqual(["expect 4"]);
+});
+
+test("a job whose name looks like a template is a name", () => {
+  const text = ruleFileText([expectationGroup({ ...BACKUP, job: "{{ x" }, 1)]);
+  expect(readRuleFile("[[expect]]", text, { parseTemplate }).errors).toEqual([]);
 });
 
 test("the interval of the rules follows the expectation, from a second to a minute", () => {
