@@ -93,10 +93,11 @@ export class BesideAPusher {
     return await fetch(`${this.gateway.url}${path}`, init);
   }
 
-  /** The most resident memory since the start, bytes. */
+  /** The most resident memory since the start, bytes. Pages of the program's own files do not count: others share them. */
   get residentBytesMax(): number {
     const status = readFileSync(`/proc/${this.gateway.pid}/status`, "utf8");
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1_024;
+    const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)![1]);
+    return (kib("VmHWM") - kib("RssFile")) * 1_024;
   }
 
   /** Ends the pusher, and resolves when its last push is answered. */
