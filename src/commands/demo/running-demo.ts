@@ -129,6 +129,8 @@ ${this.#roles.map(({ index, what }) => `  worker ${index}   ${what}\n`).join("")
 
 LOOK AT
 
+  ${url}/
+      the page: metrics, queries, alerts and the state of the gateway
   ${url}/metrics
       what Prometheus scrapes
   ${url}/api/v1/tables?format=table

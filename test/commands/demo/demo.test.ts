@@ -146,6 +146,23 @@ describe(`weir demo${PYTHON_NOTE}`, () => {
     );
   });
 
+  test("prints addresses that answer, the page first", async () => {
+    const looked = /^LOOK AT\n([\s\S]*?)^ASK/m.exec(demo.text)![1]!;
+    const addresses = [...looked.matchAll(/^ {2}(http\S+)$/gm)].map(([, address]) => address!);
+    expect(addresses.map((address) => address.replace(demo.url, ""))).toEqual([
+      "/",
+      "/metrics",
+      "/api/v1/tables?format=table",
+    ]);
+    const [page, metrics, tables] = await Promise.all(
+      addresses.map(async (address) => (await fetch(address)).text()),
+    );
+    // A clone that never ran scripts/demo or scripts/serve has a page that says so.
+    expect(page).toContain("<title>Weir</title>");
+    expect(metrics).toContain('weir_samples_accepted_total{protocol="events"} ');
+    expect(tables).toContain("task_processing_duration_ms");
+  });
+
   test.skipIf(PYTHON_NOTE !== "")("prints what README.md shows", () => {
     const readme = readFileSync(join(ROOT, "README.md"), "utf8");
     const shown = readme.match(/^```\n( {2}history [\s\S]*?)^```$/m)![1]!;
