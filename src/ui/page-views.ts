@@ -17,5 +17,12 @@ export const VIEWS: readonly PageView[] = [
   { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
   { path: "/query", title: "Query", scope: "read", load: () => import("./views/query/query.tsx") },
   { path: "/alerts", title: "Alerts", scope: "read", load: () => import("./views/alerts/alerts.tsx") },
+  { path: "/groups", title: "Groups", scope: "read", load: () => import("./views/groups/groups-view.tsx") },
+  {
+    path: "/rejected",
+    title: "Rejected",
+    scope: "read",
+    load: () => import("./views/rejected/rejected-view.tsx"),
+  },
   { path: "/explore", title: "Explore", scope: "sql", load: () => import("./views/explore/explore.tsx") },
 ];

@@ -332,6 +332,7 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
   "/api/v1/scrape_pools": [""],
   "/api/metrics/services": [""],
   "/api/v1/metrics": [""],
+  "/api/v1/groups": ["", "?limit=1"],
   "/metrics": [
     "",
     "?name[]=http_request_duration_ms&name[]=hits",
@@ -513,6 +514,7 @@ describe("an answer to a token with labels does not depend on what others pushed
       "/api/v1/scrape_pools",
       "/api/metrics/services",
       "/api/v1/metrics",
+      "/api/v1/groups",
       "/metrics",
       "/metrics?name[]=http_request_duration_ms",
       `/federate${form({ "match[]": "depth" })}`,

@@ -1,16 +1,19 @@
 /**
  * Pushgateway's other routes (https://github.com/prometheus/pushgateway#query-api): the groups and the status of the
  * gateway in JSON, and two routes that are disabled unless settings enable them: `PUT /api/v1/admin/wipe` deletes all
- * groups, and `PUT` or `POST /-/quit` stops the gateway.
+ * groups, and `PUT` or `POST /-/quit` stops the gateway. Pushgateway does not have `GET /api/v1/groups`.
  */
+import { jsonResponse } from "../../http/error-answers.ts";
+import { readCount, rejectUnknown, wrongParameter } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
+import { queryOf } from "../../http/url-text.ts";
 import { NotFound } from "../../model/errors.ts";
 import { inSlices } from "../../model/tasks/time-slices.ts";
 import type { GroupTransactions } from "./groups/group-transactions.ts";
 import type { Groups } from "./groups/groups.ts";
 
 interface PushgatewayApiDependencies {
-  readonly groups: Pick<Groups, "groups" | "json">;
+  readonly groups: Pick<Groups, "groups" | "json" | "times">;
   readonly transactions: Pick<GroupTransactions, "remove">;
   /** The content of `/api/v1/status`. */
   readonly status: {
@@ -22,6 +25,9 @@ interface PushgatewayApiDependencies {
   /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }
+
+/** The most groups of an answer with their times: some two megabytes. */
+const LISTED_MAX = 10_000;
 
 /** Without Pushgateway's CORS header: pages of other origins may not read what is pushed. */
 const HEADERS = {
@@ -43,6 +49,19 @@ export const pushgatewayApiRoutes = ({
       { scope: "read", bound: "narrows" },
       "lists all groups with their metrics",
       (_, __, { labels }) => listing(groups.json(labels)),
+    )
+    .on(
+      "GET",
+      "/api/v1/groups",
+      { scope: "read", bound: "narrows" },
+      "lists the groups with the times of their pushes",
+      async (request, _, { labels }) => {
+        const query = queryOf(request.url);
+        rejectUnknown(query, ["limit"]);
+        const limit = readCount(query.get("limit"), "limit") ?? LISTED_MAX;
+        if (limit > LISTED_MAX) throw wrongParameter("limit", String(limit), `at most ${LISTED_MAX}`);
+        return jsonResponse(200, await inSlices(groups.times(limit, labels)));
+      },
     )
     .on("GET", "/api/v1/status", "read", "returns build, settings and start time", () => {
       const data = {

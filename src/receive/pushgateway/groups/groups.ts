@@ -37,6 +37,7 @@ import {
   seriesIdsOf,
 } from "./group.ts";
 import { groupJson } from "./group-json.ts";
+import { type GroupTimes, groupTimes } from "./group-times.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./group-plan.ts";
 import { ownLabels } from "./own-texts.ts";
 import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
@@ -139,6 +140,18 @@ export class Groups implements Owner {
       texts.push(text);
     }
     return texts;
+  }
+
+  /** The times and the sizes of the groups, and how many there are: at most so many, those with the labels, if they are set. */
+  *times(most: number, labels?: Labels): Generator<void, { total: number; groups: GroupTimes[] }> {
+    const groups: GroupTimes[] = [];
+    let total = 0;
+    for (const group of this.#shown.groups()) {
+      if (!hasLabels(group.labels, labels)) continue;
+      if (total++ < most) groups.push(groupTimes(group, this.#values));
+      yield;
+    }
+    return { total, groups };
   }
 
   /** Whether a series is in a group. The group then exposes and keeps it, whatever its age. */

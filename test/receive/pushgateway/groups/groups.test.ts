@@ -32,6 +32,42 @@ test("the lists of groups and of the status are JSON that ends with a newline, a
   }
 });
 
+test("lists each group with its last push, its last failure, its expiry and its size", async () => {
+  const weir = await gateway();
+  const listed = async (query = "") => JSON.parse((await weir.send(`GET /api/v1/groups${query}`))[1]);
+  expect(await listed()).toEqual({ total: 0, groups: [] });
+  await weir.ok("PUT /metrics/job/a/instance/x?ttl=36h", 'm{p="1"} 1\nm{p="2"} 2\nn 3\n');
+  weir.nowMs += 1_000;
+  await weir.ok("PUT /metrics/job/b", "m 1\n");
+  weir.nowMs += 60_000;
+  expect((await weir.send("PUT /metrics/job/b", "# TYPE m gauge\nm 2\n"))[0]).toBe(400);
+  const at = (ms: number) => `${new Date(NOON_MS + ms).toISOString().slice(0, -1)}000Z`;
+  const a = {
+    labels: { instance: "x", job: "a" },
+    pushedAt: at(0),
+    failedAt: null,
+    expiresAt: at(36 * HOUR_MS),
+    metrics: 2,
+    series: 3,
+  };
+  expect(await listed()).toEqual({
+    total: 2,
+    groups: [
+      a,
+      {
+        labels: { job: "b" },
+        pushedAt: at(1_000),
+        failedAt: at(61_000),
+        expiresAt: null,
+        metrics: 1,
+        series: 1,
+      },
+    ],
+  });
+  expect(await listed("?limit=1")).toEqual({ total: 2, groups: [a] });
+  expect((await weir.send("GET /api/v1/groups?limit=10001"))[0]).toBe(400);
+});
+
 describe("push as history", () => {
   test("stores each push at its time, and ends a removed series with a stale marker", async () => {
     const weir = await gateway();

@@ -80,7 +80,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     );
     expect(await seriousFindings(page)).toEqual([]);
     if (process.env.WRITE_SCREENSHOTS === "1")
-      await page.screenshot({ path: join(SCREENSHOTS, "explore.png"), fullPage: true });
+      await page.screenshot({ path: join(SCREENSHOTS, "explore.png") });
     expect(complaints).toEqual([]);
   });
 });
