@@ -28,6 +28,8 @@ export interface Guarded {
   readonly credentials?: readonly CredentialPlace[];
   /** What it does for a token with labels. If absent, it rejects such a token. */
   readonly bound?: BoundUse;
+  /** Whether it says if a token or a password is valid, although it needs none. Such requests are limited as guesses. */
+  readonly identifies?: boolean;
 }
 
 /**
@@ -156,9 +158,9 @@ export class Access implements AccessGuard, Callers {
    *
    * Throws `Busy` (as a rejection) if too many passwords are compared at the moment.
    */
-  prepare({ headers }: TokenCarrier, { permission }: Guarded): Promise<void> | undefined {
+  prepare({ headers }: TokenCarrier, route: Guarded): Promise<void> | undefined {
     const { passwords } = this.#options;
-    if (permission === "none" || !passwords?.hasUsers) return undefined;
+    if (!readsCaller(route) || !passwords?.hasUsers) return undefined;
     const pair = presentedPassword(headers);
     if (pair === undefined || this.#find(pair.password) !== undefined) return undefined;
     const result = passwords.checkPassword(pair.user, pair.password);
@@ -198,12 +200,14 @@ export class Access implements AccessGuard, Callers {
   /**
    * Who sent a request to a route that needs no token. Nothing is thrown: a token that is not valid is no token.
    *
-   * @param text a token to look for instead of that of the request
+   * @param text a token to look for, whatever the request itself has
    */
-  identify(request: TokenCarrier, text = presentedToken(request)): CallerIdentity {
+  identify(request: TokenCarrier, text?: string): CallerIdentity {
     this.#look();
     if (this.#isOpen) return { isOpen: true, token: undefined };
-    const token = text === undefined ? undefined : (this.#find(text) ?? this.#userOf(request));
+    const presented = text ?? presentedToken(request);
+    const user = text === undefined ? this.#userOf(request) : undefined;
+    const token = (presented === undefined ? undefined : this.#find(presented)) ?? user;
     return {
       isOpen: false,
       token: token !== undefined && isValid(token, this.#options.now()) ? token : undefined,
@@ -301,6 +305,11 @@ export class Access implements AccessGuard, Callers {
     this.#count = tokens.length;
     this.#uses.keep(new Set(tokens.map(({ id }) => id)));
   }
+}
+
+/** Whether it matters for a route who the caller is. */
+export function readsCaller({ permission, identifies }: Guarded): boolean {
+  return permission !== "none" || identifies === true;
 }
 
 /** The token of the environment. Its id cannot be that of a token in a file. */

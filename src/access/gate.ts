@@ -8,7 +8,14 @@
  */
 import { Forbidden, quote, Unauthenticated } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
-import type { Access, AccessGuard, Caller, Callers, Guarded } from "./access.ts";
+import {
+  type Access,
+  type AccessGuard,
+  type Caller,
+  type Callers,
+  type Guarded,
+  readsCaller,
+} from "./access.ts";
 import { addCorsHeaders, addSecurityHeaders } from "./answer-headers.ts";
 import {
   BrowserPolicy,
@@ -141,8 +148,12 @@ export class Gate implements RequestGate, Callers {
 
   prepare(request: TokenCarrier, route: Guarded, arrival?: Arrival): Promise<void> | undefined {
     // A comparison takes long. So an address that may not guess any more gets none.
-    if (arrival?.address !== undefined && presentedPassword(request.headers) !== undefined)
-      this.limits.expectGuess(arrival.address, route.permission);
+    if (
+      arrival?.address !== undefined &&
+      readsCaller(route) &&
+      presentedPassword(request.headers) !== undefined
+    )
+      this.limits.expectGuess(arrival.address);
     return this.#access.prepare(request, route)?.catch((error) => {
       this.#counters.requestsRefused.inc({ reason: "passwords" });
       throw error;
@@ -151,10 +162,13 @@ export class Gate implements RequestGate, Callers {
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
     const { permission, credentials } = route;
-    // A check of whether the gateway is alive must not be limited by others at the same address.
-    if (permission === "none") return this.#access.admit(request, route, handle);
-    const unknownHost = arrival?.unknownHost;
     const address = arrival?.address;
+    if (permission === "none") {
+      const admitted = () => this.#access.admit(request, route, handle);
+      // A check of whether the gateway is alive must not be limited by others at the same address.
+      return readsCaller(route) ? this.#identify(request, address, admitted) : admitted();
+    }
+    const unknownHost = arrival?.unknownHost;
     const hasToken = address !== undefined && presentedToken(request, credentials) !== undefined;
     if (address !== undefined) this.limits.enter(address, permission, hasToken);
     let isAllowed = false;
@@ -187,6 +201,23 @@ export class Gate implements RequestGate, Callers {
 
   boundLabels(): Labels | undefined {
     return this.#access.boundLabels();
+  }
+
+  /** Runs a handler that says whether a token is valid: the token of the request, or one in its body. */
+  #identify<T>(request: TokenCarrier, address: CallerLimits | undefined, handle: () => T): T {
+    const { isOpen, token } = this.#access.identify(request);
+    const isWrong = !isOpen && token === undefined && presentedToken(request) !== undefined;
+    if (address !== undefined) this.limits.expectGuess(address);
+    if (isWrong) address?.use("failures", 1);
+    const result = handle();
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error) => {
+      if (error instanceof Unauthenticated) {
+        if (!isWrong) address?.use("failures", 1);
+        this.#counters.requestsRefused.inc({ reason: "unauthenticated" });
+      }
+      throw error;
+    }) as T;
   }
 
   #refused(reason: string, error: Forbidden): Forbidden {

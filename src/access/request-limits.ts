@@ -74,12 +74,12 @@ export class RequestLimits {
   }
 
   /**
-   * Decides whether a password of a request may be compared.
+   * Decides whether a token or a password of a request may be compared.
    *
    * @throws LimitExceeded
    */
-  expectGuess(address: CallerLimits, permission: Guarded["permission"]): void {
-    if (permission !== "none") this.#counted(() => address.check("failures"));
+  expectGuess(address: CallerLimits): void {
+    this.#counted(() => address.check("failures"));
   }
 
   /**

@@ -63,13 +63,23 @@ export class Routes {
     handle: Handler,
     answerError = this.#answerError,
   ): this {
-    const { credentials, bound: ofPushes } = this.#guarded;
+    const { credentials, identifies, bound: ofPushes } = this.#guarded;
     const { scope: permission, bound } =
       typeof allowed === "object"
         ? allowed
         : { scope: allowed, bound: allowed === "push" ? ofPushes : allowed === "none" ? "same" : undefined };
     for (const method of [methods].flat())
-      this.list.push({ credentials, bound, method, path, permission, summary, handle, answerError });
+      this.list.push({
+        credentials,
+        identifies,
+        bound,
+        method,
+        path,
+        permission,
+        summary,
+        handle,
+        answerError,
+      });
     return this;
   }
 }

@@ -301,6 +301,47 @@ describe("addresses", () => {
   });
 });
 
+describe("the sign-in of the page", () => {
+  const session = async (gateway: TestGateway, headers: Record<string, string>, token?: string) => {
+    const body = token === undefined ? undefined : JSON.stringify({ token });
+    const method = body === undefined ? "GET" : "POST";
+    const request = new Request("http://localhost:9091/api/v1/session", { method, headers, body });
+    const socket = { port: 9091, requestIP: () => ({ address: "192.0.2.1" }) };
+    const answer = await gateway.app.fetch(request, socket);
+    return [answer.status, ((await answer.json()) as { name?: string }).name ?? null];
+  };
+
+  test("counts wrong tokens in a header and in a body as guesses, and answers no further one", async () => {
+    const path = join(temporaryFolder(), "tokens.json");
+    const token = await addToken(path, "all", { scopes: SCOPES });
+    const gateway = await openTestGateway(`--token-file=${path}`, "--limit-address=failures=2");
+    expect(await session(gateway, {})).toEqual([200, null]);
+    expect(await session(gateway, { authorization: "Bearer weir_x" })).toEqual([200, null]);
+    expect(await session(gateway, {}, "weir_y")).toEqual([401, null]);
+    expect(await session(gateway, {}, token)).toEqual([429, null]);
+    expect(await session(gateway, { authorization: `Bearer ${token}` })).toEqual([429, null]);
+    expect([await ofReason(gateway, "address_failures"), await ofReason(gateway, "unauthenticated")]).toEqual(
+      [2, 1],
+    );
+    gateway.nowMs += 1_000;
+    expect(await session(gateway, {}, token)).toEqual([200, "all"]);
+    await gateway.close();
+  });
+
+  test("knows a user of web.yml at the first request, limits wrong passwords, and takes no token on a user's word", async () => {
+    const file = join(temporaryFolder(), "web.yml");
+    const hash = await Bun.password.hash("right", { algorithm: "bcrypt", cost: 4 });
+    await Bun.write(file, `basic_auth_users:\n  alice: ${hash}\n`);
+    const gateway = await openTestGateway(`--web-config-file=${file}`, "--limit-address=failures=2");
+    const alice = (password: string) => ({ authorization: `Basic ${btoa(`alice:${password}`)}` });
+    expect(await session(gateway, alice("right"))).toEqual([200, "alice"]);
+    expect(await session(gateway, alice("right"), "weir_x")).toEqual([401, null]);
+    expect(await session(gateway, alice("wrong"))).toEqual([200, null]);
+    expect(await session(gateway, alice("right"))).toEqual([429, null]);
+    await gateway.close();
+  });
+});
+
 test("an address that sent too many wrong passwords gets no further comparison, and every other address does", async () => {
   const folder = temporaryFolder();
   const compared: string[] = [];

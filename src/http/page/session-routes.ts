@@ -35,7 +35,7 @@ export const sessionRoutes = ({ access, limits, isSecure }: SessionDependencies)
     return jsonResponse(200, described(identity), { "set-cookie": cookie(request, text, COOKIE_SECONDS) });
   };
 
-  return new Routes()
+  return new Routes(undefined, { identifies: true })
     .on("GET", "/api/v1/session", "none", "returns the scopes and labels of the caller", (request) =>
       jsonResponse(200, described(access.identify(request)), { "cache-control": "no-store" }),
     )
