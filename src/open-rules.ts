@@ -73,6 +73,8 @@ export function openRules(
         ...{ file: group?.file, group: group?.name, rule: rule?.name },
         error: error instanceof Error ? error.message : String(error),
       }),
+    onTemplateFault: ({ file, name }, rule, { message: error }) =>
+      log("rule_template_failed", { file, group: name, rule: rule.name, error }),
     now,
   });
 }

@@ -332,6 +332,12 @@ export const EVENTS = {
     message: "a rule fails; it is logged again when it fails after a success",
     fields: ["file", "group", "rule", "error"],
   },
+  rule_template_failed: {
+    level: "warn",
+    message:
+      "a label or annotation of an alert is an error; the rule is logged again after an evaluation without one",
+    fields: ["file", "group", "rule", "error"],
+  },
 
   // Notifications
   notification_failed: {

@@ -351,6 +351,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       labelNames: ["rule_group"],
       registers,
     }),
+    ruleTemplateFailures: new Counter({
+      name: "weir_rule_template_failures_total",
+      help: "Labels and annotations of alerts whose template failed, by rule group. The text says why.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
     ruleEvaluationSeconds: new Histogram({
       name: "weir_rule_evaluation_duration_seconds",
       help: "Duration of an evaluation of a rule, until its samples are stored.",

@@ -44,6 +44,8 @@ export interface RuleOutcome {
   readonly written: number;
   /** Why the evaluation failed, or some samples could not be stored. Undefined if all is well. */
   readonly error?: unknown;
+  /** The templates that failed, one for each text. */
+  readonly templateErrors: readonly Error[];
   /** How many rules were evaluated together with this one, itself included. */
   readonly together: number;
 }
@@ -134,8 +136,8 @@ async function writtenOutcomes(
     begin += each.samples.length;
   }
   return run.map((each): RuleOutcome => {
-    const { index, rule, state, before, error } = each;
-    const outcome = { index, rule, state, written: 0, together: run.length };
+    const { index, rule, state, before, error, templateErrors = [] } = each;
+    const outcome = { index, rule, state, written: 0, templateErrors, together: run.length };
     if (error !== undefined) return { ...outcome, error };
     const count = each.samples.length;
     if (count === 0) return outcome;

@@ -49,6 +49,8 @@ export interface RuleEvaluation {
   readonly samples: readonly RuleSample[];
   /** Why the evaluation failed. Nothing is to be written then. */
   readonly error?: unknown;
+  /** The templates that failed, one for each text. Their alerts have the error as the text. */
+  readonly templateErrors?: readonly Error[];
 }
 
 export const ALERTS = "ALERTS";
@@ -102,8 +104,9 @@ async function evaluatedAlerts(
 ): Promise<RuleEvaluation> {
   const { timeMs, limit } = terms;
   const found = new Map<string, ActiveAlert>();
+  const templateErrors: Error[] = [];
   for (const result of results) {
-    const alert = await newAlert(rule, result, timeMs, context);
+    const alert = await newAlert(rule, result, timeMs, { context, templateErrors });
     const key = labelValuesKey(alert.labels);
     if (found.has(key))
       throw new RuleFault("vector contains metrics with the same labelset after applying alert labels");
@@ -124,9 +127,9 @@ async function evaluatedAlerts(
   }
   if (limit > 0 && active > limit) {
     const error = new RuleFault(`exceeded limit of ${limit} with ${active} alerts`);
-    return { state: { ...state, alerts: new Map() }, samples: [], error };
+    return { state: { ...state, alerts: new Map() }, samples: [], error, templateErrors };
   }
-  return withStaleMarkers(samples, state, alerts, terms);
+  return { ...withStaleMarkers(samples, state, alerts, terms), templateErrors };
 }
 
 /** The alerts that the state does not know, or knows as resolved: those begin anew. */
@@ -170,17 +173,18 @@ async function newAlert(
   rule: AlertingRule,
   { labels, value }: QuerySample,
   timeMs: number,
-  context: RuleEvaluationContext,
+  { context, templateErrors }: { context: RuleEvaluationContext; templateErrors: Error[] },
 ): Promise<ActiveAlert> {
   const { externalLabels, externalURL } = context;
+  const onError = (error: Error) => void templateErrors.push(error);
   const data: ExpansionData = { value, labels, externalLabels, externalURL, timeMs };
   // As in Prometheus, a template asks at the time of the evaluation, whatever the offset of the query is.
   const query: AnswerQuery = (text) => context.answer({ language: "promql", text }, timeMs);
-  const own = { ...labels, __name__: "", ...(await expandedFields(rule.labelFields, data, query)) };
+  const own = { ...labels, __name__: "", ...(await expandedFields(rule.labelFields, data, query, onError)) };
   return {
     state: "pending",
     labels: sortedLabelValues({ ...own, alertname: rule.name }),
-    annotations: await expandedFields(rule.annotationFields, data, query),
+    annotations: await expandedFields(rule.annotationFields, data, query, onError),
     value,
     activeAt: timeMs,
     firedAt: undefined,
@@ -195,17 +199,24 @@ async function expandedFields(
   fields: readonly ExpandableField[],
   data: ExpansionData,
   query: AnswerQuery,
+  onError: (error: Error) => void,
 ): Promise<LabelValues> {
   const entries: [string, string][] = [];
-  for (const { name, text } of fields) entries.push([name, await expanded(text, data, query)]);
+  for (const { name, text } of fields) entries.push([name, await expanded(text, data, query, onError)]);
   return Object.fromEntries(entries);
 }
 
 /** A template that fails must not hide the alert. */
-async function expanded(text: ExpandableText, data: ExpansionData, query: AnswerQuery): Promise<string> {
+async function expanded(
+  text: ExpandableText,
+  data: ExpansionData,
+  query: AnswerQuery,
+  onError: (error: Error) => void,
+): Promise<string> {
   try {
-    return await text.expand(data, query);
+    return await text.expand(data, query, { onError });
   } catch (error) {
+    onError(error instanceof Error ? error : new Error(String(error)));
     return `<error expanding template: ${error instanceof Error ? error.message : String(error)}>`;
   }
 }

@@ -22,8 +22,15 @@ export type AnswerQuery = (expression: string) => Promise<readonly QuerySample[]
 
 /** A parsed text with templates. */
 export interface ExpandableText {
-  /** @throws Error if the template fails for this alert */
-  expand(data: ExpansionData, query: AnswerQuery): Promise<string>;
+  /**
+   * @param options `onError` is called if the template fails and the text says so
+   * @throws Error if the template fails for this alert and there is no text
+   */
+  expand(
+    data: ExpansionData,
+    query: AnswerQuery,
+    options?: { readonly onError?: (error: Error) => void },
+  ): Promise<string>;
 }
 
 /**

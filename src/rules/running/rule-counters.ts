@@ -17,6 +17,7 @@ export class RuleCounters {
     this.#counters.ruleEvaluations.inc(labels, 0);
     this.#counters.ruleEvaluationFailures.inc(labels, 0);
     this.#counters.ruleEvaluationsCancelled.inc(labels, 0);
+    this.#counters.ruleTemplateFailures.inc(labels, 0);
     this.#counters.ruleGroupIterations.inc(labels, 0);
     this.#counters.ruleGroupIterationsMissed.inc(labels, 0);
   }
@@ -30,6 +31,7 @@ export class RuleCounters {
       this.#counters.ruleEvaluations,
       this.#counters.ruleEvaluationFailures,
       this.#counters.ruleEvaluationsCancelled,
+      this.#counters.ruleTemplateFailures,
       this.#counters.ruleGroupIterations,
       this.#counters.ruleGroupIterationsMissed,
       this.#counters.ruleGroupLastDuration,
@@ -48,6 +50,11 @@ export class RuleCounters {
     if (isBad) this.#counters.ruleEvaluationFailures.inc(labels);
     if (isCancelled) this.#counters.ruleEvaluationsCancelled.inc(labels);
     this.#counters.ruleEvaluationSeconds.observe(tookMs / 1000);
+  }
+
+  /** Templates of labels or annotations failed. */
+  templatesFailed(group: RuleGroup, count: number): void {
+    this.#counters.ruleTemplateFailures.inc(labelsOf(group), count);
   }
 
   /** A whole group was evaluated. */

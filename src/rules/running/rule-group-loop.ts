@@ -50,6 +50,8 @@ export interface GroupLoopOptions extends AlertOrigin {
   /** Called with each outcome. Returns what else is wrong with the rule, such as a series that another one writes too. */
   readonly inspect: (group: RuleGroup, outcome: RuleOutcome) => string | undefined;
   readonly onFault: (group: RuleGroup, rule: GroupRule | undefined, error: unknown) => void;
+  /** Called when a template of a rule begins to fail. */
+  readonly onTemplateFault: (group: RuleGroup, rule: GroupRule, error: Error) => void;
   readonly now: () => number;
 }
 
@@ -65,6 +67,8 @@ export class RuleGroupLoop {
   readonly #stored: StoredByRule;
   /** The indexes of rules whose state a later version of the group has. */
   readonly #taken = new Set<number>();
+  /** The rules whose templates failed in their last evaluation. */
+  readonly #withBadTexts = new Set<GroupRule>();
   /** The most rules that are asked together. Halved when they were not answered in time. */
   #togetherMax = RUN_LENGTH_MAX;
   #states: RuleState[];
@@ -227,6 +231,7 @@ export class RuleGroupLoop {
     counters.ruleEvaluated(group, { tookMs, isBad, isCancelled });
     // Once until it recovers: a rule is evaluated every few seconds.
     if (isBad && !wasBad) onFault(group, rule, error ?? lastError);
+    this.#noteTemplates(outcome);
     const generatorURL = pageOf(rule);
     const { alerts, sent } = sendableAlerts(state, {
       ...{ timeMs, intervalMs, resendDelayMs, externalLabels, generatorURL },
@@ -239,6 +244,19 @@ export class RuleGroupLoop {
       // They are sent again after the next evaluation.
       onFault(group, rule, failed);
     }
+  }
+
+  /** Counts the templates that failed, and reports the first of a rule. */
+  #noteTemplates({ rule, error, templateErrors }: RuleOutcome): void {
+    const [first] = templateErrors;
+    if (first === undefined) {
+      // An evaluation that failed did not expand them.
+      if (error === undefined) this.#withBadTexts.delete(rule);
+      return;
+    }
+    this.#options.counters.templatesFailed(this.group, templateErrors.length);
+    if (!this.#withBadTexts.has(rule)) this.#options.onTemplateFault(this.group, rule, first);
+    this.#withBadTexts.add(rule);
   }
 
   #restore(timeMs: number): void {

@@ -11,12 +11,12 @@ import {
   type GroupLoopOptions,
   RuleGroupLoop,
 } from "../../../src/rules/running/rule-group-loop.ts";
+import { parseTemplate } from "../../../src/rules/templates/template.ts";
 
 const MINUTE = 60_000;
 const NOON = Date.UTC(2026, 0, 5, 12);
 
 function groupOf(text: string): RuleGroup {
-  const parseTemplate = (source: string) => ({ expand: () => Promise.resolve(source) });
   const { groups, errors } = readRuleFile("f.yml", text, { parseTemplate });
   expect(errors).toEqual([]);
   return groups[0]!;
@@ -73,11 +73,13 @@ function loopOf(text: string, queries: RuleQueries, options: Partial<GroupLoopOp
     pageOf: () => "http://weir/page",
     inspect: () => undefined,
     onFault: () => {},
+    onTemplateFault: () => {},
     now: () => NOON,
     ...options,
   });
-  const counted = async (name: "ruleEvaluationsCancelled" | "ruleGroupIterationsMissed") =>
-    (await counters[name].get()).values[0]?.value ?? 0;
+  const counted = async (
+    name: "ruleEvaluationsCancelled" | "ruleGroupIterationsMissed" | "ruleTemplateFailures",
+  ) => (await counters[name].get()).values[0]?.value ?? 0;
   return { loop, sent, counted };
 }
 
@@ -101,6 +103,32 @@ describe("a rule group", () => {
     await loop.evaluate(NOON + 500);
     expect(health()).toEqual(want);
     expect(asked).toEqual([["a", "hang", "b"], ["a"], ["hang"], ["b"]]);
+  });
+
+  test("counts each text whose template fails, and logs a rule once until its texts are right again", async () => {
+    const hosts = new Map([["a", ["h", "i"]]]);
+    const faults: string[] = [];
+    const { loop, counted } = loopOf(
+      `groups: [{name: g, rules: [{alert: A, expr: a, annotations: {
+        s: '{{ if eq $labels.host "i" }}{{ if gt $value 5 }}x{{ end }}{{ end }}', t: '{{ $labels.host }}'}}]}]`,
+      queriesOf(hosts),
+      { onTemplateFault: (_, rule, error) => void faults.push(`${rule.name} ${error.message}`) },
+    );
+    expect(await counted("ruleTemplateFailures")).toBe(0);
+    await loop.evaluate(NOON);
+    await loop.evaluate(NOON + MINUTE);
+    expect(await counted("ruleTemplateFailures")).toBe(2);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain("error calling gt: incompatible types for comparison");
+    // The alert is there, with the error as its text, and the rule is healthy.
+    expect(loop.healths.map(({ health }) => health)).toEqual(["ok"]);
+    expect([...loop.states[0]!.alerts.values()].map(({ annotations }) => annotations.t)).toEqual(["h", "i"]);
+    hosts.set("a", ["h"]);
+    await loop.evaluate(NOON + 2 * MINUTE);
+    hosts.set("a", ["h", "i"]);
+    await loop.evaluate(NOON + 3 * MINUTE);
+    expect(await counted("ruleTemplateFailures")).toBe(3);
+    expect(faults).toHaveLength(2);
   });
 
   test("skips evaluations that are late, and counts them", async () => {
