@@ -285,6 +285,8 @@ const SUMMARIES = [
   "task_timeline",
   "tasks_by_domain",
   "uploads",
+  "storage_by_day",
+  "traffic",
   "workers",
 ];
 const summaryTimes = {

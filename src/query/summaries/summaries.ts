@@ -33,6 +33,8 @@ export interface Facts {
   /** Bytes that are free on the file's disk. */
   readonly disk_free_bytes: number;
   readonly stored_samples: number;
+  /** `2026-11-26=1200` for each stored UTC day and its samples, with commas between them. */
+  readonly stored_days: string;
 }
 
 /** A summary as it is listed. */
@@ -44,6 +46,7 @@ const FACTS: readonly (keyof Facts)[] = [
   "log_bytes",
   "disk_free_bytes",
   "stored_samples",
+  "stored_days",
 ];
 
 const FOLDER = join(import.meta.dir, "..", "..", "..", "sql", "summaries");
@@ -77,6 +80,10 @@ export async function storeFacts(store: Pick<Store, "size" | "days">, folder: st
     log_bytes: size.logBytes,
     disk_free_bytes: disk.bavail * disk.bsize,
     stored_samples: store.days().reduce((sum, { rows }) => sum + rows, 0),
+    stored_days: store
+      .days()
+      .map(({ day, rows }) => `${new Date(day * 86_400_000).toISOString().slice(0, 10)}=${rows}`)
+      .join(","),
   };
 }
 

@@ -10,6 +10,9 @@ export interface Live<Answer> {
   readonly again: () => void;
 }
 
+/** The longest pause after a slow answer. */
+const WAIT_MAX_MS = 120_000;
+
 /**
  * Asks at once, then at an interval. It pauses while the tab is hidden, and asks at once when it is shown again. One
  * request at a time is in progress.
@@ -17,11 +20,14 @@ export interface Live<Answer> {
  * @param load the request, with a signal that aborts it when its answer is no longer needed
  * @param intervalMs 0 asks only once
  * @param key what the answer depends on: if it changes, the old answer is dropped
+ * @param share the part of the time that may pass while answers are awaited, such as 0.05, by the last answer: slow answers are
+ *   asked for less often. 1 asks at the interval in any case
  */
 export function useLive<Answer>(
   load: (signal: AbortSignal) => Promise<Answer>,
   intervalMs: number,
   key = "",
+  share: (answer: Answer) => number = () => 1,
 ): Live<Answer> {
   const [state, setState] = useState<{ key: string; answer?: Answer; error?: Error }>({ key });
   const latest = useRef(load);
@@ -31,17 +37,25 @@ export function useLive<Answer>(
     const ended = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isAsking = false;
+    let askedAtMs = 0;
+    let partOfTime = 1;
     const next = () => {
       clearTimeout(timer);
-      if (intervalMs > 0 && !document.hidden && !ended.signal.aborted) timer = setTimeout(run, intervalMs);
+      const waitMs = Math.max(
+        intervalMs,
+        Math.min((performance.now() - askedAtMs) / partOfTime, WAIT_MAX_MS),
+      );
+      if (intervalMs > 0 && !document.hidden && !ended.signal.aborted) timer = setTimeout(run, waitMs);
     };
     const run = () => {
       if (isAsking) return;
       isAsking = true;
+      askedAtMs = performance.now();
       latest
         .current(ended.signal)
         .then(
           (answer) => {
+            partOfTime = share(answer);
             if (!ended.signal.aborted) setState({ key, answer });
           },
           (error: Error) => {

@@ -112,6 +112,7 @@ const FACTS: Facts = {
   log_bytes: 100,
   disk_free_bytes: 8_800,
   stored_samples: 20,
+  stored_days: "2024-01-14=5,2024-01-15=15",
 };
 
 async function open(stored: readonly Sample[]) {
@@ -374,6 +375,14 @@ describe("the last 24 hours", () => {
     ]);
   });
 
+  test("storage_by_day", async () => {
+    // 900 bytes for 20 samples are 45 each.
+    expect(await of("storage_by_day")).toEqual([
+      { day: expect.anything(), samples: 5, bytes: 225 },
+      { day: expect.anything(), samples: 15, bytes: 675 },
+    ]);
+  });
+
   test("disk_use", async () => {
     // 900 bytes for 20 samples are 45 each. 13 samples in the 1.5 hours since the first, at 10:30, are 208 per day.
     expect(await of("disk_use", { from: "-2h" })).toEqual([
@@ -551,7 +560,7 @@ describe("an empty store", () => {
           needed.map(({ name: of, type }) => [of, type === "number" ? "1" : "x"]),
         );
         const rows = await run(empty.summaries, name, given);
-        const singles = ["anomalies", "disk_use", "uploads"];
+        const singles = ["anomalies", "disk_use", "storage_by_day", "uploads"];
         if (!singles.includes(name)) expect([name, rows]).toEqual([name, []]);
       }
       // An empty check does not mean that nothing is wrong.
@@ -657,6 +666,9 @@ test("a new file is a new summary", async () => {
 test("the facts have the sizes of the gateway's file and disk", async () => {
   const facts = await storeFacts(filled.samples.store, filled.samples.folder);
   expect(facts.stored_samples).toBe(SAMPLES.length);
+  const days = facts.stored_days.split(",").map((text) => text.split("="));
+  expect(days.reduce((sum, [, rows]) => sum + Number(rows), 0)).toBe(SAMPLES.length);
+  expect(days.every(([day]) => /^\d{4}-\d\d-\d\d$/.test(day!))).toBe(true);
   expect(facts.file_bytes + facts.log_bytes).toBeGreaterThan(0);
   expect(facts.disk_free_bytes).toBeGreaterThan(0);
 });

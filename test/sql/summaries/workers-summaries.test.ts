@@ -273,6 +273,48 @@ test("disk_use", async () => {
   expect(Math.abs((row!.samples_per_day as number) - perDay)).toBeLessThan(2);
 });
 
+test("traffic", async () => {
+  const rows = await summary("traffic");
+  expect(rows.map(({ metric, kind, samples }) => `${samples} ${kind} ${metric}`).toSorted()).toEqual(
+    [requestsOf, tasksOf, uploadsOf]
+      .map((of) => of(all()))
+      .map((events) => `${events.length} observation ${events[0]!.metric_name}`)
+      .toSorted(),
+  );
+  const seconds = (END_MS - START_MS) / 1_000;
+  const tasks = tasksOf(all());
+  const failed = tasks.filter(isFailure).length;
+  const row = rows.find(({ metric }) => metric === "task.processing_duration_ms")!;
+  expect(row).toMatchObject({
+    per_second: expect.closeTo(tasks.length / seconds, 3),
+    failed,
+    failed_percent: expect.closeTo((100 * failed) / tasks.length, 3),
+    p50: about(quantile(0.5, valuesOf(tasks))),
+    p95: about(quantile(0.95, valuesOf(tasks))),
+    p99: about(quantile(0.99, valuesOf(tasks))),
+  });
+  // Uploads have no status.
+  expect(rows.find(({ metric }) => metric === "upload.size_bytes")).toMatchObject({
+    failed: null,
+    failed_percent: null,
+  });
+  const parts = row.parts as { part: number; samples: number; failed: number }[];
+  const length = (END_MS - START_MS) / 30;
+  const partsOf = (events: readonly StoredEvent[]) =>
+    Object.entries(Object.groupBy(events, (event) => Math.floor((event["@timestamp"] - START_MS) / length)));
+  expect(parts.map(({ part, samples }) => [part, samples])).toEqual(
+    partsOf(tasks).map(([part, events]) => [Number(part), events!.length]),
+  );
+  expect(sum(parts.map((part) => part.failed))).toBe(failed);
+});
+
+test("storage_by_day", async () => {
+  const rows = await summary("storage_by_day", {});
+  const days = ["2024-02-28", "2024-02-29", "2024-03-01"];
+  expect(rows.map(({ day }) => String(day).slice(0, 10))).toEqual(days);
+  expect(sum(rows.map(({ samples }) => samples as number))).toBe(world.events.length + 48 * 3);
+});
+
 test("every summary has a test", async () => {
   // Tested with lines and budgets that are worked out by hand, in test/query/summaries.
   const others = ["forecast", "service_levels"];
