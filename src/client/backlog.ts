@@ -98,7 +98,10 @@ export class Backlog {
     const { spool, counts } = this.#options;
     if (spool !== undefined && (await spool.setAside(batch, status))) {
       counts.setAside += batch.samples;
-      const message = `the gateway refused ${batch.samples} samples, which the spool keeps aside: ${reason}`;
+      const message =
+        status === NO_ADDRESS
+          ? `the spool keeps ${batch.samples} samples aside: ${reason}`
+          : `the gateway refused ${batch.samples} samples, which the spool keeps aside: ${reason}`;
       counts.report(`refused_${status}`, message);
     } else {
       counts.lost.refused += batch.samples;

@@ -1,8 +1,10 @@
 /** Batches that wait in memory: which are dropped, and which are sent first. */
 import { expect, test } from "bun:test";
-import { Backlog } from "../../src/client/backlog.ts";
+import { Backlog, NO_ADDRESS } from "../../src/client/backlog.ts";
 import { ClientCounts } from "../../src/client/client-counts.ts";
 import type { SealedBatch } from "../../src/client/sealed-batch.ts";
+import { SpoolFolder } from "../../src/client/spool-folder.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const batch = (createdMs: number, bytes = 10): SealedBatch => ({
   key: String(createdMs),
@@ -50,4 +52,21 @@ test("bytes are bounded, too, and counters in a dropped batch are pushed again",
   await backlog.put(batch(2, 60));
   expect(backlog.inMemory).toEqual({ samples: 100, bytes: 60 });
   expect(counts.takeIncrements()).toContainEqual(own[0]!);
+});
+
+test("a client without an address does not report that the gateway refused samples", async () => {
+  const reports: string[] = [];
+  const counts = new ClientCounts(({ message }) => reports.push(message));
+  const named = { ...batch(Date.now()), key: crypto.randomUUID() };
+  const settings = { memorySamplesMax: 300, memoryBytesMax: 1_000, counts };
+  const spool = new SpoolFolder({ folder: temporaryFolder(), spoolBytesMax: 1_000, spoolDays: 7, counts });
+  await new Backlog({ ...settings, spool: undefined }).refuse(
+    batch(1),
+    NO_ADDRESS,
+    "no address (option url)",
+  );
+  expect([counts.lost.refused, counts.setAside, reports]).toEqual([100, 0, []]);
+  await new Backlog({ ...settings, spool }).refuse(named, NO_ADDRESS, "no address (option url)");
+  expect([counts.lost.refused, counts.setAside]).toEqual([100, 100]);
+  expect(reports).toEqual(["the spool keeps 100 samples aside: no address (option url)"]);
 });

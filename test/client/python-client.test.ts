@@ -187,6 +187,24 @@ result.append(weir.push_url)`);
     await python.kill("SIGKILL");
   });
 
+  test("does not blame the gateway for samples that have no address to go to", async () => {
+    const python = new PythonProcess();
+    const result = await python.run(`
+import tempfile
+result = []
+for spool in [None, tempfile.mkdtemp()]:
+    messages = []
+    weir = Weir("localhost:9091", spool=spool, signals=False, on_problem=lambda kind, message: messages.append(message))
+    weir.observe("x", 1)
+    weir.close()
+    result.append([messages[1:], weir.stats()["lost"]["refused"], weir.stats()["set_aside"]])`);
+    expect(result).toEqual([
+      [[], 1, 0],
+      [["the spool keeps 1 samples aside: no address (option url)"], 0, 1],
+    ]);
+    await python.kill("SIGKILL");
+  });
+
   test("loses and doubles nothing with many threads", async () => {
     const python = new PythonProcess();
     const stats = await python.run(`

@@ -684,10 +684,18 @@ class Weir:
                 self._keep(batch)
             return
         if result.kind == "refused":
+            is_sent = result.status != _NO_ADDRESS
             if self._spool and self._spool.set_aside(batch, result.status):
                 counts.set_aside += batch.samples
                 text = f"the gateway refused {batch.samples} samples, which the spool keeps aside"
+                if not is_sent:
+                    text = f"the spool keeps {batch.samples} samples aside"
                 counts.report(f"refused_{result.status}", f"{text}: {result.reason}")
+            elif not is_sent:
+                # The option was reported at the start.
+                with self._lock:
+                    counts.lost["refused"] += batch.samples
+                counts.give_back(batch.own)
             else:
                 counts.report(f"refused_{result.status}", f"the gateway refused {batch.samples} samples: {result.reason}")
                 counts.lose("refused", batch.samples, f"the gateway answered {result.reason}")
@@ -907,6 +915,10 @@ def _log(_kind, message):
     _logger.warning("weir client: %s", message)
 
 
+# The status in the names of batches that were not sent, because the client has no address.
+_NO_ADDRESS = 0
+
+
 class _Result:
     """What an answer means for its batch: `stored`, except for `rejected` of its samples; `retry`: no answer, or 408, 429,
     5xx; `refused`: the same batch would get the same answer again."""
@@ -936,7 +948,7 @@ class _Gateway:
     def push(self, batch, timeout):
         """Sends a batch once. Never raises."""
         if self.url is None:
-            return _Result("refused", reason="no address (option url)")
+            return _Result("refused", _NO_ADDRESS, reason="no address (option url)")
         is_kept = self._connection is not None
         try:
             try:
@@ -1183,10 +1195,10 @@ class _Spool:
 
     def set_aside(self, batch, status):
         """Keeps a refused batch. Returns False if it is not here and cannot be written."""
-        if not 100 <= status <= 999 or not self.put(batch):
+        if (status != _NO_ADDRESS and not 100 <= status <= 999) or not self.put(batch):
             return False
         name = self._name(batch)
-        aside = f"{name}.refused-{status}"
+        aside = f"{name}.refused-{status:03d}"
         try:
             os.replace(os.path.join(self._folder, name), os.path.join(self._folder, aside))
         except OSError as error:
