@@ -1,6 +1,7 @@
 -- How much of each error budget is left?
 -- Service levels (`[[slo]]`) by name: the events of the range, the part of them that was good, and the part of the error
--- budget that is left. `burn_rate` is how fast the last hour used it: 1 uses the whole budget in just its window.
+-- budget that is left. `burn_rate` is how fast the last hour with counts used it: 1 uses the whole budget in just its
+-- window.
 -- `days_left` is when the budget runs out at that rate, NULL if it does not. A range of a month is its report.
 -- parameter from time = -30d: start of the range
 -- parameter to time = now: end of the range, not included
@@ -13,11 +14,15 @@
 -- table objective of $objective_metric: slo
 -- table time_window of $window_metric: slo
 -- line: printf('%s: %.3f%% of %.0f, %.1f%% of the budget left', slo, good_percent, events, budget_left_percent)
-WITH counts AS (
+WITH newest AS (
+  -- The range of a report can end in the future.
+  SELECT max(ts) AS ts FROM total WHERE ts >= $from AND ts < $to
+),
+counts AS (
   SELECT
     slo,
     sum(value) AS events,
-    sum(value) FILTER (WHERE ts >= $to::TIMESTAMP - INTERVAL 1 HOUR) AS last_events
+    sum(value) FILTER (WHERE ts > (SELECT ts FROM newest) - INTERVAL 1 HOUR) AS last_events
   FROM total
   WHERE ts >= $from AND ts < $to AND isfinite(value)
   GROUP BY slo
@@ -26,7 +31,7 @@ goods AS (
   SELECT
     slo,
     sum(value) AS events,
-    sum(value) FILTER (WHERE ts >= $to::TIMESTAMP - INTERVAL 1 HOUR) AS last_events
+    sum(value) FILTER (WHERE ts > (SELECT ts FROM newest) - INTERVAL 1 HOUR) AS last_events
   FROM good
   WHERE ts >= $from AND ts < $to AND isfinite(value)
   GROUP BY slo

@@ -56,6 +56,14 @@ describe.each(FILES)("%s.rules.yml", (name) => {
   });
 });
 
+test("no alert has the name of one that GPU workers suggest: both would write the same series, and fail", () => {
+  const names = FILES.flatMap((name) =>
+    rulesOf(name).groups.flatMap(({ rules }) => rules.map((rule) => rule.name)),
+  );
+  for (const suggested of ["HighErrorRate", "WorkerDown", "HighResponseTime", "ConsecutiveFailures"])
+    expect(names).not.toContain(suggested);
+});
+
 test("alerts of all files have names of their own, because they are one pack", () => {
   const names = FILES.flatMap((name) =>
     rulesOf(name).groups.flatMap(({ rules }) => rules.map((rule) => rule.name)),
