@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   export: () => import("./commands/export.ts"),
   sql: () => import("./commands/sql.ts"),
   summary: () => import("./commands/summary.ts"),
+  top: () => import("./commands/top/top.ts"),
   promql: () => import("./commands/promql.ts"),
   check: () => import("./commands/check.ts"),
   rules: () => import("./commands/rules/rules.ts"),
@@ -141,6 +142,7 @@ function processIo(umask: number): Io {
     stderr: output(process.stderr),
     stdinIsTerminal: process.stdin.isTTY === true,
     stdin: () => Bun.stdin.stream(),
+    keys: process.stdin.isTTY === true ? readKeys : undefined,
     env: process.env,
     readFile: readTextFile,
   };
@@ -155,7 +157,27 @@ function output(stream: NodeJS.WriteStream): Output {
         stream.write(data, (error) => (error ? reject(error) : resolve()));
       }),
     isTerminal: stream.isTTY === true,
-    columns: stream.columns || 80,
+    get columns() {
+      return stream.columns || 80;
+    },
+    get rows() {
+      return stream.rows || undefined;
+    },
+  };
+}
+
+/** Passes on the keys of the terminal one by one, without waiting for the end of a line. */
+function readKeys(onKey: (key: string) => void): () => void {
+  const { stdin } = process;
+  const onData = (data: Buffer) => {
+    for (const key of data.toString("utf8")) onKey(key);
+  };
+  stdin.setRawMode(true);
+  stdin.on("data", onData);
+  return () => {
+    stdin.off("data", onData);
+    stdin.setRawMode(false);
+    stdin.pause();
   };
 }
 

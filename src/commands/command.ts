@@ -17,6 +17,8 @@ export interface Output {
   readonly isTerminal: boolean;
   /** Width of the terminal in columns; 80 if it is not a terminal. */
   readonly columns: number;
+  /** Height of the terminal in lines. Undefined if it is not a terminal. */
+  readonly rows?: number | undefined;
 }
 
 /** The input, output and environment of a command. */
@@ -29,6 +31,11 @@ export interface Io {
   readonly stdinIsTerminal: boolean;
   /** The bytes of stdin. Call it only once. */
   stdin(): ReadableStream<Uint8Array>;
+  /**
+   * Passes on each key of the terminal, also Ctrl-C (U+0003), which then stops nothing by itself. Returns a function that ends
+   * that. Undefined if stdin is not a terminal, and in tests.
+   */
+  readonly keys?: ((onKey: (key: string) => void) => () => void) | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /**
    * The umask that the process was started with. Its current umask hides new files from other users. Absent in tests.

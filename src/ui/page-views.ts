@@ -15,6 +15,7 @@ export interface PageView {
 
 export const VIEWS: readonly PageView[] = [
   { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
+  { path: "/tasks", title: "Tasks", scope: "read", load: () => import("./views/tasks/tasks.tsx") },
   { path: "/query", title: "Query", scope: "read", load: () => import("./views/query/query.tsx") },
   { path: "/alerts", title: "Alerts", scope: "read", load: () => import("./views/alerts/alerts.tsx") },
   { path: "/groups", title: "Groups", scope: "read", load: () => import("./views/groups/groups-view.tsx") },

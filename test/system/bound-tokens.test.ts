@@ -282,6 +282,7 @@ const SUMMARIES = [
   "error_rate",
   "requests_by_status",
   "slow_tasks",
+  "task_failures",
   "task_timeline",
   "tasks_by_domain",
   "uploads",

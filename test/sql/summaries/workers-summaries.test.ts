@@ -308,6 +308,21 @@ test("traffic", async () => {
   expect(sum(parts.map((part) => part.failed))).toBe(failed);
 });
 
+test("task_failures", async () => {
+  const rows = await summary("task_failures");
+  const ofTasks = tasksOf(all()).filter(isFailure);
+  const ofRequests = requestsOf(all()).filter(isError);
+  const count = (step: (row: Row) => boolean) => sum(rows.filter(step).map(({ failed }) => failed as number));
+  expect(count(({ step }) => step === "task")).toBe(ofTasks.length);
+  expect(count(({ step }) => step !== "task")).toBe(ofRequests.length);
+  const key = (status: string, domain: string) => `${status} ${domain}`;
+  const newest = new Map(
+    ofTasks.map((event) => [key(event.tags.http_status!, event.tags.domain!), event.tags.task_id]),
+  );
+  for (const { step, status, domain, task_id } of rows)
+    if (step === "task") expect(task_id).toBe(newest.get(key(status as string, domain as string)));
+});
+
 test("storage_by_day", async () => {
   const rows = await summary("storage_by_day", {});
   const days = ["2024-02-28", "2024-02-29", "2024-03-01"];
