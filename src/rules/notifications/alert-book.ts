@@ -79,6 +79,20 @@ export class AlertBook {
     return restored;
   }
 
+  /**
+   * Notes that an alert ended because nobody sent it again. It is stored as firing, and would fire again after a start.
+   *
+   * @returns the alert, to be stored. Undefined if it did not end by itself, or if that was noted
+   */
+  noteEnd(fingerprint: string, nowMs: number): KnownAlert | undefined {
+    const alert = this.#alerts.get(fingerprint);
+    if (alert === undefined || !isResolved(alert, nowMs) || isResolved(alert, alert.updatedAt))
+      return undefined;
+    const ended = { ...alert, updatedAt: nowMs };
+    this.#alerts.set(fingerprint, ended);
+    return ended;
+  }
+
   /** Removes the alerts that ended long ago and that nothing needs, and returns them. */
   prune(nowMs: number, isNeeded: (fingerprint: string) => boolean): KnownAlert[] {
     const gone = [...this.#alerts.values()].filter(

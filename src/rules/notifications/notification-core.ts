@@ -138,6 +138,8 @@ export class NotificationCore {
     const heard = members.filter(({ fingerprint, labels }) => !this.#isMuted(fingerprint, labels, nowMs));
     const firing = heard.filter((alert) => !isResolved(alert, nowMs));
     const resolved = heard.filter((alert) => isResolved(alert, nowMs));
+    // Before it is sent: a kill after that must not begin the alert anew.
+    for (const { fingerprint } of resolved) this.#noteEnd(fingerprint, nowMs);
     const state: GroupState = { firing: fingerprints(firing), resolved: fingerprints(resolved) };
     const flight = { state, members, asOfMs: nowMs };
     const before = this.#sent.get(sentKey(notifier.name, group.key));
@@ -159,6 +161,11 @@ export class NotificationCore {
     this.#note(group, attemptedEntry(before, state, nowMs));
     const deadlineMs = Math.max(notifier.groupIntervalMs, DELIVERY_MS_MIN);
     return { group, notifier, alerts, deadlineMs, flight };
+  }
+
+  #noteEnd(fingerprint: string, nowMs: number): void {
+    const ended = this.#book.noteEnd(fingerprint, nowMs);
+    if (ended !== undefined) this.#changes.set(alertKey(fingerprint), alertRecord(ended));
   }
 
   /** A notification was sent. */
@@ -221,6 +228,8 @@ export class NotificationCore {
   /** Forgets what is over. The caller does this every 30 seconds, as Alertmanager does. */
   prune(nowMs: number): void {
     this.groups.prune();
+    // Those that no notification has: muted ones, and those for an Alertmanager.
+    for (const { fingerprint } of this.#book.all()) this.#noteEnd(fingerprint, nowMs);
     const isNeeded = (fingerprint: string) =>
       this.groups.has(fingerprint) || this.queues.values().some((queue) => queue.has(fingerprint));
     for (const alert of this.#book.prune(nowMs, isNeeded)) {

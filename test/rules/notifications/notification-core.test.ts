@@ -355,6 +355,36 @@ describe("after a kill", () => {
     expect(time.take().map(([, , alerts]) => alerts)).toEqual([["-Hot a"]]);
   });
 
+  test("an alert that ended because its sender is gone does not fire again", () => {
+    const time = new Simulation([notifier()]);
+    time.fire("Hot instance=a");
+    time.run(MINUTE);
+    time.abandon("Hot instance=a");
+    // It ended by itself after four or five minutes, and that was sent at the next time of its group.
+    time.run(9 * MINUTE);
+    expect(time.take()).toEqual([
+      [30, "n", ["Hot a"]],
+      [330, "n", ["-Hot a"]],
+    ]);
+    time.kill();
+    time.run(HOUR);
+    expect(time.take()).toEqual([]);
+  });
+
+  test("an alert that ended by itself while it was silenced does not fire again", () => {
+    const time = new Simulation([notifier()]);
+    time.core.setSilence(silence("instance=a", NOON, NOON + 10 * MINUTE), NOON);
+    time.fire("Hot instance=a");
+    time.abandon("Hot instance=a");
+    time.run(9 * MINUTE);
+    time.core.prune(time.nowMs);
+    time.keep();
+    time.nowMs += MINUTE;
+    time.kill();
+    time.run(HOUR);
+    expect(time.take()).toEqual([]);
+  });
+
   test("the end of an alert is sent that ended between a kill during its delivery and the next attempt", () => {
     const time = new Simulation([notifier()]);
     time.fire("Hot instance=a");
