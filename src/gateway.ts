@@ -10,7 +10,7 @@ import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
-import { type Config, pickSettings, settingTexts } from "./config/config.ts";
+import { type Config, listSettings, pickSettings, settingTexts } from "./config/config.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
 import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
@@ -541,7 +541,7 @@ function queryRoutes(
       discovery: promql.discovery,
       seriesCount: () => registry.seriesCount,
       days: () => store.days(),
-      flags: () => settingTexts(config),
+      ...{ flags: () => settingTexts(config), settings: () => listSettings(config) },
       version: manifest.version,
       retentionDays: config.retentionDays,
       now,

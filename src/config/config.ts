@@ -43,6 +43,9 @@ interface Resolved {
 
 const KEYS = Object.keys(SETTINGS) as SettingKey[];
 
+/** A configuration keeps the sources of its values under this key, for the list of the settings in effect. */
+const ORIGINS = Symbol("origins");
+
 /**
  * The settings in effect, for a command whose arguments are all settings. Throws `SettingError` for an unknown
  * flag or key, an invalid value, or settings that contradict each other.
@@ -76,6 +79,7 @@ export function resolveSettings(
   }
   const config = values as Config;
   check(config);
+  Object.defineProperty(config, ORIGINS, { value: origins });
   return { config, origins: origins as Record<SettingKey, Origin>, unknownVariables };
 }
 
@@ -270,6 +274,37 @@ export function describeSettings(): readonly SettingDescription[] {
 /** The text of every setting on a command line, by its flag without the dashes. */
 export function settingTexts(config: Config): Record<string, string> {
   return Object.fromEntries(KEYS.map((key) => [flagOf(key).slice(2), formatSetting(config, key)]));
+}
+
+/** A setting in effect, as texts. */
+export interface ListedSetting {
+  /** The key in weir.toml. */
+  readonly name: string;
+  readonly flag: string;
+  readonly variable: string;
+  readonly value: string;
+  readonly default: string;
+  /** `--data`, `WEIR_DATA`, the path of weir.toml, or `default`. */
+  readonly origin: string;
+  readonly what: string;
+  readonly why: string;
+}
+
+/** All settings in effect, in the order of the table. */
+export function listSettings(
+  config: Config & { readonly [ORIGINS]?: Partial<Record<SettingKey, Origin>> },
+): ListedSetting[] {
+  const origins = config[ORIGINS];
+  return describeSettings().map(({ key, flag, variable, defaultText, what, why }) => ({
+    name: key,
+    flag,
+    variable,
+    value: formatSetting(config, key),
+    default: defaultText,
+    origin: origins?.[key] ?? "default",
+    what,
+    why,
+  }));
 }
 
 /** The value of one setting as on a command line. */

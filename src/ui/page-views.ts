@@ -17,6 +17,7 @@ export const VIEWS: readonly PageView[] = [
   { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
   { path: "/tasks", title: "Tasks", scope: "read", load: () => import("./views/tasks/tasks.tsx") },
   { path: "/query", title: "Query", scope: "read", load: () => import("./views/query/query.tsx") },
+  { path: "/explore", title: "Explore", scope: "sql", load: () => import("./views/explore/explore.tsx") },
   { path: "/alerts", title: "Alerts", scope: "read", load: () => import("./views/alerts/alerts.tsx") },
   { path: "/groups", title: "Groups", scope: "read", load: () => import("./views/groups/groups-view.tsx") },
   {
@@ -25,5 +26,10 @@ export const VIEWS: readonly PageView[] = [
     scope: "read",
     load: () => import("./views/rejected/rejected-view.tsx"),
   },
-  { path: "/explore", title: "Explore", scope: "sql", load: () => import("./views/explore/explore.tsx") },
+  {
+    path: "/settings",
+    title: "Settings",
+    scope: "read",
+    load: () => import("./views/settings/settings-view.tsx"),
+  },
 ];

@@ -27,6 +27,8 @@ interface PrometheusStatusDependencies {
   readonly days: () => readonly { readonly day: number }[];
   /** Every setting by its flag without dashes, as it is written on a command line. */
   readonly flags: () => Readonly<Record<string, string>>;
+  /** Every setting with its source and its description, in JSON. */
+  readonly settings: () => readonly object[];
   readonly version: string;
   readonly retentionDays: number;
   readonly now: () => number;
@@ -83,6 +85,13 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
         success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
       )
       .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
+      .on(
+        "GET",
+        "/api/v1/status/settings",
+        "read",
+        "lists the settings with their sources and what they do",
+        () => success({ settings: deps.settings() }),
+      )
       .on("GET", "/api/v1/status/tsdb", OWN, "counts series and labels", async (request, _, { labels }) =>
         success(await tsdbStatus(deps, request.url, labels)),
       )

@@ -465,6 +465,18 @@ describe("discovery", () => {
   test("returns the status endpoints", async () => {
     expect((await data("/api/v1/status/buildinfo")).version).toMatch(/^3\.\d+\.\d+$/);
     expect((await data("/api/v1/status/flags"))["retention-days"]).toBe("7");
+    const { settings } = await data("/api/v1/status/settings");
+    expect(settings.find(({ name }: { name: string }) => name === "retentionDays")).toEqual({
+      name: "retentionDays",
+      flag: "--retention-days",
+      variable: "WEIR_RETENTION_DAYS",
+      value: "7",
+      default: "7",
+      origin: "--retention-days",
+      what: expect.any(String),
+      why: expect.any(String),
+    });
+    expect(settings.find(({ name }: { name: string }) => name === "data").origin).toBe("--data");
     const tsdb = await data("/api/v1/status/tsdb");
     expect(tsdb.headStats.numSeries).toBe(4);
     // Two operations with sixteen buckets and three more series each, and two gauges.

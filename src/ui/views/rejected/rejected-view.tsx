@@ -182,14 +182,6 @@ function RejectedRows({ rejected }: { readonly rejected: readonly ListedRejected
         cell: ({ instance }) => (instance ? <Pick name="instance" value={instance} /> : ""),
       },
       {
-        title: "What was sent",
-        cell: ({ payload }) => (
-          <code class="cut" title={payload}>
-            {payload}
-          </code>
-        ),
-      },
-      {
         title: "Replay",
         cell: ({ replayable }) => (replayable ? "possible" : <span class="muted">not possible</span>),
       },
