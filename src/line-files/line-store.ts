@@ -19,6 +19,8 @@ export interface LineError {
 export interface LineWarning {
   /** The index of the first such line. */
   readonly index: number;
+  /** Gateways of earlier versions do not name it. */
+  readonly field?: string;
   readonly message: string;
   /** The number of such lines, if there are several. */
   readonly events?: number;

@@ -22,6 +22,7 @@ interface LineAnswer {
   readonly causes: Readonly<Record<string, number>>;
   readonly warnings: readonly {
     readonly index: number;
+    readonly field?: string;
     readonly message: string;
     readonly events?: number;
   }[];

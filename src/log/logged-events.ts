@@ -290,6 +290,11 @@ export const EVENTS = {
     message: "a line of a followed file was rejected",
     fields: ["file", "line", "offset", "cause", "reason"],
   },
+  tail_line_warning: {
+    level: "warn",
+    message: "a field of followed lines was not stored as it was written; further such lines are not logged",
+    fields: ["file", "line", "offset", "warning"],
+  },
   tail_lines_rejected: {
     level: "warn",
     message: "further lines of a followed file were rejected",

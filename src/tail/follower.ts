@@ -72,6 +72,8 @@ const FILE_RETRY_MS = 5_000;
 const STATE_INTERVAL_MS = 1_000;
 /** Skipped files that are remembered after they are gone. */
 const SKIPPED_MAX = 1_000;
+/** Fields whose warnings are logged. */
+const WARNINGS_MAX = 100;
 
 /** A chunk that waits for its acknowledgement. */
 interface Pending {
@@ -103,6 +105,8 @@ export class Follower {
   #isDirty = false;
   #savedMs = 0;
   #isFull = false;
+  /** The fields whose warnings were logged. A message may quote a value, so it is not the same in each line. */
+  readonly #warnings = new Set<string>();
   readonly #stop = Promise.withResolvers<void>();
   #isStopping = false;
   #running: Promise<void> | undefined;
@@ -478,6 +482,11 @@ export class Follower {
   #report(file: FollowedFile, chunk: FileChunk, answer: PartAnswer): void {
     const { metrics, log } = this.#options;
     metrics.addLines(answer.accepted + answer.duplicates);
+    for (const { index, message: warning, field = warning } of answer.warnings) {
+      if (this.#warnings.has(field) || this.#warnings.size >= WARNINGS_MAX) continue;
+      this.#warnings.add(field);
+      log("tail_line_warning", { file: file.path, ...placesOf(chunk, [index])[0], warning });
+    }
     if (answer.rejected === 0) return;
     metrics.addRejected(answer.rejected);
     const places = placesOf(

@@ -77,6 +77,34 @@ describe("lines", () => {
     expect(it.counts.rejected).toBe(3);
   });
 
+  test("with fields that events do not have are stored, and each such field is logged once", async () => {
+    const event = (value: number, more: string) =>
+      `{"@timestamp":${NOON_MS - 60_000 + value},"metric_name":"m","value":${value}${more}}\n`;
+    it.write(
+      "metrics_1.json",
+      `\n${event(1, "")}${event(2, ',"tipe":"gauge"')}${event(3, ',"tipe":"gauge"')}`,
+    );
+    it.start();
+    await it.stores("1@1", "2@1", "3@1");
+    it.append("metrics_1.json", event(4, ',"tipe":"gauge","lables":{}'));
+    await it.stores("1@1", "2@1", "3@1", "4@1");
+    await it.loggedEvent("tail_line_warning", 2);
+    await it.stop();
+    const found = it.logged
+      .filter(({ event: name }) => name === "tail_line_warning")
+      .map(({ fields }) => fields);
+    expect(found).toMatchObject([
+      {
+        file: it.path("metrics_1.json"),
+        line: 3,
+        warning: expect.stringContaining('the field "tipe" is unknown'),
+      },
+      { line: 5, warning: expect.stringContaining('the field "lables" is unknown') },
+    ]);
+    expect(it.counts).toMatchObject({ lines: 4, rejected: 0 });
+    expect(it.gateway.takeLog()).toHaveLength(2);
+  });
+
   test("over 2 MiB are rejected once, with their number, and the next ones are stored", async () => {
     const long = "x".repeat(3_000_000);
     it.write("metrics.json", long);
