@@ -184,7 +184,7 @@ function numberHint(cell: FieldContent): string {
   if (typeof cell !== "string") return "";
   const [, unit] = /^[+-]?\d+(?:\.\d+)?\s*([a-zA-Zµ°%/]{1,20})$/.exec(cell) ?? [];
   if (unit !== undefined && unit !== "e" && unit !== "E")
-    return `; of units behind a number, only those of a time, such as 12.5ms, and that of the column's header, as in "[${unit}]", are read`;
+    return ` or a duration, such as 12.5ms; "${unit}" is read only in a CSV column whose header names it, as in "[${unit}]"`;
   return /^\d{1,3}(?:[,' ]\d{3})+$/.test(cell) ? " without separators" : "";
 }
 

@@ -402,7 +402,7 @@ describe("durations with units", () => {
       json("value=v"),
       `{"v":"${text}"}`,
       "value",
-      `the field "v" is "${text}", expected a number; of units behind a number, only those of a time, such as 12.5ms, and that of the column's header, as in "[${unit}]", are read`,
+      `the field "v" is "${text}", expected a number or a duration, such as 12.5ms; "${unit}" is read only in a CSV column whose header names it, as in "[${unit}]"`,
     );
 });
 
@@ -529,7 +529,7 @@ describe("nvidia-smi --format=csv", () => {
     csv("value=memory.used"),
     "index, memory.used [MiB]\n0, 2 GiB\n",
     "value",
-    'the field "memory.used" is "2 GiB", expected a number; of units behind a number, only those of a time, such as 12.5ms, and that of the column\'s header, as in "[GiB]", are read',
+    'the field "memory.used" is "2 GiB", expected a number or a duration, such as 12.5ms; "GiB" is read only in a CSV column whose header names it, as in "[GiB]"',
   );
   bad(
     "a line whose only value the card does not have",
