@@ -11,7 +11,7 @@ export interface Live<Answer> {
 }
 
 /** The longest pause after a slow answer. */
-const WAIT_MAX_MS = 120_000;
+const WAIT_MAX_MS = 60_000;
 
 /**
  * Asks at once, then at an interval. It pauses while the tab is hidden, and asks at once when it is shown again. One

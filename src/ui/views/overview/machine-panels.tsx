@@ -44,6 +44,17 @@ function trendOf(trends: readonly TrendSeries[], trend: string, labels: Labels):
   return found?.values.map(([, value]) => Number(value)) ?? [];
 }
 
+/** Three digits are enough beside a bar. */
+const shortBytes = (bytes: number) =>
+  formatBytes(bytes).replace(/^[\d.]+/, (digits) => String(Number(Number(digits).toPrecision(3))));
+
+/** `3.06 of 23.6 GiB`, or with both units if they differ. */
+function usedText(used: number, total: number): string {
+  const [usedShort, totalShort] = [shortBytes(used), shortBytes(total)];
+  const unit = / \S+$/.exec(totalShort)?.[0] ?? "";
+  return `${usedShort.endsWith(unit) ? usedShort.slice(0, -unit.length) : usedShort} of ${totalShort}`;
+}
+
 interface MachineProps {
   readonly gauges: readonly InstantSeries[];
   readonly trends: readonly TrendSeries[];
@@ -73,11 +84,7 @@ export function HostPanel({ gauges, trends }: MachineProps) {
               name="Memory"
               share={used}
               trend={trendOf(trends, "memory", labels)}
-              text={
-                used === undefined
-                  ? undefined
-                  : `${formatBytes(total! - available!)} of ${formatBytes(total!)}`
-              }
+              text={used === undefined ? undefined : usedText(total! - available!, total!)}
               warnAt={0.85}
               badAt={0.95}
             />
@@ -117,7 +124,7 @@ export function DiskPanel({
             <Measure
               name="Used"
               share={size! > 0 ? 1 - available! / size! : undefined}
-              text={`${formatBytes(available!)} free of ${formatBytes(size!)}`}
+              text={`${shortBytes(available!)} free of ${shortBytes(size!)}`}
               warnAt={0.85}
               badAt={0.95}
             />
@@ -169,7 +176,7 @@ export function GpuPanel({ gauges, trends }: MachineProps) {
             <Measure
               name="Memory"
               share={total && used !== undefined ? used / total : undefined}
-              text={total && used !== undefined ? `${formatBytes(used)} of ${formatBytes(total)}` : undefined}
+              text={total && used !== undefined ? usedText(used, total) : undefined}
               warnAt={0.95}
             />
             <Measure

@@ -23,11 +23,11 @@ import { TrafficPanel } from "./traffic-panel.tsx";
 import { RejectedPanel, WorkersPanel } from "./worker-panels.tsx";
 
 /** The part of the time in which the gateway may be busy with one kind of the requests of a tab. */
-const SHARE = () => 0.05;
+const SHARE = () => 0.01;
 
 export default function Overview() {
-  const arrivals = useLive(askArrivals, 5_000, "", ({ traffic }) => (traffic.length === 0 ? 1 : 0.05));
-  const gauges = useLive(askGauges, 10_000, "", SHARE);
+  const arrivals = useLive(askArrivals, 10_000, "", ({ traffic }) => (traffic.length === 0 ? 1 : SHARE()));
+  const gauges = useLive(askGauges, 15_000, "", SHARE);
   const trends = useLive(askTrends, 60_000, "", SHARE);
   const forecast = useLive(askForecast, 600_000, "", SHARE);
   const alerts = useLive(askAlerts, 10_000, "", SHARE);

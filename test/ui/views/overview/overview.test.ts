@@ -92,10 +92,10 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       return (await panel(page, title).textContent())!.replaceAll(/\s+/g, " ");
     };
     expect(await texts("Host")).toContain("host-1 load 1.5");
-    expect(await texts("Host")).toContain("4 GiB of 16 GiB");
+    expect(await texts("Host")).toContain("4 of 16 GiB");
     expect(await texts("Disks")).toContain("/data");
     expect(await texts("Disks")).toContain("25 GiB free of 100 GiB");
-    for (const text of ["GPU 0 Card X 61 °C", "42 %", "20 GiB of 80 GiB", "350 of 700 W"])
+    for (const text of ["GPU 0 Card X 61 °C", "42 %", "20 of 80 GiB", "350 of 700 W"])
       expect(await texts("GPUs")).toContain(text);
     expect(await texts("Storage by day")).toContain("22");
     expect(await seriousFindings(page)).toEqual([]);
