@@ -32,35 +32,43 @@ export interface TrafficRow {
   }[];
 }
 
-/** What arrived in the last so many seconds. */
+/** What arrived: workers in the last `windowS` seconds, and traffic in the last `trafficS`. */
 export interface Arrivals {
   readonly windowS: number;
+  readonly trafficS: number;
   readonly workers: readonly WorkerRow[];
   readonly traffic: readonly TrafficRow[];
 }
 
-const WINDOWS_S = [10, 60, 300, 900, 3_600];
-/** About how many samples a refresh may read: some ten milliseconds of work. */
-const SAMPLES_READ = 200_000;
+const WINDOWS_S = [1, 3, 10, 60, 300, 900, 3_600];
+const PROBE_S = 10;
+/** About how many samples a refresh may read: quantiles cost more than counts. */
+const SAMPLES_COUNTED = 500_000;
+const SAMPLES_SORTED = 100_000;
 
-let windowS: number | undefined;
+let perSecond: number | undefined;
 
 /** The workers and metrics of a range that is shorter the more arrives. */
 export async function askArrivals(signal: AbortSignal): Promise<Arrivals> {
   const workersOf = (seconds: number) => askSummary<WorkerRow>("workers", { from: `-${seconds}s` }, signal);
-  if (windowS === undefined) windowS = windowOf(await workersOf(WINDOWS_S[0]!), WINDOWS_S[0]!);
-  const asked = windowS;
+  perSecond ??= rateOf(await workersOf(PROBE_S), PROBE_S);
+  // Workers push every few seconds, so a shorter range would miss some.
+  const windowS = Math.max(PROBE_S, windowOf(perSecond, SAMPLES_COUNTED));
+  const trafficS = Math.min(windowS, windowOf(perSecond, SAMPLES_SORTED));
   const [workers, traffic] = await Promise.all([
-    workersOf(asked),
-    askSummary<TrafficRow>("traffic", { from: `-${asked}s` }, signal),
+    workersOf(windowS),
+    askSummary<TrafficRow>("traffic", { from: `-${trafficS}s` }, signal),
   ]);
-  windowS = windowOf(workers, asked);
-  return { windowS: asked, workers, traffic };
+  perSecond = rateOf(workers, windowS);
+  return { windowS, trafficS, workers, traffic };
 }
 
-function windowOf(workers: readonly WorkerRow[], seconds: number): number {
-  const perSecond = workers.reduce((sum, { samples }) => sum + samples, 0) / seconds;
-  return WINDOWS_S.findLast((each) => each * perSecond <= SAMPLES_READ) ?? WINDOWS_S[0]!;
+function rateOf(workers: readonly WorkerRow[], seconds: number): number {
+  return workers.reduce((sum, { samples }) => sum + samples, 0) / seconds;
+}
+
+function windowOf(rate: number, samplesMax: number): number {
+  return WINDOWS_S.findLast((each) => each * rate <= samplesMax) ?? WINDOWS_S[0]!;
 }
 
 export interface InstantSeries {
