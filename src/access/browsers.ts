@@ -75,6 +75,11 @@ export class BrowserPolicy {
     return isKnown;
   }
 
+  /** Whether `corsOrigins` has the origin itself, and not only `*`. */
+  namesOrigin(origin: string): boolean {
+    return this.#origins.has(origin);
+  }
+
   /** The value of `Access-Control-Allow-Origin` for an origin of `corsOrigins`. Undefined for others. */
   allowedOrigin(origin: string): string | undefined {
     if (this.#origins.has("*")) return "*";

@@ -55,6 +55,8 @@ export interface Arrival {
   readonly unknownHost: string | undefined;
   /** The value of `Access-Control-Allow-Origin`, if a page of another origin may use the gateway. */
   readonly allowedOrigin: string | undefined;
+  /** Whether the page may be anybody's: `corsOrigins` allows all, and this one is neither named nor the gateway's own. */
+  readonly isAnyPage: boolean;
   /** The limits of the client's address. Undefined if it has none. */
   readonly address: CallerLimits | undefined;
 }
@@ -127,10 +129,13 @@ export class Gate implements RequestGate, Callers {
     const peer = this.#peerOf(request, socket);
     const host = this.#hostOf(headers, peer);
     let allowedOrigin: string | undefined;
+    let isAnyPage = false;
     if (origin !== null) {
       allowedOrigin = this.#browsers.allowedOrigin(origin);
-      if (allowedOrigin === undefined && !isOwnOrigin(origin, host ?? "", socket?.isTls === true))
-        throw this.#refused("origin", foreignOrigin(origin));
+      const isOwn = isOwnOrigin(origin, host ?? "", socket?.isTls === true);
+      if (allowedOrigin === undefined && !isOwn) throw this.#refused("origin", foreignOrigin(origin));
+      isAnyPage =
+        !isOwn && !this.#browsers.namesOrigin(origin) && headers.get("sec-fetch-site") !== "same-origin";
     } else if (isForeignLoad(headers, request.method)) {
       throw this.#refused("origin", foreignLoad());
     }
@@ -143,7 +148,7 @@ export class Gate implements RequestGate, Callers {
         : undefined;
     const address = client === undefined ? undefined : this.limits.ofAddress(client);
     if (!isUnknown && allowedOrigin === undefined && address === undefined) return undefined;
-    return { unknownHost: isUnknown ? host : undefined, allowedOrigin, address };
+    return { unknownHost: isUnknown ? host : undefined, allowedOrigin, isAnyPage, address };
   }
 
   prepare(request: TokenCarrier, route: Guarded, arrival?: Arrival): Promise<void> | undefined {
@@ -160,8 +165,9 @@ export class Gate implements RequestGate, Callers {
     });
   }
 
-  admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
+  admit<T>(received: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
     const { permission, credentials } = route;
+    const request = arrival?.isAnyPage ? withoutCookie(received) : received;
     const address = arrival?.address;
     if (permission === "none") {
       const admitted = () => this.#access.admit(request, route, handle);
@@ -238,6 +244,11 @@ export class Gate implements RequestGate, Callers {
     if (forwarded === null || !this.#addresses.isTrusted(peer)) return headers.get("host");
     return forwarded.split(",", 1)[0]!.trim();
   }
+}
+
+/** The request without the cookie of the page, which a browser also adds for pages of other ports of the same host. */
+function withoutCookie({ headers, url }: TokenCarrier): TokenCarrier {
+  return { url, headers: { get: (name) => (name === "cookie" ? null : headers.get(name)) } };
 }
 
 function foreignOrigin(origin: string): Forbidden {

@@ -295,6 +295,29 @@ describe("a page of an allowed origin", () => {
     }
     await any.close();
   });
+
+  test("is any page with a star, and cannot push with the sign-in of somebody from another port of the host", async () => {
+    const path = join(temporaryFolder(), "tokens.json");
+    const text = await addToken(path, "me", { scopes: SCOPES });
+    const any = await openTestGateway(`--token-file=${path}`, `--cors-origins=*,${APP}`);
+    const cookie = `weir_token_9091=${text}`;
+    // The cookie is Strict, but another port of a host is the same site to a browser.
+    const status = async (headers: Record<string, string>, method = "PUT") =>
+      (await ask(any, method, "/metrics/job/a", { host: "localhost:9091", ...headers })).status;
+    const page = "http://localhost:8080";
+    expect(await status({ cookie, origin: page })).toBe(401);
+    expect(await status({ cookie, origin: page, "sec-fetch-site": "same-site" })).toBe(401);
+    expect(await status({ cookie, origin: page }, "DELETE")).toBe(401);
+    expect(await status({ cookie, origin: page, authorization: `Bearer ${text}` })).toBe(200);
+    // Its own pages can, also behind a proxy that sends another Host, and so can those that the setting names.
+    expect(await status({ cookie, origin: "http://localhost:9091" })).toBe(200);
+    expect(await status({ cookie, origin: "https://weir.example", "sec-fetch-site": "same-origin" })).toBe(
+      200,
+    );
+    expect(await status({ cookie, origin: APP })).toBe(200);
+    expect(await status({ cookie })).toBe(200);
+    await any.close();
+  });
 });
 
 test("every answer has the headers that restrict browsers, and no other one changes", async () => {
