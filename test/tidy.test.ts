@@ -51,7 +51,7 @@ describe("imports", () => {
     ["sampler", "scrape", "rules", "forward", "tail"],
     ["http"],
     ["receive"],
-    ["data-folder", "entrance", "open-series", "open-rules", "open-notifications"],
+    ["data-folder", "entrance", "open-series", "open-rules", "open-notifications", "open-tail"],
     ["gateway"],
     ["commands"],
     ["main"],
@@ -86,6 +86,7 @@ describe("imports", () => {
                 "entrance",
                 "open-series",
                 "open-rules",
+                "open-tail",
                 "open-notifications",
               ].includes(from)
             : from === "config"

@@ -61,6 +61,8 @@ async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   // Their questions are checked when rules are made of them.
   const { generatedRules } = await import("../open-rules.ts");
   generatedRules(config);
+  const { tailFormatOf } = await import("../open-tail.ts");
+  tailFormatOf(config);
   const { notificationTemplates } = await import("../open-notifications.ts");
   notificationTemplates(config);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);

@@ -1,6 +1,7 @@
 /** Follows files while the gateway serves. The gateway stores their lines itself. */
 import { join } from "node:path";
 import { Counter, Gauge } from "prom-client";
+import type { MappedFormat } from "../line-formats/line-format.ts";
 import type { Log } from "../log/log.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Service } from "../model/service.ts";
@@ -20,11 +21,16 @@ interface TailParts {
   readonly counters: Counters;
 }
 
-/** The service that follows the files of the settings. None if there are none. */
+/**
+ * The service that follows the files of the settings. None if there are none.
+ *
+ * @param format that of the lines. Undefined for JSON events
+ */
 export function tailServices(
   { config: settings, log, counters }: TailParts,
   ingest: GatewayLinesParts["ingest"],
   decode: GatewayLinesParts["decode"],
+  format: MappedFormat | undefined,
 ): Service[] {
   if (settings.tail.length === 0) return [];
   const follower = new Follower({
@@ -34,6 +40,7 @@ export function tailServices(
     labels: [],
     instanceFromName: true,
     store: new GatewayLines({ ingest, decode }),
+    format,
     log,
     metrics: registeredMetrics(counters),
   });
