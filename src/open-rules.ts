@@ -81,21 +81,28 @@ export function openRules(
 
 /** The rules of service levels and expectations. Throws SettingError if a service level is no question. */
 export function generatedRules(config: Config): GeneratedRules[] {
+  return generatedGroups(config).map(([file, groups]) => ({ file, text: ruleFileText(groups) }));
+}
+
+/** The same rules as one rule file. Empty if there are none. Throws as `generatedRules` does. */
+export function generatedRuleFile(config: Config): string {
+  const groups = generatedGroups(config).flatMap(([, each]) => each);
+  return groups.length === 0 ? "" : ruleFileText(groups);
+}
+
+/** The groups by the table of the settings that they are from. */
+function generatedGroups(config: Config): [table: string, groups: readonly GroupSource[]][] {
   const { slo, expect, sampler, samplerParts } = config;
-  const file = (name: string, groups: readonly GroupSource[]): GeneratedRules[] =>
-    groups.length === 0 ? [] : [{ file: name, text: ruleFileText(groups) }];
   if (expect.length > 0 && !(sampler && samplerParts.includes("gateway")))
     throw new SettingError(
       "expect needs the times of the last pushes, which the part gateway of the sampler stores; expected the sampler with it.",
     );
   try {
-    return [
-      ...file("[[slo]]", slo.flatMap(serviceLevelGroups)),
-      ...file(
-        "[[expect]]",
-        expect.map((each, at) => expectationGroup(each, at + 1)),
-      ),
+    const tables: [string, readonly GroupSource[]][] = [
+      ["[[slo]]", slo.flatMap(serviceLevelGroups)],
+      ["[[expect]]", expect.map((each, at) => expectationGroup(each, at + 1))],
     ];
+    return tables.filter(([, groups]) => groups.length > 0);
   } catch (error) {
     if (error instanceof BadInput) throw new SettingError(`${error.message}.`);
     throw error;

@@ -25,8 +25,8 @@ needs no gateway. Prometheus can use the file, too, if no question is in SQL.
   async run([action, ...rest], io) {
     if (action !== "rules")
       return await summary.run(["service_levels", ...(action === undefined ? [] : [action, ...rest])], io);
-    const { generatedRules } = await import("../../open-rules.ts");
-    for (const { text } of generatedRules(loadConfig(rest, io.env, io.readFile))) await io.stdout.write(text);
+    const { generatedRuleFile } = await import("../../open-rules.ts");
+    await io.stdout.write(generatedRuleFile(loadConfig(rest, io.env, io.readFile)));
     return exitCode.ok;
   },
 };

@@ -41,14 +41,24 @@ export async function deliver(
   const timer = setTimeout(() => time.abort(new TimeIsOver()), deadlineMs);
   const all = AbortSignal.any([stop, time.signal]);
   let last: DeliveryFailure | undefined;
+  let isTrying = false;
+  const one = async () => {
+    isTrying = true;
+    await oneAttempt(attempt, timeoutMs, all);
+  };
   try {
     for (let pauseMs = PAUSE_MS_FIRST; ; pauseMs = Math.min(pauseMs * PAUSE_FACTOR, PAUSE_MS_MAX)) {
       all.throwIfAborted();
+      isTrying = false;
       try {
-        await limit.run(() => oneAttempt(attempt, timeoutMs, all), all);
+        await limit.run(one, all);
         return;
       } catch (error) {
-        if (!(error instanceof DeliveryFailure)) throw error;
+        if (!(error instanceof DeliveryFailure)) {
+          // The end of all time interrupted the attempt.
+          if (isTrying && time.signal.aborted && !stop.aborted) onFailure();
+          throw error;
+        }
         last = error;
         onFailure();
         if (!error.isTemporary) throw error;

@@ -46,6 +46,23 @@ test("an attempt that hangs ends by its own time limit, and the next one begins"
   expect(attempts).toBe(2);
 });
 
+test("an attempt that the end of all time interrupts is a failed one, and one that a stop interrupts is not", async () => {
+  let failures = 0;
+  const hanging = (signal: AbortSignal) =>
+    new Promise<void>((_, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  const onFailure = () => failures++;
+  await expect(deliver(hanging, limits({ deadlineMs: 20, onFailure }))).rejects.toThrow("no attempt ended");
+  expect(failures).toBe(1);
+  const stop = new AbortController();
+  const stopped = deliver(hanging, limits({ stop: stop.signal, onFailure }));
+  stop.abort(new Error("the gateway stops"));
+  await expect(stopped).rejects.toThrow("the gateway stops");
+  expect(failures).toBe(1);
+});
+
 test("when the time is over, the error has the reason of the last attempt", async () => {
   const failing = async () => {
     throw temporary(60_000);
