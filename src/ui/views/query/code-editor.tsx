@@ -22,6 +22,8 @@ interface CodeEditorProps {
   readonly label: string;
   readonly language: QueryLanguage;
   readonly text: string;
+  /** The editor takes `text` when this changes. In between it has what was typed, which `text` may lag behind. */
+  readonly opened: number;
   readonly onChange: (text: string) => void;
   /** Called by Ctrl-Enter, and by Enter in PromQL. */
   readonly onRun: () => void;
@@ -60,7 +62,7 @@ function languageOf(language: QueryLanguage): Extension {
   return promql.asExtension();
 }
 
-export function CodeEditor({ label, language, text, onChange, onRun }: CodeEditorProps) {
+export function CodeEditor({ label, language, text, opened, onChange, onRun }: CodeEditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | undefined>(undefined);
   const calls = useRef({ onChange, onRun });
@@ -123,7 +125,7 @@ export function CodeEditor({ label, language, text, onChange, onRun }: CodeEdito
     const editor = view.current;
     if (editor === undefined || editor.state.doc.toString() === text) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
-  }, [text]);
+  }, [opened]);
 
   return <div ref={host} class="code-editor" />;
 }

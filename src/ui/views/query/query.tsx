@@ -1,5 +1,5 @@
 /** The view of queries: PromQL and SQL, several at once, as graph, table, heat map, JSON or tree. Its address has all of it. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { endsOf } from "../../format/times.ts";
 import { TimeRangeControls } from "../../parts/time-range.tsx";
 import { go, place } from "../../router.ts";
@@ -29,8 +29,18 @@ export default function Query() {
   const [drafts, setDrafts] = useState<readonly AskedQuery[]>(state.queries);
   const [run, setRun] = useState({ count: 0, nowMs: Date.now() });
   const address = addressOfState(state);
+  /** How often queries came from elsewhere than the editors. An editor takes their text then, and at no other time. */
+  const [opened, setOpened] = useState(0);
+  const ownAddress = useRef(address);
+  const open = (queries: readonly AskedQuery[]) => {
+    setDrafts(queries);
+    setOpened((count) => count + 1);
+  };
   // A link or the history of the browser changes the queries.
-  useEffect(() => setDrafts(readState(place.value.query).queries), [address]);
+  useEffect(() => {
+    if (address !== ownAddress.current) open(readState(place.value.query).queries);
+    ownAddress.current = address;
+  }, [address]);
   useEffect(() => {
     if (state.refreshMs === 0) return undefined;
     const timer = setInterval(() => {
@@ -41,7 +51,9 @@ export default function Query() {
 
   const change = (changes: Partial<QueryState>, replace = false) => {
     setRun(({ count }) => ({ count: count + 1, nowMs: Date.now() }));
-    go(addressOfState({ ...state, ...changes }), { replace });
+    const target = addressOfState({ ...state, ...changes });
+    ownAddress.current = target;
+    go(target, { replace });
   };
   const runAll = (queries = drafts) => {
     for (const query of queries) noteRun(query);
@@ -58,8 +70,16 @@ export default function Query() {
           isOnly={drafts.length === 1}
           onChange={(changed) => setDrafts(drafts.with(at, changed))}
           onRun={() => runAll()}
-          onOpen={(query) => runAll(drafts.with(at, query))}
-          onRemove={() => runAll(drafts.filter((_, other) => other !== at))}
+          opened={opened}
+          onOpen={(query) => {
+            open(drafts.with(at, query));
+            runAll(drafts.with(at, query));
+          }}
+          onRemove={() => {
+            const others = drafts.filter((_, other) => other !== at);
+            open(others);
+            runAll(others);
+          }}
         />
       ))}
       <div class="bar">
@@ -128,6 +148,7 @@ interface QueryPanelProps {
   readonly number: number;
   readonly draft: AskedQuery;
   readonly isOnly: boolean;
+  readonly opened: number;
   readonly onChange: (query: AskedQuery) => void;
   readonly onRun: () => void;
   readonly onOpen: (query: AskedQuery) => void;
@@ -135,7 +156,7 @@ interface QueryPanelProps {
 }
 
 /** The editor of one query, with its language, its history, and the queries that were saved. */
-function QueryPanel({ number, draft, isOnly, onChange, onRun, onOpen, onRemove }: QueryPanelProps) {
+function QueryPanel({ number, draft, isOnly, opened, onChange, onRun, onOpen, onRemove }: QueryPanelProps) {
   const [kept, setKept] = useState(0);
   const saved = savedQueries();
   const earlier = runQueries()
@@ -155,6 +176,7 @@ function QueryPanel({ number, draft, isOnly, onChange, onRun, onOpen, onRemove }
         label={`Query ${number}`}
         language={draft.language}
         text={draft.text}
+        opened={opened}
         onChange={(text) => onChange({ ...draft, text })}
         onRun={onRun}
       />
