@@ -17,6 +17,8 @@ import { type SealedBatch, sealBatch, sealBatchSync } from "./sealed-batch.ts";
 const REQUESTS_MAX = 4;
 /** A gateway answers in milliseconds. After this a request is slow: its batch is spooled, and the next ones do not wait. */
 const SLOW_MS = 1_000;
+/** Keys of stored batches that are remembered. */
+const ANSWERED_MAX = 1_000;
 
 interface PendingSamples {
   readonly samples: readonly RecordedSample[];
@@ -39,6 +41,8 @@ export class Sender {
   #sealing: PendingSamples | undefined;
   /** Batches that are neither acknowledged nor in the spool nor in the backlog's memory. */
   readonly #loose = new Set<SealedBatch>();
+  /** The keys of the batches that were stored last. */
+  readonly #answered = new Set<string>();
   readonly #requests = new Set<Promise<void>>();
   #pumping: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -319,6 +323,7 @@ export class Sender {
     } else if (result.kind === "refused") {
       await backlog.refuse(batch, result.status, result.reason);
     } else {
+      if (!this.#isFirstAnswer(batch)) return await backlog.done(batch);
       const rejected = Math.min(result.rejected, batch.samples);
       counts.stored += batch.samples - rejected;
       counts.rejected += rejected;
@@ -329,6 +334,14 @@ export class Sender {
         );
       await backlog.done(batch);
     }
+  }
+
+  /** A batch whose file is written while it is sent from memory can be sent twice. It is stored once, and counts once. */
+  #isFirstAnswer({ key }: SealedBatch): boolean {
+    if (this.#answered.has(key)) return false;
+    this.#answered.add(key);
+    if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.values().next().value!);
+    return true;
   }
 
   #fail(reason: string, retryAfterMs: number | undefined, startedMs: number): void {
