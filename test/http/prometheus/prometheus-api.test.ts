@@ -316,7 +316,9 @@ describe("errors", () => {
     // 30 days in milliseconds exceed the range of a timer.
     expect((await ask("/api/v1/query", { query: "1", timeout: "30d" })).body.status).toBe("success");
     const hasty = await openTestGatewayAt(NOW_MS, "--promql-timeout-ms=1");
-    const asked = encode({ query: HEAVY, time: NOW_MS / 1000, timeout: "1h" });
+    // It takes far longer than the limit on any machine.
+    const query = HEAVY.replace("10000s", "200000s");
+    const asked = encode({ query, time: NOW_MS / 1000, timeout: "1h" });
     const response = await hasty.fetch(`/api/v1/query?${asked}`);
     expect({ status: response.status, body: await response.json() }).toEqual({
       status: 503,

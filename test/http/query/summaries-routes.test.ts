@@ -75,8 +75,11 @@ test("the list has the parameters of each summary", async () => {
     "requests_by_status",
     "service_levels",
     "slow_tasks",
+    "storage_by_day",
+    "task_failures",
     "task_timeline",
     "tasks_by_domain",
+    "traffic",
     "uploads",
     "workers",
   ]);
