@@ -192,6 +192,8 @@ for (const seed of [1]) {
       const unitTest = {
         rule_files: [path],
         evaluation_interval: "1m",
+        // Without it, promtool evaluates groups in any order, and one reads what another records.
+        group_eval_order: ["recorded", "alerts"],
         tests: [
           {
             interval: `${INTERVAL_MS / 1000}s`,
