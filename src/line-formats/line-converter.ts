@@ -29,7 +29,7 @@ const STEP_BYTES = 8_192;
 /** Each field of a line can be a tag, and each tag is in each event of the line. */
 const BODY_CHARACTERS_MAX = 64 * 1_048_576;
 
-/** Lines have so many events that they cannot be pushed at once. Convert fewer. */
+/** The lines have more events than one push may have. Convert fewer lines at once. */
 export class TooManyEvents extends Error {
   override readonly name = "TooManyEvents";
 }

@@ -133,7 +133,7 @@ function tableLines(rows: TextTable, columns: number, titles?: readonly string[]
   );
 }
 
-/** At most so many characters. Control characters, which a label may have, would move the cursor. */
+/** A text that is cut to a width. Control characters of labels are replaced, because they would move the cursor. */
 function cut(text: string, columns: number): string {
   const plain = text.replaceAll(/\p{Cc}/gu, "?");
   return plain.length <= columns ? plain : `${plain.slice(0, Math.max(0, columns - 1))}…`;

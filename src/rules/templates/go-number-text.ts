@@ -100,7 +100,7 @@ function roundedFraction(value: number, precision: number): Decimal {
   return digits === "0" ? { digits: "", point: 0 } : trimmed(digits, digits.length - scale);
 }
 
-/** A number rounded to so many digits. */
+/** A number that is rounded to a given number of digits. */
 function rounded(value: number, count: number): Decimal {
   if (value === 0) return { digits: "", point: 0 };
   const wanted = Math.min(count, DIGITS_MAX);

@@ -149,7 +149,7 @@ export class JournalFile {
   }
 
   /**
-   * Notes that the engine's log has so many bytes of whole commits, so that a start notices if the log has lost any. This is not
+   * Notes how many bytes of whole commits the engine's log has. A start then notices if the log has lost any. This is not
    * synced: after a loss of power the note may be an earlier one. It does nothing if the file has no header yet.
    */
   noteLog(logBytes: number): void {

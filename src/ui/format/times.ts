@@ -43,7 +43,7 @@ export function sqlTimeMs(text: string): number {
   return Date.parse(`${text.replace(" ", "T")}${/[zZ]|[+-]\d\d:?\d\d$/.test(text) ? "" : "Z"}`);
 }
 
-/** A range of times: the last so many milliseconds, or from one time to another. */
+/** A range of times: the last `lastMs` milliseconds, or from one time to another. */
 export type TimeRange = { readonly lastMs: number } | { readonly fromMs: number; readonly toMs: number };
 
 const UNITS_MS: Readonly<Record<string, number>> = {

@@ -94,7 +94,7 @@ function scaled(value: number, step: number, suffixes: readonly string[]): strin
   return signed(value, digits(size, 4) + suffixes[at]);
 }
 
-/** At most so many significant digits, without zeros at the end. */
+/** A size with at most `count` significant digits, and without zeros at the end. */
 function digits(size: number, count: number): string {
   return size >= 10 ** count ? String(Math.round(size)) : String(Number(size.toPrecision(count)));
 }
