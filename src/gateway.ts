@@ -10,7 +10,7 @@ import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
-import { type Config, listSettings, pickSettings, settingTexts } from "./config/config.ts";
+import { type Config, pickSettings, settingTexts } from "./config/config.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
 import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
@@ -29,17 +29,10 @@ import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
 import { sessionRoutes } from "./http/page/session-routes.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
-import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
-import { federateRoutes } from "./http/prometheus/federate.ts";
-import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
-import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
 import { rulesRoutes } from "./http/prometheus/rules-routes.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
 import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
 import { rejectedRoutes } from "./http/query/rejected-routes.ts";
-import { sqlRoutes } from "./http/query/sql-routes.ts";
-import { summariesRoutes } from "./http/query/summaries-routes.ts";
-import { tablesRoutes } from "./http/query/tables-routes.ts";
 import type { Routes } from "./http/routes.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
 import { BodyHash } from "./wire/body-hash.ts";
@@ -55,27 +48,19 @@ import type { Batch } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
-import { createFormats } from "./query/formats/all.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
-import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
-import { Federation } from "./query/promql/federation.ts";
-import { Promql } from "./query/promql/promql-queries.ts";
-import type { HeldOf } from "./query/promql/store/held.ts";
-import { SqlEngine } from "./query/sql/sql-engine.ts";
-import { listTables } from "./query/sql/table-list.ts";
-import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openTail } from "./open-tail.ts";
+import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
 import { notificationTemplates, openNotifications } from "./open-notifications.ts";
 import { openSeries } from "./open-series.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
 import type { Registry } from "./series/registry.ts";
-import { Snapshots } from "./store/backup/snapshots.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
 import { DiskFull } from "./store/disk-room.ts";
 import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
@@ -104,8 +89,6 @@ export interface GatewayOptions {
 
 /** The bundle of the page, which `scripts/build-page` writes. */
 const PAGE = join(import.meta.dir, "..", "dist", "ui");
-/** The memory of a database that writes a Parquet answer. It gets the rows in chunks. */
-const PARQUET_BYTES_MAX = 64 * 1_048_576;
 /** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
 const EXPORTS_MAX = 4;
 const EXPORT_WAIT_MS = 30_000;
@@ -464,91 +447,6 @@ function openIngest(
       },
     },
   );
-}
-
-/** SQL, PromQL and what is built on them. `stop` interrupts them, and resolves when none runs. */
-function openQueries(
-  { config, now, log, counters, temporaryDirectory, store, registry, totals }: Parts,
-  owners: readonly Owner[],
-) {
-  const sql = new SqlEngine({
-    store,
-    registry,
-    own: (labels) => CallerSeries.find(promql.catalog, labels),
-    timeoutMs: config.sqlTimeoutMs,
-    rowsMax: config.sqlRowsMax,
-    textBytesMax: config.sqlTextBytesMax,
-    concurrencyMax: config.sqlConcurrencyMax,
-    memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
-    counters,
-    log,
-  });
-  const heldOf: HeldOf = (seriesId) => {
-    for (const owner of owners) {
-      const last = owner.heldValue(seriesId);
-      if (last !== undefined) return last;
-    }
-    return undefined;
-  };
-  const limits = pickSettings(
-    config,
-    "promqlMemoryBytesMax",
-    "promqlSamplesMax",
-    "promqlSeriesMax",
-    "promqlTimeoutMs",
-  );
-  const promql = new Promql({
-    store,
-    registry,
-    ...limits,
-    ...pickSettings(config, "lookbackMs", "observationStepMs", "seriesIdleMs"),
-    ...pickSettings(config, "promqlConcurrencyMax", "promqlMemoryGrowthBytesMax"),
-    heldOf,
-    counters,
-    now,
-  });
-  const search = { store, catalog: promql.catalog, selectors: promql.selectors, ...limits };
-  const federation = new Federation({
-    ...search,
-    registry,
-    totals,
-    heldOf,
-    ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
-  });
-  const exemplars = new ExemplarSearch({ ...search, ...pickSettings(config, "attributes") });
-  const directory = join(config.data, "snapshots");
-  const snapshots = new Snapshots({ store, directory, temporaryDirectory, now });
-  const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
-  const stop = async () => {
-    await sql.close();
-    await Promise.all([promql, federation, exemplars, snapshots].map((each) => each.close()));
-  };
-  return { sql, summaries, promql, federation, exemplars, snapshots, stop };
-}
-
-/** The routes that answer questions. */
-function queryRoutes(
-  { config, now, temporaryDirectory, store, registry, limits }: Parts,
-  { sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
-): readonly Routes[] {
-  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
-  return [
-    sqlRoutes({ engine: sql, formats, limits }),
-    summariesRoutes({ summaries, formats }),
-    tablesRoutes({ tables: (pattern, signal, labels) => listTables(sql, pattern, signal, labels), formats }),
-    prometheusApiRoutes({ promql, limits, now }),
-    prometheusStatusRoutes({
-      discovery: promql.discovery,
-      seriesCount: () => registry.seriesCount,
-      days: () => store.days(),
-      ...{ flags: () => settingTexts(config), settings: () => listSettings(config) },
-      version: manifest.version,
-      retentionDays: config.retentionDays,
-      now,
-    }),
-    exemplarsRoutes({ exemplars, limits }),
-    federateRoutes({ federation, now }),
-  ];
 }
 
 /** The routes that export, import, copy and delete what is stored. */
