@@ -93,9 +93,16 @@ export class Backlog {
     await this.#options.spool?.done(batch);
   }
 
-  /** The gateway refused a batch with a status: it is kept aside in the spool, or dropped. */
+  /**
+   * The gateway refused a batch with a status: it is kept aside in the spool, or dropped. The client's own counters alone
+   * are not worth a file: they go with a later batch.
+   */
   async refuse(batch: SealedBatch, status: number, reason: string): Promise<void> {
     const { spool, counts } = this.#options;
+    if (batch.samples === 0 && batch.own.length > 0) {
+      counts.giveBack(batch.own);
+      return await this.done(batch);
+    }
     if (spool !== undefined && (await spool.setAside(batch, status))) {
       counts.setAside += batch.samples;
       const message =

@@ -183,12 +183,17 @@ describe("a batch that the gateway refuses", () => {
       status: 401,
       body: '{"error":{"code":"unauthorized","message":"The token is unknown."}}',
     };
+    between.keys.length = 0;
     const weir = createWeir({ ...QUICK, url: between.url, spool, onProblem: (one) => problems.push(one) });
     weir.observe("refused.size_bytes", 1);
     await until("the batch to be set aside", () => weir.stats().setAside === 1);
+    // The client's own counters alone are refused, too. They get no file and are pushed later.
+    await until("a third request", () => between.keys.length >= 3);
     between.traffic = "pass";
     weir.observe("refused.size_bytes", 2);
     await until("the next batch", () => weir.stats().stored === 1);
+    const counter = "SELECT sum(value) AS sum FROM weir_client_samples_total WHERE outcome = 'set_aside'";
+    await until("the counter", async () => (await rowsOf(gateway.url, counter))[0]!.sum === 1);
     await weir.close();
     expect(problems).toEqual([
       {

@@ -307,6 +307,7 @@ weir.increment("py_503", 7); weir.flush()`);
     const result = await python.run(`
 problems = []
 options = {"on_problem": lambda kind, message: problems.append(message), "backoff_seconds": 0.001}
+options["flush_interval_seconds"] = 3_600
 weir = Weir(${JSON.stringify(front.url)}, spool=${JSON.stringify(spool)}, worker="_1", **options)
 weir.increment("py_401"); weir.increment("py_401"); weir.flush(); weir.flush()
 bare = Weir(${JSON.stringify(front.url)}, **options)
@@ -327,6 +328,26 @@ result = [problems, weir.stats()["set_aside"], bare.stats()["lost"]["refused"], 
       expect.stringMatching(/^\d{13}-2-\d+-[0-9a-f-]{36}\.ndjson\.gz\.refused-401$/),
     ]);
     front.rule = () => "pass";
+    await python.end();
+  });
+
+  test("pushes its own counters again after they were refused, and keeps no file of them aside", async () => {
+    const python = new PythonProcess();
+    const spool = temporaryFolder();
+    front.seen.length = 0;
+    front.rule = () => Response.json({ error: { message: "no such token" } }, { status: 401 });
+    await python.run(`
+weir = Weir(${JSON.stringify(front.url)}, spool=${JSON.stringify(spool)}, flush_interval_seconds=0.02, labels={"who": "refused"}, on_problem=lambda kind, message: None)
+weir.increment("py_refused")`);
+    // The second and the third have the counters alone.
+    await until("a third request", () => front.seen.length >= 3);
+    front.rule = () => "pass";
+    const counter =
+      "SELECT sum(value) FROM weir_client_samples_total WHERE outcome = 'set_aside' AND who = 'refused'";
+    await until("the counter", async () => (await rows(counter))[0]![0] === 1);
+    expect(readdirSync(`${spool}/worker`)).toEqual([
+      expect.stringMatching(/^\d{13}-1-\d+-[0-9a-f-]{36}\.ndjson\.gz\.refused-401$/),
+    ]);
     await python.end();
   });
 

@@ -685,7 +685,12 @@ class Weir:
             return
         if result.kind == "refused":
             is_sent = result.status != _NO_ADDRESS
-            if self._spool and self._spool.set_aside(batch, result.status):
+            if not batch.samples and batch.own:
+                # The client's own counters alone are not worth a file: they go with a later batch.
+                counts.give_back(batch.own)
+                if self._spool:
+                    self._spool.done(batch)
+            elif self._spool and self._spool.set_aside(batch, result.status):
                 counts.set_aside += batch.samples
                 text = f"the gateway refused {batch.samples} samples, which the spool keeps aside"
                 if not is_sent:
