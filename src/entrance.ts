@@ -14,6 +14,7 @@ import {
 import { whenSent } from "./http/stream.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
+import type { Registry } from "./series/registry.ts";
 import { LiveWebConfig } from "./web-config/live-web-config.ts";
 
 interface EntranceOptions {
@@ -54,4 +55,20 @@ export function openEntrance(
     elapsedMs,
   });
   return { webConfig, access, gate };
+}
+
+/** How many metrics a line names. */
+const METRICS_NAMED = 5;
+
+/** Logs the labels of tokens that are attributes: a token with such a label reads nothing of these metrics. */
+export function warnOfAttributes(
+  names: ReadonlySet<string>,
+  { config, registry, log }: { readonly config: Config; readonly registry: Registry; readonly log: Log },
+): void {
+  for (const label of names) {
+    const metrics = config.attributes.includes(label) ? ["all"] : registry.metricsWithout(label);
+    if (metrics.length === 0) continue;
+    const more = metrics.length > METRICS_NAMED ? ` and ${metrics.length - METRICS_NAMED} more` : "";
+    log("token_label_is_attribute", { label, metrics: metrics.slice(0, METRICS_NAMED).join(" ") + more });
+  }
 }

@@ -12,7 +12,8 @@ import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
 import { type Config, pickSettings, settingTexts } from "./config/config.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
-import { openEntrance } from "./entrance.ts";
+import { openEntrance, warnOfAttributes } from "./entrance.ts";
+import { DashboardFiles } from "./dashboards/dashboard-files.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import type { Totals } from "./exposition/totals/totals.ts";
@@ -25,6 +26,7 @@ import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { dashboardsRoutes } from "./http/page/dashboards-routes.ts";
 import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
 import { sessionRoutes } from "./http/page/session-routes.ts";
@@ -227,6 +229,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     }),
     pageRoutes({ files: parts.pageFiles }),
+    dashboardsRoutes({
+      dashboards: new DashboardFiles(config.dashboards, (problem, problems) =>
+        log("dashboards_invalid", { errors: problems, first: problem }),
+      ),
+    }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
@@ -273,22 +280,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }
     },
   };
-}
-
-/** How many metrics a line names. */
-const METRICS_NAMED = 5;
-
-/** Logs the labels of tokens that are attributes: a token with such a label reads nothing of these metrics. */
-function warnOfAttributes(
-  names: ReadonlySet<string>,
-  { config, registry, log }: Pick<Parts, "config" | "registry" | "log">,
-): void {
-  for (const label of names) {
-    const metrics = config.attributes.includes(label) ? ["all"] : registry.metricsWithout(label);
-    if (metrics.length === 0) continue;
-    const more = metrics.length > METRICS_NAMED ? ` and ${metrics.length - METRICS_NAMED} more` : "";
-    log("token_label_is_attribute", { label, metrics: metrics.slice(0, METRICS_NAMED).join(" ") + more });
-  }
 }
 
 /** What is logged of requests, at all addresses. */

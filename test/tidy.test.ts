@@ -46,7 +46,7 @@ describe("imports", () => {
   /** A room may import from the rooms of the tiers before its own, never from a sibling. */
   const tiers = [
     ["wire", "store", "exposition", "access", "web-config", "line-files"],
-    ["series", "supervision"],
+    ["series", "supervision", "dashboards"],
     ["ingest", "query", "line-formats"],
     ["sampler", "scrape", "rules", "forward", "tail"],
     ["http"],

@@ -1,4 +1,4 @@
-/** The settings of rules, a part of the table in settings.ts. */
+/** The settings of rules and alerts, parts of the table in settings.ts. */
 import type { Setting } from "./settings.ts";
 
 const second = 1_000;
@@ -65,5 +65,20 @@ export const RULE_SETTINGS = {
     default: "",
     what: "Address at which people reach this gateway, for links in alerts, such as `https://weir.example.com`.",
     why: "Only you know it. Without it, alerts have no link.",
+  },
+} as const satisfies Record<string, Setting>;
+
+export const ALERT_SETTINGS = {
+  notify: {
+    type: { is: "notify" },
+    default: [],
+    what: "Where notifications of alerts are sent: tables `[[notify]]` in weir.toml (src/rules/notifications/README.md). Not a flag or a variable.",
+    why: "Only you know who should learn of alerts.",
+  },
+  inhibit: {
+    type: { is: "inhibit" },
+    default: [],
+    what: "Alerts that mute others while they are firing: tables `[[inhibit]]` in weir.toml (src/rules/notifications/README.md). Not a flag or a variable.",
+    why: "Only you know which alert explains another.",
   },
 } as const satisfies Record<string, Setting>;

@@ -5,9 +5,9 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
-import { ALERT_SETTINGS } from "./alert-settings.ts";
 import { LIMIT_SETTINGS } from "./limit-settings.ts";
-import { RULE_SETTINGS } from "./rule-settings.ts";
+import { PAGE_SETTINGS } from "./page-settings.ts";
+import { ALERT_SETTINGS, RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import { TAIL_SETTINGS } from "./tail-settings.ts";
 import type { Type, Value } from "./values.ts";
@@ -594,5 +594,6 @@ export const SETTINGS = {
 
   ...RULE_SETTINGS,
   ...ALERT_SETTINGS,
+  ...PAGE_SETTINGS,
   ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;

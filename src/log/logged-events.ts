@@ -344,6 +344,13 @@ export const EVENTS = {
     fields: ["file", "group", "rule", "error"],
   },
 
+  // Dashboards
+  dashboards_invalid: {
+    level: "warn",
+    message: "files of dashboards have errors; the others are shown",
+    fields: ["errors", "first"],
+  },
+
   // Notifications
   notification_failed: {
     level: "error",

@@ -15,7 +15,8 @@ import { ASSET_ENCODINGS, type Asset, type PageFiles } from "./page-files.ts";
 const QUERY_PATH = "/query";
 const OWN_PATHS = [
   ...["/", "/explore", "/tasks", "/groups", "/alerts", "/rejected", "/tokens", "/queries"],
-  ...["/settings", "/dashboards", "/d/:name"],
+  // Links of Grafana have the title of a dashboard behind its name.
+  ...["/settings", "/dashboards", "/d/:name", "/d/:name/:title"],
 ];
 /** The paths of the views (src/ui/page-views.ts). */
 export const VIEW_PATHS: readonly string[] = [QUERY_PATH, ...OWN_PATHS];
