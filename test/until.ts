@@ -19,7 +19,10 @@ export async function until(
   };
   while (!(await isTrue())) {
     if (performance.now() > deadline)
-      throw new Error(`waited ${secondsMax} seconds for ${what}`, { cause: fault });
+      // The test runner does not print the cause of an error.
+      throw new Error(
+        `waited ${secondsMax} seconds for ${what}${fault === undefined ? "" : `: ${String(fault)}`}`,
+      );
     await Bun.sleep(10);
   }
 }
