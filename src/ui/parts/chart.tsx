@@ -6,7 +6,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { formatValue } from "../format/units.ts";
 import { formatTime, type Zone } from "../format/times.ts";
-import type { ChartLine } from "./chart-lines.ts";
+import { type ChartLine, type ChartMark, type LineLook, stackedValues } from "./chart-lines.ts";
 
 interface ChartProps {
   /** What is drawn, for readers of screens. */
@@ -20,6 +20,17 @@ interface ChartProps {
   readonly zone?: Zone;
   /** Charts with the same group share their crosshair. */
   readonly group?: string;
+  /** How values of the left and the right axis are written, if not in the unit. */
+  readonly format?: (value: number, axis: "left" | "right") => string;
+  /** The ends of the left axis. By default they depend on the values. */
+  readonly least?: number;
+  readonly most?: number;
+  readonly isLogarithmic?: boolean;
+  readonly marks?: readonly ChartMark[];
+  /** Whether the names are listed below. They are by default, up to 20 lines. */
+  readonly hasLegend?: boolean;
+  /** Called with the time that the crosshair is at, and its place in the chart in pixels. */
+  readonly onHover?: (at: number | undefined, left: number) => void;
   /** Called with the range in seconds that was dragged over. */
   readonly onSelect?: (from: number, to: number) => void;
   /** Called with a clicked line and the time. */
@@ -44,18 +55,6 @@ export function colourOf(index: number): string {
   return COLOURS[index % COLOURS.length]!;
 }
 
-/** The lines on top of each other: each is drawn at the sum of those up to it. */
-function stacked(lines: readonly ChartLine[]): (number | null)[][] {
-  const sums: number[] = [];
-  return lines.map(({ values }) =>
-    values.map((value, at) => {
-      if (value === null) return null;
-      sums[at] = (sums[at] ?? 0) + value;
-      return sums[at]!;
-    }),
-  );
-}
-
 export function Chart(props: ChartProps) {
   const { label, times, lines, unit = "", height = 220, isStacked = false, zone = "local", group } = props;
   const host = useRef<HTMLDivElement>(null);
@@ -63,6 +62,9 @@ export function Chart(props: ChartProps) {
   latest.current = props;
   const id = useId();
   const names = lines.map(({ name }) => name).join("\n");
+  /** What cannot change without drawing anew. */
+  const looks = JSON.stringify([lines.map(({ look }) => look), props.least, props.most, props.marks]);
+  const { hasLegend = lines.length <= 20, isLogarithmic = false } = props;
 
   const drawn = useRef<uPlot | undefined>(undefined);
   useEffect(() => {
@@ -70,13 +72,17 @@ export function Chart(props: ChartProps) {
     if (element === null) return;
     const colour = getComputedStyle(element);
     const muted = colour.getPropertyValue("color");
+    const text = (value: number, axis: "left" | "right") =>
+      latest.current.format?.(value, axis) ?? formatValue(value, unit);
+    const hasRight = lines.some(({ look }) => look?.axis === "right");
     const chart = new uPlot(
       {
         width: Math.max(80, element.clientWidth),
         height,
         tzDate: (seconds) =>
           zone === "utc" ? uPlot.tzDate(new Date(seconds * 1000), "UTC") : new Date(seconds * 1000),
-        legend: { show: lines.length <= 20, live: true },
+        legend: { show: hasLegend, live: true },
+        scales: scalesOf(props, isLogarithmic),
         cursor: {
           focus: { prox: 24 },
           drag: { x: props.onSelect !== undefined, y: false, setScale: false },
@@ -97,14 +103,18 @@ export function Chart(props: ChartProps) {
         focus: { alpha: 0.3 },
         series: [
           { value: (_, seconds) => (seconds === null ? "" : formatTime(seconds * 1000, zone)) },
-          ...lines.map(({ name }, at) => ({
+          ...lines.map(({ name, look = {} }, at) => ({
+            ...appearanceOf(look, look.colour ?? colourOf(at), isStacked),
             label: name,
-            stroke: colourOf(at),
-            width: 1.5,
-            fill: isStacked ? `${colourOf(at)}40` : undefined,
-            points: times.length < 60 ? { show: true } : undefined,
+            scale: look.axis === "right" ? "right" : "y",
+            points:
+              look.hasPoints === undefined && times.length >= 60
+                ? undefined
+                : { show: look.hasPoints ?? true },
             value: (_: uPlot, value: number | null) =>
-              value === null ? "" : formatValue(valueAt(latest.current, at, chart.cursor.idx, value), unit),
+              value === null
+                ? ""
+                : text(valueAt(latest.current, at, chart.cursor.idx, value), look.axis ?? "left"),
           })),
         ],
         axes: [
@@ -119,10 +129,25 @@ export function Chart(props: ChartProps) {
             grid: { stroke: grey },
             ticks: { stroke: grey },
             size: 72,
-            values: (_, values) => values.map((value) => formatValue(value, unit)),
+            values: (_, values) => values.map((value) => (value === null ? "" : text(value, "left"))),
           },
+          ...(hasRight
+            ? [
+                {
+                  ...{ stroke: muted, scale: "right", side: 1, size: 72 },
+                  grid: { show: false },
+                  ticks: { stroke: grey },
+                  values: (_: uPlot, values: readonly (number | null)[]) =>
+                    values.map((value) => (value === null ? "" : text(value, "right"))),
+                },
+              ]
+            : []),
         ],
         hooks: {
+          draw: [(self) => drawMarks(self, latest.current.marks ?? [])],
+          setCursor: [
+            (self) => latest.current.onHover?.(self.cursor.idx ?? undefined, self.cursor.left ?? -1),
+          ],
           setSelect: [
             (self) => {
               const { left, width } = self.select;
@@ -146,7 +171,7 @@ export function Chart(props: ChartProps) {
       chart.destroy();
       drawn.current = undefined;
     };
-  }, [names, unit, height, isStacked, zone, group]);
+  }, [names, looks, unit, height, isStacked, zone, group, hasLegend, isLogarithmic]);
 
   useEffect(() => {
     drawn.current?.setData(dataOf(latest.current));
@@ -161,7 +186,7 @@ export function Chart(props: ChartProps) {
           .slice(0, 10)
           .map(
             ({ name, values }) =>
-              `${name}: ${values[last] == null ? "no value" : formatValue(values[last]!, unit)}`,
+              `${name}: ${values[last] == null ? "no value" : (props.format?.(values[last]!, "left") ?? formatValue(values[last]!, unit))}`,
           )
           .join("; ")}
       </figcaption>
@@ -185,17 +210,82 @@ function axisTimes(splits: readonly number[], increment: number, zone: Zone): st
 
 const grey = "#88888833";
 
+function scalesOf({ least, most }: Pick<ChartProps, "least" | "most">, isLogarithmic: boolean): uPlot.Scales {
+  const range = (_: uPlot, from: number | null, to: number | null): uPlot.Range.MinMax => {
+    // Without a value, or with one alone, there is room around it.
+    const low = least ?? Math.min(from ?? 0, 0);
+    const high = most ?? to ?? 1;
+    const [lowest, highest] = uPlot.rangeNum(low, high > low ? high : low + 1, 0.05, true);
+    return [least ?? lowest ?? low, most ?? highest ?? high];
+  };
+  if (isLogarithmic) return { y: { distr: 3 } };
+  return least === undefined && most === undefined ? {} : { y: { range } };
+}
+
+function appearanceOf(look: LineLook, colour: string, isStacked: boolean): uPlot.Series {
+  const { width = 1.5, fill = isStacked ? 0.25 : 0, draws = "line", dash, spansGaps = false } = look;
+  const { linear, spline, stepped, bars } = uPlot.paths;
+  const paths = {
+    line: linear,
+    smooth: spline,
+    "step-before": () => stepped!({ align: -1 }),
+    "step-after": () => stepped!({ align: 1 }),
+    bars: () => bars!({ size: [0.8, 60] }),
+    points: () => () => null,
+  }[draws];
+  return {
+    stroke: colour,
+    width,
+    fill: fill > 0 ? withOpacity(colour, fill) : undefined,
+    dash: dash === undefined ? undefined : [...dash],
+    spanGaps: spansGaps,
+    show: look.isHidden !== true,
+    paths: paths?.(),
+  };
+}
+
+/** Any colour of CSS with an opacity. */
+function withOpacity(colour: string, opacity: number): string {
+  if (/^#[0-9a-f]{6}$/i.test(colour)) {
+    const alpha = Math.round(opacity * 255);
+    return colour + alpha.toString(16).padStart(2, "0");
+  }
+  return `color-mix(in srgb, ${colour} ${Math.round(opacity * 100)}%, transparent)`;
+}
+
+/** Lines at the marked values of the left axis. */
+function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: readonly ChartMark[]): void {
+  for (const { value, colour, isDashed = false } of marks) {
+    const y = Math.round(valToPos(value, "y", true));
+    if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
+    ctx.save();
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = Math.max(1, devicePixelRatio);
+    if (isDashed) ctx.setLineDash([8, 6]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.restore();
+  }
+}
+
+/** The group in which a line is stacked. */
+function stackOf({ look }: ChartLine, isStacked: boolean): string | undefined {
+  return look?.stack ?? (isStacked ? "" : undefined);
+}
+
 /** Of stacked lines the legend shows each value, and not the sum. */
 function valueAt(
-  { isStacked, lines }: ChartProps,
+  { isStacked = false, lines }: ChartProps,
   line: number,
   at: number | null | undefined,
   value: number,
 ): number {
-  return isStacked && at != null ? (lines[line]?.values[at] ?? value) : value;
+  const isSum = at != null && lines[line] !== undefined && stackOf(lines[line], isStacked) !== undefined;
+  return isSum ? (lines[line]!.values[at] ?? value) : value;
 }
 
 function dataOf({ times, lines, isStacked = false }: ChartProps): uPlot.AlignedData {
-  const values = isStacked ? stacked(lines) : lines.map((line) => line.values);
-  return [times, ...values] as unknown as uPlot.AlignedData;
+  return [times, ...stackedValues(lines, (line) => stackOf(line, isStacked))] as unknown as uPlot.AlignedData;
 }

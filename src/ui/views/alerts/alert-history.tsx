@@ -3,7 +3,7 @@ import { askPrometheus } from "../../api/gateway-api.ts";
 import { useLive } from "../../api/live.ts";
 import { Chart } from "../../parts/chart.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
-import { linesOf, type PromAnswer, type PromSeries, timesOf } from "../query/promql-answer.ts";
+import { linesOf, type PromAnswer, type PromSeries, timesOf } from "../../api/promql-answer.ts";
 
 const DAY_S = 86_400;
 const STEP_S = 300;

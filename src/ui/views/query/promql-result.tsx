@@ -7,7 +7,7 @@ import { formatTime, type Zone } from "../../format/times.ts";
 import { Chart } from "../../parts/chart.tsx";
 import { Rows } from "../../parts/rows.tsx";
 import { Answered, Empty, ErrorNote } from "../../parts/states.tsx";
-import { HeatMap } from "./heat-map.tsx";
+import { HeatMap } from "../../parts/heat-map.tsx";
 import {
   eventMetric,
   heatCells,
@@ -17,7 +17,7 @@ import {
   type PromSeries,
   seriesName,
   timesOf,
-} from "./promql-answer.ts";
+} from "../../api/promql-answer.ts";
 import { type QueryTab, stepOf } from "./query-address.ts";
 import { SyntaxTree } from "./syntax-tree.tsx";
 

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { askJson } from "../../api/gateway-api.ts";
 import { formatCount, formatSeconds } from "../../format/units.ts";
 import { ErrorNote, Loading } from "../../parts/states.tsx";
-import type { PromAnswer } from "./promql-answer.ts";
+import type { PromAnswer } from "../../api/promql-answer.ts";
 
 interface TreeNode {
   readonly level: number;

@@ -6,7 +6,7 @@ import {
   linesOf,
   shortNames,
   timesOf,
-} from "../../../../src/ui/views/query/promql-answer.ts";
+} from "../../../../src/ui/api/promql-answer.ts";
 import { addressOfState, readState, stepOf } from "../../../../src/ui/views/query/query-address.ts";
 
 const read = (query: string) => readState(new URLSearchParams(query));

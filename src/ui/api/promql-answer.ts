@@ -1,5 +1,5 @@
 /** Answers of PromQL as lines, rows and cells of a heat map. Pure. */
-import type { ChartLine } from "../../parts/chart-lines.ts";
+import type { ChartLine } from "../parts/chart-lines.ts";
 
 export interface PromSeries {
   readonly metric: Readonly<Record<string, string>>;

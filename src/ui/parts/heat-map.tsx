@@ -1,8 +1,8 @@
 /** A heat map of the buckets of a histogram over time, drawn on a canvas. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { formatTime, type Zone } from "../../format/times.ts";
-import { formatNumber, formatValue } from "../../format/units.ts";
-import type { HeatCells } from "./promql-answer.ts";
+import { formatTime, type Zone } from "../format/times.ts";
+import { formatNumber, formatValue } from "../format/units.ts";
+import type { HeatCells } from "../api/promql-answer.ts";
 
 interface HeatMapProps {
   readonly label: string;
@@ -10,16 +10,30 @@ interface HeatMapProps {
   readonly heat: HeatCells;
   readonly unit: string;
   readonly zone: Zone;
-  /** Called with the time and the bucket's upper bound that was clicked. */
-  readonly onPick: (time: number, bound: number) => void;
+  /** How bounds are written, if not in the unit. */
+  readonly format?: (bound: number) => string;
+  /** The height of all rows in pixels. By default a row has as much as a line of text. */
+  readonly height?: number;
+  /** The colour of cells as red, green and blue. */
+  readonly colour?: readonly [number, number, number];
+  /** Called with the time and the bucket's upper bound that was clicked. Without it, cells cannot be clicked. */
+  readonly onPick?: (time: number, bound: number) => void;
 }
 
 const ROW_PX = 22;
+/** The least height of a row with its bound beside it. */
+const TEXT_PX = 16;
+const BLUE = [11, 132, 165] as const;
 
-export function HeatMap({ label, times, heat, unit, zone, onPick }: HeatMapProps) {
+export function HeatMap(props: HeatMapProps) {
+  const { label, times, heat, unit, zone, format, height, colour = BLUE, onPick } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hovered, setHovered] = useState<string>();
   const rows = heat.bounds.length;
+  const rowPx = height === undefined ? ROW_PX : Math.max(2, height / rows);
+  /** Each bound that has room. */
+  const every = Math.ceil(TEXT_PX / rowPx);
+  const [r, g, b] = colour;
   useEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
@@ -27,17 +41,16 @@ export function HeatMap({ label, times, heat, unit, zone, onPick }: HeatMapProps
     const draw = () => {
       const scale = devicePixelRatio;
       element.width = element.clientWidth * scale;
-      element.height = rows * ROW_PX * scale;
-      const [r, g, b] = [11, 132, 165];
+      element.height = rows * rowPx * scale;
       const width = element.width / times.length;
       for (const [row, cells] of heat.cells.entries()) {
         for (const [at, count] of cells.entries()) {
           if (count === 0) continue;
           // Roots show few events beside many.
           context.fillStyle = `rgba(${r}, ${g}, ${b}, ${0.1 + 0.9 * Math.sqrt(count / heat.most)})`;
-          const y = (rows - 1 - row) * ROW_PX * scale;
+          const y = Math.floor((rows - 1 - row) * rowPx * scale);
           const x = Math.floor(at * width);
-          context.fillRect(x, y, Math.floor((at + 1) * width) - x, ROW_PX * scale - 1);
+          context.fillRect(x, y, Math.floor((at + 1) * width) - x, Math.ceil(rowPx * scale) - 1);
         }
       }
     };
@@ -45,28 +58,32 @@ export function HeatMap({ label, times, heat, unit, zone, onPick }: HeatMapProps
     const resized = new ResizeObserver(draw);
     resized.observe(element);
     return () => resized.disconnect();
-  }, [times, heat, rows]);
+  }, [times, heat, rows, rowPx, r, g, b]);
 
   const cellAt = (event: MouseEvent) => {
     const { left, top, width } = canvas.current!.getBoundingClientRect();
     const at = Math.min(times.length - 1, Math.floor(((event.clientX - left) / width) * times.length));
-    const row = Math.max(0, rows - 1 - Math.floor((event.clientY - top) / ROW_PX));
+    const row = Math.max(0, rows - 1 - Math.floor((event.clientY - top) / rowPx));
     return { at, row };
   };
   const boundText = (row: number) =>
-    heat.bounds[row] === Number.POSITIVE_INFINITY ? "+Inf" : formatValue(heat.bounds[row]!, unit);
+    heat.bounds[row] === Number.POSITIVE_INFINITY
+      ? "+Inf"
+      : (format?.(heat.bounds[row]!) ?? formatValue(heat.bounds[row]!, unit));
   return (
     <figure class="heat-map">
       <figcaption>
         {label}
         <span class="note">
-          {hovered ?? "Point at a cell to read it. Click it to see the events behind it."}
+          {hovered ??
+            `Point at a cell to read it.${onPick === undefined ? "" : " Click it to see the events behind it."}`}
         </span>
       </figcaption>
       <div class="heat-grid">
-        <ol class="heat-bounds" style={{ lineHeight: `${ROW_PX}px` }}>
+        <ol class="heat-bounds" style={{ lineHeight: `${rowPx * every}px` }}>
           {heat.bounds
             .map((_, row) => rows - 1 - row)
+            .filter((row) => (rows - 1 - row) % every === 0)
             .map((row) => (
               <li key={row}>≤ {boundText(row)}</li>
             ))}
@@ -75,7 +92,7 @@ export function HeatMap({ label, times, heat, unit, zone, onPick }: HeatMapProps
           ref={canvas}
           role="img"
           aria-label={`${label}: ${rows} buckets over ${times.length} times, at most ${formatNumber(heat.most)} in a cell`}
-          style={{ height: `${rows * ROW_PX}px` }}
+          style={{ height: `${rows * rowPx}px`, cursor: onPick === undefined ? "crosshair" : undefined }}
           onMouseMove={(event) => {
             const { at, row } = cellAt(event);
             const count = heat.cells[row]?.[at] ?? 0;
@@ -86,7 +103,7 @@ export function HeatMap({ label, times, heat, unit, zone, onPick }: HeatMapProps
           onMouseLeave={() => setHovered(undefined)}
           onClick={(event) => {
             const { at, row } = cellAt(event);
-            onPick(times[at]!, heat.bounds[row]!);
+            onPick?.(times[at]!, heat.bounds[row]!);
           }}
         />
       </div>
