@@ -32,6 +32,7 @@ import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
 import { sessionRoutes } from "./http/page/session-routes.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
 import { rulesRoutes } from "./http/prometheus/rules-routes.ts";
+import { arrivalsRoutes } from "./http/query/arrivals-routes.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
 import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
 import { rejectedRoutes } from "./http/query/rejected-routes.ts";
@@ -228,6 +229,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await store.size();
       },
     }),
+    arrivalsRoutes({ totals, now }),
     pageRoutes({ files: parts.pageFiles }),
     dashboardsRoutes({
       dashboards: new DashboardFiles(config.dashboards, (problem, problems) =>

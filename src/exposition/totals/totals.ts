@@ -15,6 +15,7 @@ import type { Family } from "../family.ts";
 import { Exemplars, NO_BUCKET } from "./bucket-exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import { LastPushes } from "./last-pushes.ts";
+import { ArrivalCounts, type ArrivalsRange, type RecentArrivals } from "./recent-arrivals.ts";
 import {
   ARRIVED_US,
   BUCKETS,
@@ -62,6 +63,7 @@ export class Totals {
   readonly #exposed = new ExposedSeries();
   readonly #exemplars: Exemplars;
   readonly #lastPushes: LastPushes;
+  readonly #arrivals = new ArrivalCounts();
   #bucketOf = new Uint32Array(2048);
   #exposedSeries = 0;
 
@@ -76,6 +78,7 @@ export class Totals {
     const known = this.#table.rowOf(series.seriesId) >= 0;
     const row = this.#table.define(series);
     this.#exemplars.grow(this.#table.bucketCounts.length);
+    this.#arrivals.define(row, series);
     if (known) return;
     this.#exposed.add(series, row);
     this.#exposedSeries++;
@@ -92,6 +95,7 @@ export class Totals {
     if (row < 0) return;
     this.#exemplars.forget(this.#table.cells[row * ROW + BUCKETS], this.#table.bucketsOf(row).length);
     this.#exposed.remove(row);
+    this.#arrivals.forget(row);
     if ((this.#table.flags[row] & ENDED) === 0) this.#exposedSeries--;
     this.#table.forget(seriesId);
   }
@@ -116,6 +120,9 @@ export class Totals {
     const { length, seriesId, timestampUs, value, live, stale } = rows;
     const columns = this.#exemplars.columns(rows);
     const bucketOf = columns.length > 0 ? this.#bucketsOf(length) : undefined;
+    const { sources } = this.#arrivals;
+    const isArrival = arrivedUs !== undefined;
+    if (isArrival) this.#arrivals.advance(arrivedUs);
     for (let index = 0; index < length; index++) {
       const row = table.rowOf(seriesId[index]);
       if (row < 0) continue;
@@ -131,6 +138,11 @@ export class Totals {
       if (code === DELTA && !(sample >= 0)) continue;
       const arrival = arrivedUs ?? time;
       if (arrival > cells[cell + ARRIVED_US]) cells[cell + ARRIVED_US] = arrival;
+      const source = sources[row]!;
+      if (isArrival) {
+        source.arrivedUs = arrival;
+        if (source.count++ === 0) this.#arrivals.activate(source);
+      }
       if (cells[cell + COUNT]++ === 0) cells[cell + CREATED_US] = time;
       if (code === LEVEL) {
         // Within a series of this kind two samples have equal times only if one corrects the other.
@@ -143,8 +155,10 @@ export class Totals {
       }
       addTo(cells, cell, sample);
       if (code === DELTA) continue;
-      const bucket = cells[cell + BUCKETS] + bucketIndex(bounds[row], sample);
+      const at = bucketIndex(bounds[row], sample);
+      const bucket = cells[cell + BUCKETS] + at;
       bucketCounts[bucket]++;
+      if (isArrival) source.arriving.buckets[at]!++;
       if (bucketOf !== undefined) bucketOf[index] = bucket;
     }
     if (bucketOf !== undefined) this.#exemplars.take(rows, columns, bucketOf);
@@ -155,6 +169,11 @@ export class Totals {
     if (this.#bucketOf.length < length)
       this.#bucketOf = new Uint32Array(Math.max(length, this.#bucketOf.length * 2));
     return this.#bucketOf.fill(NO_BUCKET, 0, length);
+  }
+
+  /** What arrived in a range that ends at `nowUs`. A task in slices. */
+  recentArrivals(range: ArrivalsRange, nowUs: number): Generator<void, RecentArrivals> {
+    return this.#arrivals.recent(range, nowUs);
   }
 
   /** Records a push of a job and an instance ("" if it has none). See `LastPushes`. */
