@@ -3,7 +3,8 @@ import { formatBytes, formatNumber, formatSeconds } from "../../format/units.ts"
 import { Meter } from "../../parts/meter.tsx";
 import { Panel } from "../../parts/panel.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
-import type { ForecastRow, InstantSeries, TrendSeries } from "./overview-answers.ts";
+import type { DiskForecast } from "./disk-forecast.ts";
+import type { InstantSeries, TrendSeries } from "./trends.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -13,8 +14,9 @@ class Newest {
 
   constructor(series: readonly InstantSeries[], names: readonly string[]) {
     for (const { metric, value } of series) {
+      if (metric.__name__ === undefined) continue;
       const key = keyOf(metric, names);
-      const of = this.#values.getOrInsertComputed(metric.__name__!, () => new Map());
+      const of = this.#values.getOrInsertComputed(metric.__name__, () => new Map());
       of.set(key, { labels: metric, value: Number(value[1]) });
     }
   }
@@ -100,14 +102,14 @@ export function DiskPanel({
   forecast,
 }: {
   readonly gauges: readonly InstantSeries[];
-  readonly forecast: readonly ForecastRow[];
+  readonly forecast: readonly DiskForecast[];
 }) {
   const names = ["instance", "mountpoint"];
   const newest = new Newest(gauges, names);
   const disks = newest.keys("node_filesystem_size_bytes");
   if (disks.length === 0) return null;
   const isOneHost = new Set(disks.map(([, { instance }]) => instance)).size === 1;
-  const left = new Map(forecast.map(({ labels, days_left }) => [keyOf(labels, names), days_left]));
+  const left = new Map(forecast.map(({ labels, daysLeft }) => [keyOf(labels, names), daysLeft]));
   return (
     <Panel title="Disks" note="full when, by the last 6 h">
       {disks.slice(0, 30).map(([key, { mountpoint = "" }]) => {

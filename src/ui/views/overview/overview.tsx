@@ -1,12 +1,14 @@
 /** What a person sees first: who pushes, how much, and what needs attention. Panels without anything to show are absent. */
+import { useEffect, useRef, useState } from "preact/hooks";
 import { may, session } from "../../api/session.ts";
 import { useLive } from "../../api/live.ts";
 import { formatAgo, formatTime } from "../../format/times.ts";
-import { formatBytes, formatCount, formatNumber } from "../../format/units.ts";
+import { formatBytes, formatCount, formatNumber, formatSeconds } from "../../format/units.ts";
 import { useNow } from "../../parts/now.ts";
 import { Panel } from "../../parts/panel.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
 import {
+  type Arrivals,
   type OverviewAlert,
   askAlerts,
   askArrivals,
@@ -15,11 +17,11 @@ import {
   askRejected,
   askStorage,
   askTrends,
-  type TrendSeries,
   type StorageDay,
 } from "./overview-answers.ts";
 import { DiskPanel, GpuPanel, HostPanel } from "./machine-panels.tsx";
 import { TrafficPanel } from "./traffic-panel.tsx";
+import { extended, type InstantSeries, newestOf, type TrendSeries } from "./trends.ts";
 import { RejectedPanel, WorkersPanel } from "./worker-panels.tsx";
 
 /** The part of the time in which the gateway may be busy with one kind of the requests of a tab. */
@@ -28,7 +30,7 @@ const SHARE = () => 0.01;
 export default function Overview() {
   const arrivals = useLive(askArrivals, 10_000, "", ({ traffic }) => (traffic.length === 0 ? 1 : SHARE()));
   const gauges = useLive(askGauges, 15_000, "", SHARE);
-  const trends = useLive(askTrends, 60_000, "", SHARE);
+  const trends = useTrends(gauges.answer);
   const forecast = useLive(askForecast, 600_000, "", SHARE);
   const alerts = useLive(askAlerts, 10_000, "", SHARE);
   const storage = useLive(askStorage, 60_000, "", SHARE);
@@ -40,14 +42,14 @@ export default function Overview() {
     String(maySeeAll),
     SHARE,
   );
-  const machine = { gauges: gauges.answer ?? [], trends: trends.answer ?? [] };
+  const machine = { gauges: gauges.answer ?? [], trends };
   return (
     <div class="panels overview">
       <AlertsPanel alerts={alerts.answer ?? []} />
       <WorkersPanel arrivals={arrivals} gauges={gauges.answer} />
       <RejectedPanel rejected={rejected.answer ?? []} />
       <TrafficPanel arrivals={arrivals} />
-      <RatePanel trends={machine.trends} />
+      <RatePanel arrivals={arrivals.answer} />
       <HostPanel {...machine} />
       <GpuPanel {...machine} />
       <DiskPanel gauges={machine.gauges} forecast={forecast.answer ?? []} />
@@ -83,19 +85,35 @@ function AlertsPanel({ alerts }: { readonly alerts: readonly OverviewAlert[] }) 
   );
 }
 
-/** The samples per second of all pushes, which the gateway samples itself. */
-function RatePanel({ trends }: { readonly trends: readonly TrendSeries[] }) {
-  const found = trends.find(({ metric }) => metric.trend === "accepted");
-  if (found === undefined) return null;
-  const values = found.values.map(([, value]) => Number(value));
-  const most = Math.max(...values);
+/** The trends of half an hour, with the newest values of the gauges. */
+function useTrends(gauges: readonly InstantSeries[] | undefined): readonly TrendSeries[] {
+  const [asked, setAsked] = useState(0);
+  const { answer } = useLive(askTrends, 0, String(asked));
+  const [trends, setTrends] = useState<readonly TrendSeries[]>([]);
+  const extendedFrom = useRef<typeof answer>(undefined);
+  useEffect(() => {
+    if (answer === undefined) return;
+    const before = extendedFrom.current === answer ? trends : answer;
+    extendedFrom.current = answer;
+    const after = extended(before, newestOf(gauges ?? []));
+    if (after === undefined) setAsked((times) => times + 1);
+    else setTrends(after);
+  }, [gauges, answer]);
+  return trends;
+}
+
+/** The samples per second of everything that arrives. */
+function RatePanel({ arrivals }: { readonly arrivals: Arrivals | undefined }) {
+  if (arrivals === undefined || arrivals.rates.length < 2) return null;
+  const { rates, seconds } = arrivals;
+  const range = formatSeconds(Math.round(seconds));
   return (
-    <Panel title="Samples per second" note="the last 30 min, without the gateway's own">
+    <Panel title="Samples per second" note={`the last ${range}`}>
       <div class="big">
-        <strong>{formatNumber(Number(values.at(-1)!.toPrecision(3)))}</strong>
-        <span class="muted">at most {formatNumber(Number(most.toPrecision(3)))}</span>
+        <strong>{formatNumber(Number(rates.at(-1)!.toPrecision(3)))}</strong>
+        <span class="muted">at most {formatNumber(Number(Math.max(...rates).toPrecision(3)))}</span>
       </div>
-      <Sparkline label="Samples per second over 30 min" values={values} />
+      <Sparkline label={`Samples per second over ${range}`} values={rates} />
     </Panel>
   );
 }

@@ -88,7 +88,7 @@ export function TrafficPanel({ arrivals }: { readonly arrivals: Live<Arrivals> }
       <ErrorNote title="The metrics could not be loaded" detail={error.message} />
     );
   return (
-    <Panel title="Events" note={`the last ${formatSeconds(answer.trafficS)}`} isWide>
+    <Panel title="Events" note={`the last ${formatSeconds(Math.round(answer.seconds))}`} isWide>
       <Rows
         label="Events by metric"
         rows={answer.traffic}

@@ -1,38 +1,32 @@
 /** Who pushes, and what was rejected. */
 import type { Live } from "../../api/live.ts";
-import { formatAgo, sqlTimeMs } from "../../format/times.ts";
+import { formatAgo } from "../../format/times.ts";
 import { formatCount, formatNumber, formatSeconds } from "../../format/units.ts";
 import { Copyable } from "../../parts/copyable.tsx";
 import { useNow } from "../../parts/now.ts";
 import { Panel } from "../../parts/panel.tsx";
 import { Rows, type TableColumn } from "../../parts/rows.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
-import type { Arrivals, InstantSeries, RejectedRow } from "./overview-answers.ts";
+import type { ArrivedWorker, Arrivals, RejectedRow } from "./overview-answers.ts";
+import type { InstantSeries } from "./trends.ts";
 
 /** A worker that is silent for longer is marked. */
 const SILENT_MS = 5 * 60_000;
 
-interface Worker {
-  readonly job: string;
-  readonly instance: string;
-  readonly lastMs: number;
-  readonly perSecond: number;
-  readonly metrics: number;
+interface Worker extends ArrivedWorker {
   readonly isGateway: boolean;
 }
 
 const keyOf = (job: string, instance: string) => JSON.stringify([job, instance]);
 
 /** The workers of the range, and those that the gateway remembers. Its own metrics come last. */
-export function workersOf(
-  { workers, windowS }: Arrivals,
-  gauges: readonly InstantSeries[],
-): readonly Worker[] {
+export function workersOf({ workers }: Arrivals, gauges: readonly InstantSeries[]): readonly Worker[] {
   const all = new Map<string, Worker>();
   const own = gauges.find(({ metric }) => metric.__name__ === "weir_store_disk_free_bytes")?.metric;
-  for (const { job, instance, last, samples, metrics } of workers) {
+  for (const worker of workers) {
+    const { job, instance } = worker;
     all.set(keyOf(job, instance), {
-      ...{ job, instance, lastMs: sqlTimeMs(last), perSecond: samples / windowS, metrics },
+      ...worker,
       isGateway: own !== undefined && instance === own.instance && job === (own.job ?? "(none)"),
     });
   }
@@ -94,7 +88,9 @@ export function WorkersPanel({
     },
   ];
   const note =
-    arrivals.answer === undefined ? undefined : `rates of ${formatSeconds(arrivals.answer.windowS)}`;
+    arrivals.answer === undefined
+      ? undefined
+      : `rates of ${formatSeconds(Math.round(arrivals.answer.seconds))}`;
   return (
     <Panel title="Workers" note={note} isWide>
       <Answered live={arrivals} what="The workers">
