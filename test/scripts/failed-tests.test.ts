@@ -1,110 +1,86 @@
-/** The report of failed tests at the end of `scripts/test`, from the output of the real test runner. */
+/** The report of failed tests at the end of `scripts/test`, from what the real test runner writes. */
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { failedTests, failureReport } from "../../scripts/test.d/failed-tests.ts";
+import { failedTests, failureLines, otherErrors } from "../../scripts/test.d/failed-tests.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
-const HEAD = `import { beforeAll, expect, test } from "bun:test";\n`;
+const HEAD = `import { beforeAll, describe, expect, test } from "bun:test";\n`;
 
-/** What the runner prints for test files, with several processes. */
-function outputOf(files: Readonly<Record<string, string>>): string {
+/** The failed tests of test files by title, and the errors outside of tests. */
+function runOf(files: Readonly<Record<string, string>>) {
   const folder = temporaryFolder();
   for (const [name, body] of Object.entries(files)) writeFileSync(join(folder, name), HEAD + body);
-  const child = Bun.spawnSync([process.execPath, "test", "--parallel=2"], { cwd: folder });
-  return child.stdout.toString() + child.stderr.toString();
+  const options = ["--parallel=2", "--reporter=junit", "--reporter-outfile=report.xml"];
+  const child = Bun.spawnSync([process.execPath, "test", ...options], { cwd: folder });
+  const report = readFileSync(join(folder, "report.xml"), "utf8");
+  const failed = failedTests(report);
+  return {
+    failed: Object.fromEntries(failed.map(({ title, text }) => [title, text.trimEnd()])),
+    outside: otherErrors(child.stdout.toString() + child.stderr.toString()),
+  };
 }
 
-/** The failed tests by file and name, without their durations. */
-function byName(log: string): ReadonlyMap<string, string> {
-  return new Map(
-    failedTests(log).map(({ file, result, output }) => [
-      `${file}: ${result.replace(/ \[[\d.]+ms\]$/, "")}`,
-      output.join("\n"),
-    ]),
-  );
-}
+test("a failed test is reported with its file, its name, its values and its place", () => {
+  const { failed, outside } = runOf({
+    "values.test.ts": `test("good", () => {});
+describe("a \\"group\\" & <more>", () => {
+  test("sum", () => {
+    expect({ sum: "1 < 2" }).toEqual({ sum: "3" });
+  });
+  test("also good", () => {});
+});`,
+    "other.test.ts": `test("hangs", () => new Promise(() => {}), 20);
+test("throws", () => { throw new TypeError("no such thing"); });
+test.skip("skipped", () => {});`,
+  });
+  expect(failed).toEqual({
+    'values.test.ts:4: a "group" & <more> > sum': `AssertionError: expect(received).toEqual(expected)
 
-test("a failed test is reported with its file, its name, its values and its place, and with what it printed", () => {
-  const found = byName(
-    outputOf({
-      "values.test.ts": `test("good", () => console.log("of good"));
-        test("sum", () => { console.log("of sum"); expect(1 + 1).toBe(3); });
-        test("also good", () => {});`,
-      "other.test.ts": `test("hangs", () => new Promise(() => {}), 20);
-        test.skip("skipped", () => {});`,
-    }),
-  );
-  expect([...found.keys()].sort()).toEqual(["other.test.ts: (fail) hangs", "values.test.ts: (fail) sum"]);
-  const sum = found.get("values.test.ts: (fail) sum")!;
-  expect(sum).toStartWith("of sum\n");
-  expect(sum).toContain("Expected: 3\nReceived: 2\n");
-  expect(sum).toMatch(/at .*values\.test\.ts:3:\d+\)$/);
-  expect(found.get("other.test.ts: (fail) hangs")).toEndWith("this test timed out after 20ms.");
+  {
+-   "sum": "3",
++   "sum": "1 < 2",
+  }
+
+- Expected  - 1
++ Received  + 1
+
+      at values.test.ts:5:30`,
+    "other.test.ts:2: hangs": "TimeoutError: test timed out",
+    "other.test.ts:3: throws": "TypeError: no such thing\n      at other.test.ts:3:59",
+  });
+  expect(outside).toEqual([]);
 });
 
-test("errors outside of tests and processes that end are reported, too", () => {
-  const found = byName(
-    outputOf({
-      "hook.test.ts": `beforeAll(() => { throw new Error("no gateway"); }); test("never runs", () => {});`,
-      "module.test.ts": `throw new Error("no module");`,
-      "process.test.ts": `test("ends", () => process.exit(3));`,
-    }),
-  );
-  expect([...found.keys()].sort()).toEqual([
-    "hook.test.ts: (fail) (unnamed)",
-    "module.test.ts: an error outside of a test",
-    "process.test.ts: ✗ process.test.ts (worker crashed: exit code 3)",
-  ]);
-  expect(found.get("hook.test.ts: (fail) (unnamed)")).toContain("error: no gateway");
-  expect(found.get("module.test.ts: an error outside of a test")).toContain("error: no module");
+test("errors of hooks, outside of tests, and processes that end are reported, too", () => {
+  const { failed, outside } = runOf({
+    "hook.test.ts": `beforeAll(() => { throw new Error("no gateway"); }); test("never runs", () => {});`,
+    "module.test.ts": `throw new Error("no module");`,
+    "process.test.ts": `test("ends", () => process.exit(3));`,
+  });
+  expect(failed).toEqual({
+    "hook.test.ts: (unnamed)": "Error: no gateway\n      at hook.test.ts:2:47",
+    "process.test.ts: (worker crashed)": "Error: worker process crashed before reporting results",
+  });
+  expect(outside).toHaveLength(1);
+  expect(outside[0]!.text).toMatch(/error: no module\n +at .*module\.test\.ts:2:11$/m);
 });
 
-test("the output of a file that is printed in pieces between others is that of its test", () => {
-  const log = `
-a.test.ts:
-(pass) first [0.1ms]
-its own line
-
-b.test.ts:
-a line of b
-(pass) of b [0.1ms]
-
-a.test.ts:
-\u001b[31merror\u001b[0m: it broke
-(fail) second [0.1ms]
-(fail) third [0.1ms]
-  ^ expected 2 assertions, received 0.
-
- 2 pass
- 2 fail
-`;
-  expect(failureReport(failedTests(log))).toEqual([
-    "a.test.ts: (fail) second [0.1ms]",
-    "  its own line",
-    "  ",
-    "  error: it broke",
-    "",
-    "a.test.ts: (fail) third [0.1ms]",
-    "    ^ expected 2 assertions, received 0.",
-    "",
-  ]);
-});
-
-test("a long output is reported by its first and last lines, and many failures by their names", () => {
-  const output = Array.from({ length: 100 }, (_, at) => `line ${at}`);
+test("a long text is reported by its first and last lines, and many failures by their names", () => {
+  const text = Array.from({ length: 100 }, (_, at) => `line ${at}`);
   const failed = Array.from({ length: 22 }, (_, at) => ({
-    file: "a.test.ts",
-    result: `(fail) ${at}`,
-    output: at === 0 ? output : [],
+    title: `a.test.ts: ${at}`,
+    text: at === 0 ? text.join("\n") : at === 1 ? "x".repeat(401) : "short",
   }));
-  const lines = failureReport(failed);
-  expect(lines.slice(0, 63)).toEqual([
-    "a.test.ts: (fail) 0",
-    ...output.slice(0, 30).map((line) => `  ${line}`),
+  const lines = failureLines(failed);
+  expect(lines.slice(0, 69)).toEqual([
+    "a.test.ts: 0",
+    ...text.slice(0, 30).map((line) => `  ${line}`),
     "  … 40 lines …",
-    ...output.slice(70).map((line) => `  ${line}`),
+    ...text.slice(70).map((line) => `  ${line}`),
     "",
+    ...["a.test.ts: 1", `  ${"x".repeat(400)}… (401 characters)`, ""],
+    ...["a.test.ts: 2", "  short", ""],
   ]);
-  expect(lines.slice(-3)).toEqual(["and 2 more:", "a.test.ts: (fail) 20", "a.test.ts: (fail) 21"]);
+  expect(lines.slice(-3)).toEqual(["and 2 more:", "a.test.ts: 20", "a.test.ts: 21"]);
 });
