@@ -7,6 +7,7 @@ import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
+import { searchRoutes } from "./http/prometheus/search-routes.ts";
 import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
@@ -116,6 +117,7 @@ export function queryRoutes(
     summariesRoutes({ summaries, formats }),
     tablesRoutes({ tables: (pattern, signal, labels) => listTables(sql, pattern, signal, labels), formats }),
     prometheusApiRoutes({ promql, limits, now }),
+    searchRoutes({ discovery: promql.discovery, limits, now }),
     prometheusStatusRoutes({
       discovery: promql.discovery,
       seriesCount: () => registry.seriesCount,

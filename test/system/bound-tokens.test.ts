@@ -274,6 +274,13 @@ const MATCHES = [
   '{job!="apple"}',
   '{job=~".*"}',
 ];
+const SEARCHES: Record<string, string>[] = [
+  ...["", "e", "zebra", "dep"].map((term) => ({ "search[]": term })),
+  { "search[]": "dpth", sort_by: "score" },
+  { "search[]": "zebar", fuzz_alg: "jarowinkler", fuzz_threshold: "50", case_sensitive: "false" },
+  { "match[]": 'depth{job="zebra"}' },
+  { limit: "1" },
+];
 const SUMMARIES = [
   "anomalies",
   "daily_report",
@@ -328,6 +335,11 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
     ["", ...MATCHES.map((match) => form({ "match[]": match }))].map(
       (query) => `/api/v1/label/${name}/values${query}`,
     ),
+  ),
+  "/api/v1/search/metric_names": ["", ...SEARCHES.map((each) => form({ ...each, include_metadata: "true" }))],
+  "/api/v1/search/label_names": ["", ...SEARCHES.map((each) => form({ ...each, include_score: "true" }))],
+  "/api/v1/search/label_values": ["__name__", "job", "instance", "zebra_label", "le", "service"].flatMap(
+    (label) => [{}, ...SEARCHES].map((each) => form({ ...each, label })),
   ),
   "/api/v1/metadata": ["", "?metric=depth", "?metric=zebra_written", "?limit=2"],
   "/api/v1/status/tsdb": ["", "?limit=1000"],
@@ -511,6 +523,9 @@ describe("an answer to a token with labels does not depend on what others pushed
       `/api/v1/query${form({ query: "depth", time: String(SECONDS) })}`,
       "/api/v1/labels",
       "/api/v1/label/job/values",
+      "/api/v1/search/metric_names",
+      "/api/v1/search/label_names",
+      "/api/v1/search/label_values?label=job",
       "/api/v1/metadata",
       "/api/v1/status/tsdb",
       "/api/v1/targets",

@@ -76,6 +76,22 @@ export async function queryResponse(answer: PromqlAnswer): Promise<Response> {
   return streamResponse(pieceStream([first!, second], answer, STALL_MS), headers);
 }
 
+/** An answer of lines, each of which is a value in JSON. */
+export function linesResponse(values: Iterable<unknown>): Response {
+  return inPieces(linePieces(values), "application/x-ndjson; charset=utf-8");
+}
+
+function* linePieces(values: Iterable<unknown>): Generator<string, void> {
+  let text = "";
+  for (const value of values) {
+    text += `${JSON.stringify(value)}\n`;
+    if (text.length < PIECE_LENGTH) continue;
+    yield text;
+    text = "";
+  }
+  if (text !== "") yield text;
+}
+
 /** The answer with a list of any length. */
 export function listResponse(items: readonly unknown[], { warnings = [], infos = [] }: Notes = {}): Response {
   return inPieces(listPieces(items, `${noteText(warnings, infos)}}\n`));
@@ -85,8 +101,8 @@ export function listResponse(items: readonly unknown[], { warnings = [], infos =
  * A plain answer if there is one piece. Otherwise a stream: each piece is written when the one before was read, and
  * other work runs in between.
  */
-function inPieces(pieces: Iterator<string, void>): Response {
-  const headers = { "content-type": "application/json; charset=utf-8" };
+function inPieces(pieces: Iterator<string, void>, type = "application/json; charset=utf-8"): Response {
+  const headers = { "content-type": type };
   const first = pieces.next();
   const second = pieces.next();
   if (second.done) return new Response(first.value ?? "", { headers });

@@ -27,7 +27,7 @@ export interface SeriesStatistics {
 export async function seriesStatistics(catalog: Catalog, most: number): Promise<SeriesStatistics> {
   const statistics = new Statistics(most);
   const everyDay = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
-  for (const label of await catalog.labelNames([], ...everyDay, new Set())) {
+  for (const label of await catalog.labelNames([], ...everyDay, new Set<string>())) {
     const counts = await (label === METRIC_NAME
       ? catalog.countsByName()
       : label === BUCKET_LABEL

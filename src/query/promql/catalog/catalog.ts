@@ -19,6 +19,7 @@ import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { tooManySeries } from "../query-errors.ts";
 import type { Latest } from "../store/held.ts";
+import type { NameSink } from "./best-names.ts";
 import { type Condition, forStored, meets, valueIn } from "./matching.ts";
 import {
   type CatalogMetric,
@@ -136,18 +137,19 @@ export class Catalog {
    * The values of a label over the series that match and may have samples in the days. Dashboards query them first of
    * all.
    */
-  async valuesOf(
+  async valuesOf<Sink extends NameSink>(
     name: string,
     matchers: readonly Matcher[],
     firstDay: number,
     lastDay: number,
-    values: Set<string>,
+    values: Sink,
     signal?: AbortSignal,
-  ): Promise<Set<string>> {
+  ): Promise<Sink> {
     const slices = new Slices(signal);
     const isThere = ({ seriesId }: Series) => this.#registry.hasSamplesIn(seriesId, firstDay, lastDay);
     const add = async (indexed?: IndexedMetric) => {
       for (const [value, all] of await this.#index.valuesOf(name, slices, indexed)) {
+        if (slices.isDue) await slices.pause();
         if (values.has(value)) continue;
         for (const series of all) {
           if (slices.isDue) await slices.pause();
@@ -157,8 +159,12 @@ export class Catalog {
         }
       }
     };
-    if (matchers.length === 0 && name !== METRIC_NAME) {
+    if (matchers.length === 0) {
       await this.#index.follow(slices);
+      if (name === METRIC_NAME) {
+        await this.#addMetricNames(isThere, values, slices);
+        return values;
+      }
       if (name === BUCKET_LABEL) await this.#addBounds(isThere, values, slices);
       await add();
       return values;
@@ -191,13 +197,13 @@ export class Catalog {
   }
 
   /** The names of the labels of the series that match and may have samples in the days. */
-  async labelNames(
+  async labelNames<Sink extends NameSink>(
     matchers: readonly Matcher[],
     firstDay: number,
     lastDay: number,
-    names: Set<string>,
+    names: Sink,
     signal?: AbortSignal,
-  ): Promise<Set<string>> {
+  ): Promise<Sink> {
     let target: Target | undefined;
     let missing = new Set<string>();
     await this.#each(matchers, new Slices(signal), (series, of) => {
@@ -223,6 +229,11 @@ export class Catalog {
       return missing.size === 0;
     });
     return names;
+  }
+
+  /** The metric that has a view of this name. Of several, the first that was stored. */
+  metricNamed(name: string): CatalogMetric | undefined {
+    return this.#index.named(name)[0]?.metric;
   }
 
   /**
@@ -400,7 +411,26 @@ export class Catalog {
     return indexed !== undefined && valueIn(labels, this.#pushedNames(indexed, label)) !== "";
   }
 
-  async #addBounds(isThere: (series: Series) => boolean, values: Set<string>, slices: Slices): Promise<void> {
+  async #addMetricNames(
+    isThere: (series: Series) => boolean,
+    values: NameSink,
+    slices: Slices,
+  ): Promise<void> {
+    for (const { views, series } of this.#index.metrics) {
+      for (const { name } of views) {
+        if (slices.isDue) await slices.pause();
+        if (values.has(name)) continue;
+        for (const each of series) {
+          if (slices.isDue) await slices.pause();
+          if (!isThere(each)) continue;
+          values.add(name);
+          break;
+        }
+      }
+    }
+  }
+
+  async #addBounds(isThere: (series: Series) => boolean, values: NameSink, slices: Slices): Promise<void> {
     for (const { metric, series } of this.#index.metrics) {
       if (metric.kind !== "observation") continue;
       for (const each of series) {

@@ -8,10 +8,11 @@ import { dayOf, type Labels, type Metric } from "../../../model/sample.ts";
 import { sorting } from "../../../model/tasks/sorting.ts";
 import { inSlices } from "../../../model/tasks/time-slices.ts";
 import { CallerSeries } from "../../caller-series.ts";
-import { compareLabels, compareText, type LabelSet } from "../labels.ts";
+import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import type { SelectorUse } from "../worker/selector-reader.ts";
-import { type Catalog, type SeriesRegistry, seriesCounter } from "./catalog.ts";
+import type { NameSink } from "./best-names.ts";
+import { type Catalog, type SeriesRegistry, seriesCounter, viewsOf } from "./catalog.ts";
 import { countSeries, type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
 import { Slices } from "./slices.ts";
 
@@ -69,20 +70,50 @@ export class Discovery {
   /** The names of the labels of these series, in order. */
   async labelNames(query: LabelQuery): Promise<string[]> {
     const names = new Set<string>();
-    await this.#each(query, (matchers, signal) =>
-      this.#options.catalog.labelNames(matchers, ...daysOf(query), names, signal),
-    );
+    await this.findLabels(query, names);
     return await inSlices(sorting([...names], compareText));
   }
 
   /** The values of a label, by its name as pushed or as Prometheus spells it, in order. */
   async labelValues(name: string, query: LabelQuery): Promise<string[]> {
     const values = new Set<string>();
+    await this.findValues(name, query, values);
+    return await inSlices(sorting([...values], compareText));
+  }
+
+  /** Adds the names of the labels of these series. */
+  async findLabels(query: LabelQuery, names: NameSink): Promise<void> {
+    await this.#each(query, (matchers, signal) =>
+      this.#options.catalog.labelNames(matchers, ...daysOf(query), names, signal),
+    );
+  }
+
+  /** Adds the values of a label, by its name as pushed or as Prometheus spells it. */
+  async findValues(name: string, query: LabelQuery, values: NameSink): Promise<void> {
     const label = prometheusLabelName(name);
     await this.#each(query, (matchers, signal) =>
       this.#options.catalog.valuesOf(label, matchers, ...daysOf(query), values, signal),
     );
-    return await inSlices(sorting([...values], compareText));
+  }
+
+  /** Adds the names of the metrics of these series. */
+  async findMetrics(query: LabelQuery, names: NameSink): Promise<void> {
+    await this.findValues(METRIC_NAME, query, names);
+  }
+
+  /**
+   * A function that returns type, help and unit of the metric that has a name in PromQL: `X`, `X_bucket` and `X_count` have
+   * the same. Of several metrics, those of the one that was stored first.
+   *
+   * @param labels only metrics with series that have these labels, if set
+   */
+  async describer(labels?: Labels): Promise<(name: string) => MetadataEntry | undefined> {
+    const { catalog } = this.#options;
+    if (labels === undefined) return (name) => catalog.metricNamed(name);
+    const own = new Map<string, MetadataEntry>();
+    for (const metric of (await CallerSeries.find(catalog, labels)).metrics())
+      for (const { name } of viewsOf(metric)) if (!own.has(name)) own.set(name, metric);
+    return (name) => own.get(name);
   }
 
   /** The number of series by name, label and value: the `most` largest counts of each. */

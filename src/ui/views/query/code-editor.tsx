@@ -15,7 +15,7 @@ import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
 import { useEffect, useRef } from "preact/hooks";
 import type { QueryLanguage } from "./query-address.ts";
-import { promqlClient } from "./promql-completion.ts";
+import { promqlCompletion } from "./promql-completion.ts";
 import { sqlSchema } from "./sql-completion.ts";
 
 interface CodeEditorProps {
@@ -58,7 +58,7 @@ const theme = EditorView.theme({
 
 function languageOf(language: QueryLanguage): Extension {
   if (language === "sql") return [sql({ dialect: PostgreSQL, upperCaseKeywords: true }), sqlSchema()];
-  const promql = new PromQLExtension().setComplete({ remote: promqlClient() });
+  const promql = new PromQLExtension().setComplete({ completeStrategy: promqlCompletion() });
   return promql.asExtension();
 }
 

@@ -93,6 +93,30 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("typing in quotes finds one of many values, as it is asked for again", async () => {
+    const values = Array.from({ length: 1_000 }, (_, index) => `customer-${index}`);
+    const answer = await fetch(`${gateway.url}/api/v1/import/prometheus`, {
+      method: "POST",
+      body: values.map((value) => `orders{customer="${value}"} 1\n`).join(""),
+    });
+    expect(answer.ok).toBe(true);
+    const { page, complaints } = await open({});
+    const searched: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().includes("/search/label_values")) searched.push(request.url());
+      // The page never loads all values.
+      expect(request.url()).not.toContain("/api/v1/label/");
+    });
+    await page.getByRole("textbox", { name: "Query 1" }).click();
+    await page.keyboard.type('orders{customer="cust', { delay: 20 });
+    await page.getByRole("option", { name: "customer-0", exact: true }).waitFor();
+    // By name it is after the 200 that the first answer had.
+    await page.keyboard.type("omer-987", { delay: 20 });
+    await page.getByRole("option", { name: "customer-987", exact: true }).waitFor();
+    expect(searched.length).toBeGreaterThan(1);
+    expect(complaints).toEqual([]);
+  });
+
   test("an error is a sentence of the gateway", async () => {
     const { page } = await open({ expr: "sum(" });
     await page.getByRole("alert").getByText("The answer could not be loaded").waitFor();
