@@ -26,6 +26,7 @@ import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { tokenRoutes } from "./http/operation/token-routes.ts";
 import { dashboardsRoutes } from "./http/page/dashboards-routes.ts";
 import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
@@ -237,6 +238,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ),
     }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
+    tokenRoutes({ ...{ access, log, now }, limits: parts.limits }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
     alertmanagerRoutes({ ...{ notifications, now }, limits: parts.limits, version: manifest.version }),

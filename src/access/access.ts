@@ -146,6 +146,22 @@ export class Access implements AccessGuard, Callers {
     this.#reportLabels();
   }
 
+  /** The file of the tokens. */
+  get path(): string {
+    return this.#options.path;
+  }
+
+  /** Looks at the file now, so that a change of this process takes effect at once. */
+  refresh(): void {
+    this.#lookedMs = Number.NEGATIVE_INFINITY;
+    this.#look();
+  }
+
+  /** When a token was last used, by its id. */
+  lastUseMs(id: string): number | undefined {
+    return this.#uses.lastMs(id);
+  }
+
   /** Whether a token exists that has not expired. */
   get hasValidToken(): boolean {
     const nowMs = this.#options.now();

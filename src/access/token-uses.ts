@@ -55,6 +55,10 @@ export class TokenUses {
     }
   }
 
+  lastMs(id: string): number | undefined {
+    return this.#times.get(id);
+  }
+
   /** Forgets the tokens that no longer exist. */
   keep(ids: ReadonlySet<string>): void {
     for (const id of this.#times.keys()) if (!ids.has(id)) this.#times.delete(id);

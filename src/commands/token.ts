@@ -4,24 +4,16 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import {
-  faultOf,
-  hashOfToken,
-  newTokenId,
-  newTokenText,
-  SCOPES,
-  type AccessToken,
-  TOKEN_NAME,
-} from "../access/access-token.ts";
-import { changeTokenFile, readTokenFile, TokenFileError } from "../access/token-file.ts";
+import { type AccessToken, faultOf, SCOPES, TOKEN_NAME } from "../access/access-token.ts";
 import type { LimitRates } from "../access/limits.ts";
+import { EXPIRES_MS_MAX, newToken, revokeToken, storeToken } from "../access/token-changes.ts";
+import { readTokenFile } from "../access/token-file.ts";
 import { readTokenUses } from "../access/token-uses.ts";
 import { loadConfig, SettingError, takeSettings, tokenPaths } from "../config/config.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { formatValue, readValue } from "../config/values.ts";
 import { openDataFolder } from "../data-folder.ts";
 import { parseDurationMs } from "../model/duration.ts";
-import { nearest } from "../model/nearest.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { oneOf, pairs, readArguments } from "./arguments.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -104,21 +96,19 @@ function tokenOf(argv: readonly string[]): { readonly token: AccessToken; readon
     );
   }
   const words = values.scope.flatMap((each) => each.split(",")).map((each) => each.trim());
-  const text = newTokenText();
-  const createdMs = Date.now();
-  const token: AccessToken = {
-    id: newTokenId(),
-    name,
-    sha256: hashOfToken(text).toString("hex"),
-    scopes: [...new Set(words.map((word) => oneOf("--scope", word, SCOPES)))],
-    labels: labelsOf(values.label),
-    createdMs,
-    expiresMs: values.expires === undefined ? undefined : createdMs + durationOf(values.expires),
-    limits: values.limit.length === 0 ? undefined : limitsOf(values.limit),
-  };
-  const fault = faultOf(token);
+  const created = newToken(
+    {
+      name,
+      scopes: words.map((word) => oneOf("--scope", word, SCOPES)),
+      labels: labelsOf(values.label),
+      expiresInMs: values.expires === undefined ? undefined : durationOf(values.expires),
+      limits: values.limit.length === 0 ? undefined : limitsOf(values.limit),
+    },
+    Date.now(),
+  );
+  const fault = faultOf(created.token);
   if (fault !== undefined) throw new UsageError(`The token ${fault}.`);
-  return { token, text };
+  return created;
 }
 
 async function create(
@@ -126,14 +116,7 @@ async function create(
   { tokens: path }: Paths,
   io: Io,
 ): Promise<number> {
-  const { name } = token;
-  await changeTokenFile(path, (tokens) => {
-    if (tokens.some((each) => each.name === name))
-      throw new TokenFileError(
-        `There is a token ${JSON.stringify(name)} already; "weir token revoke ${name}" revokes it.`,
-      );
-    return [...tokens, token];
-  });
+  await storeToken(path, token);
   await io.stdout.write(`${text}\n`);
   await io.stderr.write(`The token is not shown again. Its hash is in ${path}.\n`);
   return exitCode.ok;
@@ -172,9 +155,6 @@ function limitsOf(words: readonly string[]): LimitRates {
     throw error instanceof SettingError ? new UsageError(error.message) : error;
   }
 }
-
-/** 100 years, so that a time can be written with four digits for its year. */
-const EXPIRES_MS_MAX = 36_525 * 86_400_000;
 
 function durationOf(text: string): number {
   const ms = parseDurationMs(text);
@@ -215,23 +195,10 @@ async function revoke(argv: readonly string[], { tokens: path }: Paths, io: Io):
   const { positionals } = readArguments(argv, {}, true);
   const [name, ...others] = positionals;
   if (name === undefined || others.length > 0) throw new UsageError("expected the name of one token.");
-  const known = (readTokenFile(path) ?? []).map((token) => token.name);
-  if (!known.includes(name)) throw unknownName(name, path, known);
-  let left = 0;
-  await changeTokenFile(path, (tokens) => {
-    const rest = tokens.filter((token) => token.name !== name);
-    left = rest.length;
-    return rest;
-  });
+  const left = await revokeToken(path, name);
   const last = left === 0 ? " It was the last one: a gateway on loopback is open now." : "";
   await io.stderr.write(`The token ${JSON.stringify(name)} is revoked.${last}\n`);
   return exitCode.ok;
-}
-
-function unknownName(name: string, path: string, known: readonly string[]): TokenFileError {
-  const near = nearest(name, known);
-  const hint = near === undefined ? "" : ` Did you mean ${JSON.stringify(near)}?`;
-  return new TokenFileError(`There is no token ${JSON.stringify(name)} in ${path}.${hint}`);
 }
 
 /** A time of day in UTC, to the second. */

@@ -162,6 +162,12 @@ export const EVENTS = {
 
   // Tokens
   tokens_changed: { level: "info", message: "the tokens have changed", fields: ["tokens"] },
+  token_created: {
+    level: "info",
+    message: "a request created a token",
+    fields: ["token", "scopes", "by"],
+  },
+  token_revoked: { level: "info", message: "a request revoked a token", fields: ["token", "by"] },
   token_label_is_attribute: {
     level: "warn",
     message: "a label of a token is an attribute of these metrics, so that the token reads nothing of them",
