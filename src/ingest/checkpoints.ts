@@ -1,4 +1,4 @@
-/** Decides when the write-ahead log has grown enough for a checkpoint, and takes it. */
+/** Decides when the write-ahead log has grown enough for a checkpoint, and takes it beside the next commits. */
 import type { Store } from "../store/store.ts";
 import type { IngestOptions } from "./contract.ts";
 
@@ -16,13 +16,14 @@ export class Checkpoints {
   #samples = 0;
   /** The first commit after a start checks the log, because the process before may have left a long one. */
   #commits = COMMITS_BETWEEN;
+  #running: Promise<unknown> | undefined;
 
   constructor(store: Store, options: IngestOptions) {
     this.#store = store;
     this.#options = options;
   }
 
-  /** Call after each commit, with its number of samples. Takes a checkpoint if one is due. */
+  /** Call after each commit, with its number of samples. Begins a checkpoint if one is due. */
   async committed(samples: number): Promise<void> {
     this.#samples += samples;
     if (++this.#commits < COMMITS_BETWEEN && this.#samples < SAMPLES_BETWEEN) return;
@@ -30,8 +31,11 @@ export class Checkpoints {
     this.#samples = 0;
     const { logBytes } = await this.#store.fileSizes();
     if (logBytes < this.#options.checkpointLogBytes && !this.#store.isCheckpointDue(logBytes)) return;
-    await this.#store
+    this.#running ??= this.#store
       .checkpoint()
-      .catch((error: unknown) => this.#options.onFault("a checkpoint failed and will be retried", error));
+      .catch((error: unknown) => this.#options.onFault("a checkpoint failed and will be retried", error))
+      .finally(() => {
+        this.#running = undefined;
+      });
   }
 }

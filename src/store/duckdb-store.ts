@@ -1,9 +1,9 @@
 /**
  * The store on DuckDB. store.ts is its contract.
  *
- * One connection writes. All its operations go through one queue of promises (`#inOrder`), so a commit, a drop
- * of days and a checkpoint never overlap. Rows are appended inside a transaction: closing an appender outside
- * one would commit and checkpoint on the event loop.
+ * One connection writes. All its operations run one after the other (operation-order.ts), so a drop of days and a
+ * checkpoint never overlap. Commits that go to the journal do not wait for them. Rows are appended inside a transaction:
+ * closing an appender outside one would commit and checkpoint on the event loop.
  */
 
 import { existsSync, statSync } from "node:fs";
@@ -12,17 +12,19 @@ import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import { Copying } from "./backup/copying.ts";
+import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
-import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
 import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { LogSize } from "./log-size.ts";
+import { OperationOrder } from "./operation-order.ts";
+import { Readers } from "./readers.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -46,9 +48,6 @@ import { RejectedTable } from "./tables/rejected-rows.ts";
 import * as records from "./tables/store-records.ts";
 import { loadStates } from "./tables/state-rows.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
-
-/** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
-const READER_CLOSE_MS_MAX = 2_000;
 
 /**
  * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
@@ -124,6 +123,14 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
   }
 }
 
+/** How a change is written to its tables. */
+interface Whole {
+  /** Of the change's snapshot of the totals. */
+  readonly watermarks?: ReadonlyMap<number, number> | undefined;
+  readonly also?: () => Promise<void>;
+  readonly begin?: string;
+}
+
 interface Parts {
   readonly engine: OpenEngine;
   readonly journal: Journal;
@@ -140,17 +147,22 @@ export class DuckDBStore implements Store {
   readonly #journal: Journal;
   readonly #tables: TableWriters;
   readonly #days: Map<number, DayColumns>;
-  readonly #readers = new Set<TrackedReader>();
-  /** Connections for readers that are being opened. */
-  #connecting = 0;
+  readonly #readers = new Readers(
+    (error) => this.#explainToReader(error),
+    () => this.#requireOpen(),
+  );
   readonly #room: DiskRoom;
   readonly #log: LogSize;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
   readonly #copying = new Copying();
-  #last: Promise<unknown> = Promise.resolve();
-  /** The last commit. They are appended to the journal while other operations use the writer's connection. */
-  #lastCommit: Promise<unknown> = Promise.resolve();
+  readonly #order = new OperationOrder(
+    (error) => this.#room.explain(error),
+    (error) => this.#journal.noteError(error),
+  );
+  readonly #committed = new CommittedRows();
+  /** How many changes with rows are being written. */
+  #writing = 0;
   /** Resolves when the engine, which gave up on the file, has opened it again. */
   #reopening: Promise<void> | undefined;
   #closed = false;
@@ -165,6 +177,8 @@ export class DuckDBStore implements Store {
     this.#watermarks = parts.watermarks;
     this.#room = parts.room;
     this.#log = parts.log;
+    this.#committed.reset(this.#days.values());
+    this.#committed.add(this.#journal.rows());
   }
 
   get #writer(): Connection {
@@ -182,23 +196,51 @@ export class DuckDBStore implements Store {
 
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
-    return await this.#afterCommits(async () => {
-      if (!this.#journal.isNoted) await this.#noteJournal();
-      const end = this.#options.counters.commitSeconds.startTimer();
-      if (this.#room.isInsideDue) await this.#inOrder(() => this.lookInside());
-      if (!(await this.#append(change))) {
-        await this.#inOrder(async () => {
-          await this.#moveJournal();
-          await this.#commitWhole(change);
-        });
-      }
-      this.#room.noteWritten();
-      end();
-    });
+    await this.#order.commit(async () => await (await this.#begin(change)).ended);
+  }
+
+  async commitBeside(change: Change): Promise<void> {
+    this.#requireOpen();
+    const { ended } = await this.#order.commit(() => this.#begin(change));
+    await ended;
+  }
+
+  /** Appends a change to the journal, or begins to write it to its tables. `ended` resolves when it is committed. */
+  async #begin(change: Change): Promise<{ readonly ended: Promise<void> }> {
+    const end = this.#options.counters.commitSeconds.startTimer();
+    const watermarks = this.#watermarksOf(change);
+    const isAppended = await this.#append(change);
+    if (change.rows !== undefined) this.#writing++;
+    const write = async () => {
+      // The change follows what was committed before it.
+      await this.#moveJournal();
+      await this.#commitWhole(change, { watermarks });
+    };
+    const ended = (isAppended ? Promise.resolve() : this.#inOrder(write))
+      .then(() => {
+        this.#committed.add(change.rows);
+        this.#room.noteWritten();
+        end();
+      })
+      .finally(() => {
+        if (change.rows !== undefined) this.#writing--;
+      });
+    // An object, because a promise would be awaited.
+    return { ended };
+  }
+
+  /** The rows that a change's snapshot of the totals contains: those of all commits before it. */
+  #watermarksOf({ totals }: Change): ReadonlyMap<number, number> | undefined {
+    if (totals === undefined) return undefined;
+    // Their place among the rows of other changes is not decided.
+    if (this.#writing > 0) throw new Error("a snapshot of the totals was taken while rows were written");
+    return this.#committed.from();
   }
 
   /** Appends a change to the journal. Returns false if it is not for the journal. */
   async #append(change: Change): Promise<boolean> {
+    if (!this.#journal.isNoted) await this.#noteJournal();
+    if (this.#room.isInsideDue) await this.#inOrder(() => this.lookInside());
     const entry = entryOf(change, (day) => this.#days.has(day));
     if (entry === undefined) return false;
     if (!this.#journal.holds(entry)) await this.#moveDue();
@@ -218,7 +260,7 @@ export class DuckDBStore implements Store {
   #moveDue(): Promise<void> {
     return this.#inOrder(async () => {
       await this.#moved(this.#journal.moveDue(this.#writer, this.#write));
-      await this.#engine.blocks.free(this.#readers.size + this.#connecting);
+      await this.#engine.blocks.free(this.#readers.count);
     });
   }
 
@@ -238,7 +280,7 @@ export class DuckDBStore implements Store {
   }
 
   readonly #write = (change: Change, also: () => Promise<void>) =>
-    this.#commitWhole(change, also, statement("store/begin_move"));
+    this.#commitWhole(change, { also, begin: statement("store/begin_move") });
 
   /** Counts the free blocks of the file. */
   async lookInside(): Promise<void> {
@@ -249,11 +291,11 @@ export class DuckDBStore implements Store {
   }
 
   /** Writes a change to its tables, and runs `also`, in one transaction. */
-  async #commitWhole(change: Change, also = async () => {}, begin?: string): Promise<void> {
+  async #commitWhole(change: Change, { watermarks, also = async () => {}, begin }: Whole): Promise<void> {
     const writing = new Writing(this.#tables);
     await this.#transaction(
       async () => {
-        if (change.totals !== undefined) await this.#writeTotals(change.totals);
+        if (change.totals !== undefined) await this.#writeTotals(change.totals, watermarks!);
         await writing.write(this.#writer, change);
         await also();
       },
@@ -272,31 +314,7 @@ export class DuckDBStore implements Store {
       await Promise.race([this.moveJournal(), this.#journal.emptied()]).catch(this.#journal.leave);
     }
     while (this.#reopening !== undefined) await this.#reopening;
-    const { database, workers, blocks } = this.#engine;
-    await blocks.settled();
-    this.#requireOpen();
-    this.#connecting++;
-    const connection = await database
-      .connect()
-      .catch((error) => {
-        throw this.#explainToReader(error);
-      })
-      .finally(() => {
-        this.#connecting--;
-      });
-    // Closing the store interrupts the readers that it knows, and this one is newer.
-    if (this.#closed) connection.close();
-    this.#requireOpen();
-    const onClose = (closed: TrackedReader) => {
-      this.#readers.delete(closed);
-      blocks.noteRead();
-      workers.end();
-    };
-    const reader = new TrackedReader(connection, onClose, (error) => this.#explainToReader(error));
-    this.#readers.add(reader);
-    blocks.noteRead();
-    workers.begin();
-    return reader;
+    return await this.#readers.open(this.#engine);
   }
 
   /**
@@ -367,9 +385,10 @@ export class DuckDBStore implements Store {
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
         await this.#tables.exemplars.dropBefore(writer, firstDay);
         await deleteSeries(writer, ended);
-        await this.#writeTotals(totals, firstDay);
+        await this.#writeTotals(totals, this.#committed.from(firstDay));
       });
       for (const { day } of dropped) this.#days.delete(day);
+      this.#committed.reset(this.#days.values());
       // Their blocks are free only after a checkpoint, and pushes wait for that room.
       if (dropped.length > 0 && this.#room.look().isFull) await this.#checkpoint();
       return { days: dropped.map(({ day }) => day), rows: dropped.reduce((sum, { rows }) => sum + rows, 0) };
@@ -382,12 +401,13 @@ export class DuckDBStore implements Store {
       let deleted: ReadonlyMap<number, number> = new Map();
       const settle = (sign: number) => {
         for (const [day, rows] of deleted) this.#days.get(day)!.rows += sign * rows;
+        this.#committed.reset(this.#days.values());
       };
       await this.#transaction(
         async () => {
           deleted = await deleteRows(this.#writer, this.days(), deletion);
           settle(-1);
-          await this.#writeTotals(totals);
+          await this.#writeTotals(totals, this.#committed.from());
         },
         () => settle(1),
       );
@@ -411,8 +431,7 @@ export class DuckDBStore implements Store {
   }
 
   checkpoint(): Promise<boolean> {
-    // No change may be in the journal: its entries have the size of the log, which ends here.
-    return this.#afterCommits(() => this.#inOrder(() => this.#checkpoint()));
+    return this.#inOrder(() => this.#checkpoint());
   }
 
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
@@ -446,25 +465,17 @@ export class DuckDBStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const reader of this.#readers) reader.interrupt();
-    await this.#lastCommit;
+    this.#readers.interrupt();
+    await this.#order.commitsEnded();
     await this.#inOrder(async () => {
-      await this.#readersGone();
+      await this.#readers.gone();
       await this.#moveJournal().catch(this.#journal.leave);
       // On a full disk the file stays, and the next start finds what it expects.
       await this.#journal.forget(this.#writer, this.#inTransaction).catch(() => undefined);
       await this.#checkpoint();
       this.#journal.close((await this.fileSizes()).logBytes > 0);
-      await closeEngine(this.#engine, this.#readers.size > 0);
+      await closeEngine(this.#engine, this.#readers.count > 0);
     });
-  }
-
-  /** Interrupts the readers and waits until they have ended. Returns false if some did not end in time. */
-  async #readersGone(): Promise<boolean> {
-    for (const reader of this.#readers) reader.interrupt();
-    const deadline = Date.now() + READER_CLOSE_MS_MAX;
-    while (this.#readers.size + this.#connecting > 0 && Date.now() < deadline) await Bun.sleep(5);
-    return this.#readers.size + this.#connecting === 0;
   }
 
   /**
@@ -477,8 +488,8 @@ export class DuckDBStore implements Store {
     this.#reopening = promise;
     this.#options.counters.engineReopenings.inc();
     try {
-      if (!(await this.#readersGone())) throw new Error("a query did not end");
-      await closeEngine(this.#engine, this.#readers.size > 0);
+      if (!(await this.#readers.gone())) throw new Error("a query did not end");
+      await closeEngine(this.#engine, this.#readers.count > 0);
       this.#engine = await openEngine(this.#options.path, this.#options);
       this.#log.committed();
       const { days } = await loadDays(this.#writer);
@@ -500,6 +511,16 @@ export class DuckDBStore implements Store {
   }
 
   async #checkpoint(): Promise<boolean> {
+    // Changes are appended during the checkpoint. Nothing that they say of the log would be true after it.
+    await this.#journal.endLog();
+    try {
+      return await this.#endLog();
+    } finally {
+      this.#journal.noteLogEnded();
+    }
+  }
+
+  async #endLog(): Promise<boolean> {
     // A new reader waits for no more than this move. Records that cannot move now stay for a later move or the
     // next start.
     await this.#moveJournal().catch(this.#journal.leave);
@@ -520,7 +541,7 @@ export class DuckDBStore implements Store {
       this.#journal.noteNewLog();
       end();
       await this.lookInside();
-      await this.#engine.blocks.free(this.#readers.size + this.#connecting);
+      await this.#engine.blocks.free(this.#readers.count);
       return true;
     } catch (error) {
       if (!isCheckpointRefused(error)) throw error;
@@ -530,12 +551,9 @@ export class DuckDBStore implements Store {
     }
   }
 
-  /** Writes a snapshot of the totals and its watermarks: the rows of each day as of the previous commit. */
-  async #writeTotals(totals: TotalsSnapshot, firstDay = Number.NEGATIVE_INFINITY): Promise<void> {
-    const generation = ++this.#generation;
-    const watermarks = new Map<number, number>();
-    for (const { day, rows } of this.#days.values()) if (day >= firstDay) watermarks.set(day, rows);
-    await records.writeTotals(this.#writer, generation, totals, watermarks);
+  /** Writes a snapshot of the totals and its watermarks. */
+  async #writeTotals(totals: TotalsSnapshot, watermarks: ReadonlyMap<number, number>): Promise<void> {
+    await records.writeTotals(this.#writer, ++this.#generation, totals, watermarks);
     this.#watermarks = watermarks;
   }
 
@@ -553,28 +571,11 @@ export class DuckDBStore implements Store {
 
   /** Runs an operation when nothing else runs, commits included. It has to be between two commits. */
   #alone<T>(action: () => Promise<T>): Promise<T> {
-    return this.#afterCommits(() => this.#exclusive(action));
+    return this.#order.commit(() => this.#exclusive(action));
   }
 
-  /** Runs an operation after the commits before it, and before those after it. */
-  #afterCommits<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#lastCommit.then(action, action);
-    this.#lastCommit = result.catch(() => undefined);
-    return result;
-  }
-
-  /** Runs one operation at a time on the writer's connection, in the order of the calls. */
   #inOrder<T>(action: () => Promise<T>): Promise<T> {
-    const task = async () => {
-      try {
-        return await action();
-      } catch (error) {
-        throw this.#room.explain(error);
-      }
-    };
-    const result = this.#last.then(task, task);
-    this.#last = result.catch((error) => this.#journal.noteError(error));
-    return result;
+    return this.#order.operation(action);
   }
 
   readonly #inTransaction = (action: () => Promise<void>) => this.#transaction(action);

@@ -5,8 +5,8 @@
  * - **Durability.** `commit` resolves after the transaction with the whole change is in the write-ahead log, or its
  *   record is in the journal, and the file is synced. It rejects when nothing of the change is stored. There is no
  *   state in between.
- * - **Order.** Changes commit in the order of the calls. The rows of a day keep the order of the calls, so the n-th
- *   row of a day has row id n-1. Day tables are append-only.
+ * - **Order.** Changes commit in the order of the calls, except for those of `commitBeside`. The rows of a day keep the
+ *   order of the commits, so the n-th row of a day has row id n-1. Day tables are append-only.
  * - **Ownership.** A change's buffers belong to the store until its promise settles. Callers must not write to them
  *   before that.
  * - **Readers** see whole commits only, and every commit that was acknowledged before the reader was opened. They have
@@ -46,7 +46,7 @@ export interface Change {
   readonly groups?: readonly GroupRecord[];
   /** Alerts, silences and sent notifications that changed. Of several records of one key the last counts. */
   readonly notifications?: readonly NotificationRecord[];
-  /** Running totals as of the end of the previous change. The store adds the watermarks. */
+  /** Running totals as of the end of the changes that were committed before this one. The store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
   /** The whole list. It replaces the stored one. */
   readonly lastPushes?: readonly LastPushRecord[];
@@ -256,6 +256,12 @@ export interface Reader {
 export interface Store {
   /** Rejects with `DiskFull` when the disk has no room for the change. */
   commit(change: Change): Promise<void>;
+  /**
+   * As `commit`, for a change that takes long to write. Commits that follow do not wait for it. They may be stored before it,
+   * and their rows before its rows. They must not need anything that it stores, such as its series. No snapshot of the totals
+   * may be passed to a commit while rows are written so.
+   */
+  commitBeside(change: Change): Promise<void>;
   /**
    * Throws `DiskFull` if the disk has no room for a push, see disk-room.ts. Operations that free space may run
    * all the same. For a push the measurement may be a tenth of a second old. Its commit then measures again.

@@ -18,6 +18,9 @@ const TEXT_LENGTH_MAX = 160_000;
 /** The most bytes of the rows of an entry. */
 const ROWS_BYTES_MAX = 16 * 1_048_576;
 
+/** The bytes of the log in an entry that says nothing of it: no log is shorter. */
+export const UNKNOWN_LOG = -1;
+
 /** The parts of a change that an entry supports. */
 const PARTS: ReadonlySet<string> = new Set([
   "metrics",
@@ -142,7 +145,7 @@ export function seriesOf([seriesId, name, kind, labels, exposed]: EntrySeries): 
 /**
  * The payload of an entry. Undefined if it would have too many bytes.
  *
- * @param logBytes of the engine's log when the entry is made
+ * @param logBytes of the engine's log when the entry is made, or `UNKNOWN_LOG`
  */
 export function payloadOf({ text, rows }: Entry, logBytes: number): Payload | undefined {
   const shapes = rows.map(shapeOf);
@@ -167,7 +170,7 @@ const TEXT_AT = 4;
 export interface ReadEntry {
   readonly parts: EntryParts;
   readonly rows: readonly Rows[];
-  /** Bytes of the engine's log when the entry was made. */
+  /** Bytes of the engine's log when the entry was made, or `UNKNOWN_LOG`. */
   readonly logBytes: number;
 }
 

@@ -22,7 +22,15 @@ import { statement } from "../statements.ts";
 import type { LostRecords } from "../store-options.ts";
 import type { Change, Stored } from "../store.ts";
 import { readEarlierEntry } from "./earlier-entries.ts";
-import { type Entry, type EntryParts, entryOfRows, payloadOf, type ReadEntry, readEntry } from "./entry.ts";
+import {
+  type Entry,
+  type EntryParts,
+  entryOfRows,
+  payloadOf,
+  type ReadEntry,
+  readEntry,
+  UNKNOWN_LOG,
+} from "./entry.ts";
 import {
   type ExpectedJournal,
   isJournalLost,
@@ -155,6 +163,8 @@ export class Journal {
    * them move with the first commit of the new log.
    */
   #isLogNew = false;
+  /** Whether the engine is ending its log. Entries then say nothing of it. */
+  #isLogEnding = false;
   /** Whether a failed move was logged already. */
   #isLeft = false;
   /** The sequence up to which all records were moved. */
@@ -280,6 +290,17 @@ export class Journal {
     }
   }
 
+  /** Call it before a checkpoint, and `noteLogEnded` after it. Entries that are appended in between say nothing of the log. */
+  async endLog(): Promise<void> {
+    this.#isLogEnding = true;
+    await this.#appending;
+  }
+
+  /** The checkpoint has ended, or was not made. */
+  noteLogEnded(): void {
+    this.#isLogEnding = false;
+  }
+
   /** Call it before a checkpoint, which ends the log. Returns false if the disk does not accept that. */
   forgetLog(): boolean {
     try {
@@ -322,7 +343,7 @@ export class Journal {
     const first = this.#rowsToRowGroup(entry.rows);
     const entries = first === undefined ? [entry] : dividedAt(entry, first);
     const payloads = entries
-      .map((each) => payloadOf(each, this.#logBytes()))
+      .map((each) => payloadOf(each, this.#isLogEnding ? UNKNOWN_LOG : this.#logBytes()))
       .filter((payload) => payload !== undefined);
     if (payloads.length < entries.length) return false;
     let marks: Mark[];

@@ -1,0 +1,72 @@
+/** The readers of a store that are open: what a checkpoint, a reopening and the end of the store have to know of them. */
+import type { OpenEngine } from "./engine/open-engine.ts";
+import { TrackedReader } from "./engine/tracked-reader.ts";
+
+/** How long `gone()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
+const CLOSE_MS_MAX = 2_000;
+
+export class Readers {
+  readonly #explain: (error: unknown) => unknown;
+  readonly #requireOpen: () => void;
+  readonly #open = new Set<TrackedReader>();
+  /** Connections for readers that are being opened. */
+  #connecting = 0;
+
+  /**
+   * @param explain returns the error for the caller of a reader
+   * @param requireOpen throws if the store is closed
+   */
+  constructor(explain: (error: unknown) => unknown, requireOpen: () => void) {
+    this.#explain = explain;
+    this.#requireOpen = requireOpen;
+  }
+
+  /** How many are open or being opened. */
+  get count(): number {
+    return this.#open.size + this.#connecting;
+  }
+
+  async open({ database, workers, blocks }: OpenEngine): Promise<TrackedReader> {
+    await blocks.settled();
+    this.#requireOpen();
+    this.#connecting++;
+    const connection = await database
+      .connect()
+      .catch((error) => {
+        throw this.#explain(error);
+      })
+      .finally(() => {
+        this.#connecting--;
+      });
+    try {
+      // Closing the store interrupts the readers that it knows, and this one is newer.
+      this.#requireOpen();
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    const onClose = (closed: TrackedReader) => {
+      this.#open.delete(closed);
+      blocks.noteRead();
+      workers.end();
+    };
+    const reader = new TrackedReader(connection, onClose, this.#explain);
+    this.#open.add(reader);
+    blocks.noteRead();
+    workers.begin();
+    return reader;
+  }
+
+  /** Stops their running statements. */
+  interrupt(): void {
+    for (const reader of this.#open) reader.interrupt();
+  }
+
+  /** Interrupts them and waits until they have ended. Returns false if some did not end in time. */
+  async gone(): Promise<boolean> {
+    this.interrupt();
+    const deadline = Date.now() + CLOSE_MS_MAX;
+    while (this.count > 0 && Date.now() < deadline) await Bun.sleep(5);
+    return this.count === 0;
+  }
+}
