@@ -130,8 +130,6 @@ interface Parts {
   readonly counters: Counters;
   readonly temporaryDirectory: string;
   readonly store: DuckDBStore;
-  /** What the store had when it was opened. */
-  readonly stored: Stored;
   readonly registry: Registry;
   readonly totals: Totals;
   /** The limits on bodies, which all routes share. */
@@ -175,7 +173,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     counters,
     temporaryDirectory,
     store,
-    stored,
     ...(await openSeries(config, counters, store, stored)),
     limits: {
       ...pickSettings(config, "bodyBytesMax", "inflatedBytesMax"),
@@ -192,6 +189,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   // Ingest asks the receivers which series they own, so they open first. Their handlers use ingest later.
   const receivers = openReceivers(
     parts,
+    [...stored.groups],
     {
       bodyHash: new BodyHash(stored.bodyHashSeed),
       push: (batch, pushOptions = {}) =>
@@ -203,13 +201,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     options,
   );
-  const ingest = openIngest(parts, receivers, id, options.onFatal);
+  const ingest = openIngest(parts, stored, receivers, id, options.onFatal);
   const owners = [...receivers.owners.values()];
   const tail = openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners);
-  const notifications = openNotifications(config, templates, parts);
+  const notifications = openNotifications(config, templates, { ...parts, stored });
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
   const routes = [
     ...receivers.routes,
@@ -325,7 +323,8 @@ async function openFile(
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, summary, counters, registry, totals, stored, limits, gate, tls, pageFiles }: Parts,
+  { config, now, log, summary, counters, registry, totals, limits, gate, tls, pageFiles }: Parts,
+  groups: Stored["groups"][number][],
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -342,7 +341,7 @@ function openReceivers(
     ingest,
     series: registry,
     totals,
-    groups: stored.groups,
+    takeGroups: () => groups.splice(0),
     layouts: new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []),
     ownMetricType: (name) => ownMetricType(counters.registry, name),
     isReturnedExposed,
@@ -383,7 +382,8 @@ function openReceivers(
 
 /** @param id identifies the exposition of this process, by which its samples are recognised */
 function openIngest(
-  { config, now, log, summary, counters, store, stored, registry, totals }: Parts,
+  { config, now, log, summary, counters, store, registry, totals }: Parts,
+  stored: Pick<Stored, "scrapers" | "pushes" | "imports">,
   { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
   id: string,
   onFatal: (() => void) | undefined,

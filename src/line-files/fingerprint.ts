@@ -149,13 +149,13 @@ export function isBlank(bytes: Uint8Array): boolean {
   return isNewlines(bytes) || !hasText(bytes, 0, bytes.length);
 }
 
-const NEWLINES = Buffer.alloc(2_097_152, NEWLINE);
+const NEWLINES_LENGTH = 2_097_152;
+/** Made when it is first needed. Most gateways import no file. */
+let newlines: Buffer | undefined;
 
 /** Whether the bytes are a hole of a file. A hole may have gigabytes, so this does not compare byte by byte. */
 function isNewlines(bytes: Uint8Array): boolean {
-  return (
-    bytes[0] === NEWLINE &&
-    bytes.length <= NEWLINES.length &&
-    NEWLINES.compare(bytes, 0, bytes.length, 0, bytes.length) === 0
-  );
+  if (bytes[0] !== NEWLINE || bytes.length > NEWLINES_LENGTH) return false;
+  newlines ??= Buffer.alloc(NEWLINES_LENGTH, NEWLINE);
+  return newlines.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }

@@ -81,8 +81,8 @@ export interface ReceiverContext<Settings extends object = object> {
   >;
   /** The last values of series. They are restored already. */
   readonly totals: Pick<Totals, "level" | "lastUs" | "isExposed" | "isStale" | "hold" | "release">;
-  /** The groups that transactions stored. */
-  readonly groups: readonly GroupRecord[];
+  /** The groups that transactions stored. Only the first call returns them: they need much memory. */
+  takeGroups(): readonly GroupRecord[];
   /** Bounds of the buckets that native histograms become. */
   readonly layouts: BucketLayouts;
   /** The type of one of the gateway's own metrics on /metrics, by name. */

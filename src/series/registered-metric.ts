@@ -5,6 +5,7 @@ import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../mo
 import { withUsualEdges } from "../model/spelling.ts";
 import type { Refused } from "./admitted.ts";
 import { agree, labelsKey } from "./naming.ts";
+import { SeriesByLabels, SeriesList } from "./series-tables.ts";
 
 /** The type of a metric whose sender declares none. */
 export const TYPE_OF_KIND: Record<Kind, MetricType> = {
@@ -32,11 +33,11 @@ export class RegisteredMetric implements Metric {
   help: string;
   readonly buckets: readonly number[];
   /** Series by the key of their labels, without those that a demotion ended. */
-  readonly current = new Map<string, Series>();
+  readonly current = new SeriesByLabels();
   /** For each label name, how many series with rows have it, ended series included. */
   readonly #labelNames = new Map<string, number>();
   /** All series that have rows, ended ones included. */
-  readonly series = new Set<Series>();
+  readonly series = new SeriesList();
   /**
    * Exposed series whose bound is stored in another spelling than an OpenMetrics float, by the key of their labels with
    * such a float. Of two series with one bound, the first.

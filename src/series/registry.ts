@@ -5,6 +5,7 @@
  * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions about heads
  * that others keep become wrong: a label was demoted, or series were forgotten.
  */
+import { compactMap } from "../model/compact-map.ts";
 import { quote } from "../model/errors.ts";
 import { PLAIN_TERMS, type SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
@@ -24,6 +25,7 @@ import {
 import { nothingPending, type Pending, putBack } from "./pending.ts";
 import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
+import { SeriesById } from "./series-tables.ts";
 
 interface RegistryOptions extends GuardOptions, NameLimits {
   /** Metrics that are kept. Samples of a further metric are rejected until an old one has no rows left. */
@@ -59,7 +61,7 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #attributes: ReadonlySet<string>;
   readonly #metrics = new Map<string, RegisteredMetric>();
-  readonly #series = new Map<number, Series>();
+  readonly #series = new SeriesById();
   readonly #families = new Families();
   readonly #guard: Guard;
   readonly #days = new SeriesDays();
@@ -78,10 +80,16 @@ export class Registry {
     this.#guard = new Guard(options, stored.demotions);
     for (const record of stored.metrics)
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
+    // Metrics of one sender have the same labels, and its labels the same values. Each is kept once.
+    const shared = new Map<string, Labels>();
+    const texts = new Map<string, string>();
+    const textOf = (text: string) => texts.getOrInsert(text, text);
     for (const { seriesId, metric, labels, exposed } of stored.series) {
       const entry = this.#metrics.get(metric);
       if (entry === undefined) continue;
-      this.#addSeries({ seriesId, metric: entry, labels, exposed }, labelsKey(labels));
+      const key = labelsKey(labels);
+      const own = shared.getOrInsertComputed(key, () => compactMap(mapped(labels, textOf)));
+      this.#addSeries({ seriesId, metric: entry, labels: own, exposed }, key);
     }
     for (const { seriesId, day } of stored.seriesDays) {
       this.#days.touch(seriesId, day);
@@ -395,7 +403,7 @@ export class Registry {
   /** @param key the key of the series' labels */
   #addSeries(series: Series, key: string): void {
     const metric = series.metric as RegisteredMetric;
-    this.#series.set(series.seriesId, series);
+    this.#series.set(series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
     // A metric that returned as another kind is not split by earlier demotions.
@@ -420,9 +428,9 @@ export class Registry {
     const label = this.#guard.labelToDemote(metric.name, labels, metric.current.size);
     if (label === undefined) return false;
     this.#guard.demote(metric.name, label);
-    for (const [key, series] of metric.current) {
+    for (const series of [...metric.current.values()]) {
       if (!series.labels.has(label)) continue;
-      metric.current.delete(key);
+      metric.current.delete(labelsKey(series.labels));
       this.#guard.remove(metric.name, series.labels);
       this.#ended.push(series.seriesId);
     }
@@ -430,6 +438,10 @@ export class Registry {
     this.#epoch++;
     return true;
   }
+}
+
+function mapped(labels: Labels, map: (text: string) => string): Labels {
+  return new Map(Array.from(labels, ([name, value]) => [map(name), map(value)]));
 }
 
 function admitted(series: Series, attributes: Admitted["attributes"]): Admitted {

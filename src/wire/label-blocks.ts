@@ -8,11 +8,13 @@ import type { SeriesHead } from "../model/sample.ts";
 
 const ENTRIES_MAX = 65_536;
 const BYTES_MAX = 32 * 1_048_576;
+/** A gateway has some twenty of these, and most senders use one or two. */
+const SLOTS_MIN = 2_048;
 
 export class LabelBlocks<Head = SeriesHead> {
   readonly #entriesMax: number;
-  readonly #slots: Int32Array;
-  readonly #mask: number;
+  /** By hash: the number of a block and 1, or 0. At least half of them are 0. */
+  #slots = new Int32Array(SLOTS_MIN);
   #hashes = new Int32Array(1_024);
   #offsets = new Int32Array(1_024);
   #lengths = new Int32Array(1_024);
@@ -25,11 +27,8 @@ export class LabelBlocks<Head = SeriesHead> {
   #heads: Head[] = [];
   #generation = 0;
 
-  /** @param entriesMax a power of two */
   constructor(entriesMax: number = ENTRIES_MAX) {
     this.#entriesMax = entriesMax;
-    this.#slots = new Int32Array(entriesMax * 2);
-    this.#mask = entriesMax * 2 - 1;
   }
 
   /** Changes when numbering starts again. A caller that keeps block numbers must drop them then. */
@@ -39,9 +38,10 @@ export class LabelBlocks<Head = SeriesHead> {
 
   /** Looks up the block with `length` bytes of `key` at `from`; returns its number, or -1 if it was not seen. */
   find(key: Buffer, length: number, hash: number, from = 0): number {
-    const mask = this.#mask;
+    const slots = this.#slots;
+    const mask = slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const entry = this.#slots[slot]! - 1;
+      const entry = slots[slot]! - 1;
       if (entry < 0) return -1;
       if (this.#hashes[entry] !== hash || this.#lengths[entry] !== length) continue;
       if (this.#has(entry, key, from, length)) return entry;
@@ -81,10 +81,22 @@ export class LabelBlocks<Head = SeriesHead> {
     this.#lengths[entry] = length;
     this.#end += length;
     this.#heads.push(head);
-    let slot = hash & this.#mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slots[slot] = entry + 1;
+    if (this.#heads.length * 2 > this.#slots.length) this.#growSlots();
+    else this.#enter(entry);
     return entry;
+  }
+
+  #enter(entry: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = this.#hashes[entry]! & mask;
+    while (slots[slot] !== 0) slot = (slot + 1) & mask;
+    slots[slot] = entry + 1;
+  }
+
+  #growSlots(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2);
+    for (let entry = 0; entry < this.#heads.length; entry++) this.#enter(entry);
   }
 
   head(entry: number): Head {

@@ -19,7 +19,7 @@ export const pushgateway: Receiver<PushgatewaySettings> = {
   open(context) {
     const { access, ingest, limits, layouts, log, counters, now, settings, status, quit } = context;
     const boundLabels = () => access.boundLabels();
-    const groups = new Groups(context, settings, context.groups);
+    const groups = new Groups(context, settings, context.takeGroups());
     const transactions = new GroupTransactions(groups, ingest);
     return {
       routes: [

@@ -14,7 +14,10 @@ import type { Slices } from "./slices.ts";
 
 /** A metric with the series that have rows, including ended ones, in the order of their creation. */
 export interface CatalogMetric extends Metric {
-  readonly series: ReadonlySet<Series>;
+  readonly series: Pick<ReadonlySet<Series>, "size" | "has"> & {
+    /** An iterator that has not ended also returns series that are added later. */
+    values(): Iterator<Series>;
+  };
   /** The names of all labels of the metric's series, as pushed. */
   labelNames(): Iterable<string>;
 }
@@ -54,7 +57,7 @@ interface Followed extends IndexedMetric {
   respelled: ReadonlyMap<string, readonly string[]>;
   readonly series: Series[];
   /**
-   * An iterator over its further series. A set's iterator that has not ended also returns series that are added later.
+   * An iterator over its further series, which also returns series that are added later.
    */
   readonly coming: Iterator<Series>;
   readonly labels: Map<string, LabelIndex>;

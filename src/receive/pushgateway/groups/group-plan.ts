@@ -47,6 +47,8 @@ export interface Around {
 export interface Target {
   readonly key: string;
   readonly before: Group | undefined;
+  /** The labels of the group. They are copies that can be kept. */
+  readonly own: Labels;
   /** The labels of metrics that have none of their own, and their text. They are copies that can be kept. */
   readonly labels: Labels;
   readonly text: string;

@@ -4,10 +4,12 @@
  * the last values of the series.
  */
 
+import { compactMap } from "../../../model/compact-map.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
 import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
+import { ownLabels, ownText } from "./own-texts.ts";
 import type { Distribution, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 
 /** One metric of a family. */
@@ -186,17 +188,28 @@ export function groupOf(
   { key, definition }: { readonly key: string; readonly definition: string },
   seriesById: (seriesId: number) => Series | undefined,
 ): Group {
-  const labels = new Map(Object.entries(JSON.parse(key) as Record<string, string>));
+  const labels = ownLabels(new Map(Object.entries(JSON.parse(key) as Record<string, string>)));
   const { ttlMs, families } = JSON.parse(definition) as StoredGroup;
+  // Series of several families have the same labels. Their text is kept once.
+  const texts = new Map<Labels, string>();
+  const textOf = (of: Labels) => texts.getOrInsertComputed(of, pointLabels);
   return {
     key,
     labels,
     ttlMs,
-    families: new Map(
-      families.map(([name, type, help, unit, points]) => [
-        name,
-        { name, type, help, unit, points: points.flatMap((ids) => pointOf(type, ids, seriesById) ?? []) },
-      ]),
+    families: compactMap(
+      new Map(
+        families.map(([name, type, help, unit, points]) => [
+          ownText(name),
+          {
+            name: ownText(name),
+            type: ownText(type) as FamilyType,
+            help: ownText(help),
+            unit: ownText(unit),
+            points: points.flatMap((ids) => pointOf(type, ids, seriesById, textOf) ?? []),
+          },
+        ]),
+      ),
     ),
   };
 }
@@ -205,13 +218,14 @@ function pointOf(
   type: FamilyType,
   seriesIds: readonly number[],
   seriesById: (seriesId: number) => Series | undefined,
+  textOf: (labels: Labels) => string,
 ): Point | undefined {
   const series = seriesIds.map(seriesById);
   const last = series.at(-1);
   if (last === undefined || series.includes(undefined)) return undefined;
   const label = edgeLabel(type);
   // The last series of a distribution is its count, which has no edge label.
-  const labels = pointLabels(last.labels);
+  const labels = textOf(last.labels);
   if (label === undefined) return { labels, seriesIds };
   return { labels, edges: series.slice(0, -2).map((each) => each!.labels.get(label) ?? ""), seriesIds };
 }

@@ -14,6 +14,7 @@
 
 import type { Family } from "../../../exposition/family.ts";
 import type { Times } from "../../../ingest/contract.ts";
+import { compactMap } from "../../../model/compact-map.ts";
 import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
@@ -202,8 +203,8 @@ export class Groups implements Owner {
       { ...stamps.pushed, value: us / 1e6 },
       ...(stamps.isNew ? [{ ...stamps.failed, value: 0 }] : []),
     ];
-    const families = new Map([...plan.families, ...stamps.families]);
-    const after = { key, labels: push.labels, families, ttlMs: this.#ttlOf(push) };
+    const families = compactMap(new Map([...plan.families, ...stamps.families]));
+    const after = { key, labels: target.own, families, ttlMs: this.#ttlOf(push) };
     return this.#decide([{ key, before, after }], samples, us);
   }
 
@@ -286,7 +287,7 @@ export class Groups implements Owner {
       { ...stamps.failed, value: us / 1e6 },
       ...(stamps.isNew ? [{ ...stamps.pushed, value: 0 }] : []),
     ];
-    const after = before ?? { key, labels: push.labels, families: stamps.families, ttlMs: this.#ttlOf(push) };
+    const after = before ?? { key, labels: target.own, families: stamps.families, ttlMs: this.#ttlOf(push) };
     const decided = this.#decide([{ key, before, after }], samples, us);
     const rejection = { index: 0, reason: INCONSISTENT + problem, cause: "consistency", payload: key };
     return { ...decided, batch: { ...decided.batch, rejected: [rejection] } };
@@ -299,7 +300,10 @@ export class Groups implements Owner {
   #targetOf({ labels }: GroupPush): Target {
     const key = groupKey(labels);
     const plain = ownLabels(mergedLabels(new Map(), labels));
-    const target = { key, before: this.#groups.get(key), labels: plain, text: pointLabels(plain) };
+    const before = this.#groups.get(key);
+    // Without empty values, the labels of the group are those of its metrics.
+    const own = before?.labels ?? (plain.size === labels.size ? plain : ownLabels(labels));
+    const target = { key, before, own, labels: plain, text: pointLabels(plain) };
     if (target.before === undefined) this.#requireRoom(target);
     return target;
   }
@@ -339,7 +343,7 @@ export class Groups implements Owner {
     };
     const pushed = stamp(PUSH_TIME);
     const failed = stamp(PUSH_FAILURE_TIME);
-    const families = new Map([pushed, failed].map(({ family }) => [family.name, family]));
+    const families = compactMap(new Map([pushed, failed].map(({ family }) => [family.name, family])));
     return { pushed, failed, families, isNew: before === undefined };
   }
 

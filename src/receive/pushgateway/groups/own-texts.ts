@@ -2,6 +2,7 @@
  * Copies texts out of a body into memory of their own. A slice would keep the whole body in memory as long as
  * the text.
  */
+import { compactMap } from "../../../model/compact-map.ts";
 import type { Labels } from "../../../model/sample.ts";
 import type { PushedFamily } from "./pushed.ts";
 
@@ -10,7 +11,8 @@ const texts = new Map<string, string>();
 const TEXTS_MAX = 10_000;
 const TEXT_LENGTH_MAX = 500;
 
-function ownText(text: string): string {
+/** A copy. Equal short texts have one copy. */
+export function ownText(text: string): string {
   if (text.length > TEXT_LENGTH_MAX) return copyOf(text);
   const known = texts.get(text);
   if (known !== undefined) return known;
@@ -29,7 +31,7 @@ export function withOwnTexts({ name, type, help, unit, metrics }: PushedFamily):
 export function ownLabels(labels: Labels): Labels {
   const own = new Map<string, string>();
   for (const [name, value] of labels) own.set(ownText(name), ownText(value));
-  return own;
+  return compactMap(own);
 }
 
 function copyOf(text: string): string {

@@ -86,7 +86,7 @@ export interface GroupSeries {
   seriesById(seriesId: number): Series | undefined;
   metric(
     name: string,
-  ): (Metric & { readonly kind: Kind; readonly current: ReadonlyMap<string, Series> }) | undefined;
+  ): (Metric & { readonly kind: Kind; readonly current: { values(): Iterable<Series> } }) | undefined;
 }
 
 /** The running totals, which know the last value of each series. */

@@ -1,0 +1,72 @@
+/**
+ * Small maps that are kept for long, such as the labels of a series. A Map of up to four entries takes 260 bytes, and
+ * one of six 910. A compact map takes 50 bytes and 8 per entry, because all maps with the same keys share their list.
+ */
+
+/** A look-up compares keys one by one. Larger maps stay as they are. */
+const ENTRIES_MAX = 12;
+/** Lists of keys that are shared. */
+const LISTS_MAX = 10_000;
+
+const lists = new Map<string, readonly string[]>();
+
+/** The same entries, in the same order. They do not change any more. */
+export function compactMap<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  return map.size > ENTRIES_MAX || map instanceof CompactMap ? map : new CompactMap(map);
+}
+
+class CompactMap<Value> implements ReadonlyMap<string, Value> {
+  readonly #keys: readonly string[];
+  readonly #values: readonly Value[];
+
+  constructor(map: ReadonlyMap<string, Value>) {
+    this.#keys = sharedKeys([...map.keys()]);
+    this.#values = [...map.values()];
+  }
+
+  get size(): number {
+    return this.#keys.length;
+  }
+
+  get(key: string): Value | undefined {
+    const at = this.#keys.indexOf(key);
+    return at < 0 ? undefined : this.#values[at];
+  }
+
+  has(key: string): boolean {
+    return this.#keys.includes(key);
+  }
+
+  keys() {
+    return this.#keys.values();
+  }
+
+  values() {
+    return this.#values.values();
+  }
+
+  entries() {
+    return this.#keys.map((key, at): [string, Value] => [key, this.#values[at]!]).values();
+  }
+
+  [Symbol.iterator]() {
+    return this.entries();
+  }
+
+  forEach(use: (value: Value, key: string, map: ReadonlyMap<string, Value>) => void, self?: unknown): void {
+    this.#keys.forEach((key, at) => {
+      use.call(self, this.#values[at]!, key, this);
+    });
+  }
+}
+
+function sharedKeys(keys: readonly string[]): readonly string[] {
+  // No key of ours contains this byte. If one did, its list would not be found again, or not be equal.
+  const joined = keys.join("\u0000");
+  const known = lists.get(joined);
+  if (known !== undefined && known.length === keys.length && known.every((key, at) => key === keys[at]))
+    return known;
+  if (lists.size >= LISTS_MAX) lists.clear();
+  lists.set(joined, keys);
+  return keys;
+}
