@@ -237,6 +237,8 @@ describe("modules", () => {
       "src/http/asked-query.ts texts",
       "src/http/stream.ts streams",
       // The turns of the thread that all gateways of a process share.
+      "src/line-files/fingerprint.ts newlines",
+      "src/model/memory/compact-map.ts lists",
       "src/model/tasks/time-slices.ts last",
       "src/query/promql/parse/functions.ts table",
       "src/query/sandbox/allowed-functions.ts functions",

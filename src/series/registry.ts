@@ -5,7 +5,7 @@
  * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions about heads
  * that others keep become wrong: a label was demoted, or series were forgotten.
  */
-import { compactMap } from "../model/compact-map.ts";
+import { compactMap } from "../model/memory/compact-map.ts";
 import { quote } from "../model/errors.ts";
 import { PLAIN_TERMS, type SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";

@@ -1,3 +1,4 @@
+/** The indexes of series, compared with Maps and lists. */
 import { describe, expect, test } from "bun:test";
 import type { Labels, Metric, Series } from "../../src/model/sample.ts";
 import { labelsKey } from "../../src/series/naming.ts";

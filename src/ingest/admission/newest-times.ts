@@ -2,7 +2,7 @@
  * The newest admitted timestamp of each gauge and cumulative series. A newer sample cannot be stored already. Any
  * other sample must be looked up. Series of other kinds are noted only if they came with such series.
  */
-import { SeriesColumn } from "../../model/series-column.ts";
+import { SeriesColumn } from "../../model/memory/series-column.ts";
 
 export class NewestTimes {
   /** µs. */

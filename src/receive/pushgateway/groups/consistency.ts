@@ -7,7 +7,7 @@
  * exposition.
  */
 
-import { SeriesColumn } from "../../../model/series-column.ts";
+import { SeriesColumn } from "../../../model/memory/series-column.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { Group, GroupFamily } from "./group.ts";
 

@@ -4,7 +4,7 @@
  * the last values of the series.
  */
 
-import { compactMap } from "../../../model/compact-map.ts";
+import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
 import { labelText, openMetricsFloat } from "../../../model/spelling.ts";

@@ -14,7 +14,7 @@
 
 import type { Family } from "../../../exposition/family.ts";
 import type { Times } from "../../../ingest/contract.ts";
-import { compactMap } from "../../../model/compact-map.ts";
+import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";

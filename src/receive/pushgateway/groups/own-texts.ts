@@ -2,7 +2,7 @@
  * Copies texts out of a body into memory of their own. A slice would keep the whole body in memory as long as
  * the text.
  */
-import { compactMap } from "../../../model/compact-map.ts";
+import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { Labels } from "../../../model/sample.ts";
 import type { PushedFamily } from "./pushed.ts";
 

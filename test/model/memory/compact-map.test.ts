@@ -1,5 +1,6 @@
+/** Compact maps answer as a Map does. */
 import { expect, test } from "bun:test";
-import { compactMap } from "../../src/model/compact-map.ts";
+import { compactMap } from "../../../src/model/memory/compact-map.ts";
 
 const ENTRIES: [string, string][] = [
   ["instance", "a:1"],

@@ -1,6 +1,6 @@
 /** A number per series: lookups, and the memory when only a few of the ids of many years exist. */
 import { expect, test } from "bun:test";
-import { SeriesColumn } from "../../src/model/series-column.ts";
+import { SeriesColumn } from "../../../src/model/memory/series-column.ts";
 
 const PAGE_BYTES = 4_096 * 8;
 
