@@ -85,7 +85,7 @@ async function eventually<Value>(
   ask: () => Promise<Value>,
   isExpected: (value: Value) => boolean,
 ): Promise<Value> {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 110_000;
   for (;;) {
     const value = await ask();
     if (isExpected(value) || Date.now() > deadline) return value;

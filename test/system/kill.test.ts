@@ -6,10 +6,11 @@ import { expect, test } from "bun:test";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { runs } from "../runs.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
-const KILLS = 10;
+const KILLS = runs(6).numRuns;
 const SEED = 20_240_105;
 const WORKERS = 4;
 const BATCH = 200;

@@ -10,7 +10,7 @@ import { runs } from "../runs.ts";
 import { type Draft, draft, eventOf, type Framing, framed, framing, written } from "./generators.ts";
 import { LIMITS, Subject } from "./subject.ts";
 
-const RUNS = 40;
+const RUNS = 15;
 const COMMANDS_MAX = 25;
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;

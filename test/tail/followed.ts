@@ -109,15 +109,11 @@ export class Followed {
   /** Waits until exactly these values are stored. Throws if others are. */
   async stores(...values: (string | number)[]): Promise<void> {
     let seen: string[] = [];
-    await until(
-      `the values ${values.join(" ")}, seen ${seen.join(" ")}`,
-      async () => {
-        seen = await this.stored();
-        if (seen.length > values.length) throw new Error(`stored ${seen.join(" ")}`);
-        return seen.join(" ") === values.join(" ");
-      },
-      10,
-    ).catch((error: unknown) => {
+    await until(`the values ${values.join(" ")}, seen ${seen.join(" ")}`, async () => {
+      seen = await this.stored();
+      if (seen.length > values.length) throw new Error(`stored ${seen.join(" ")}`);
+      return seen.join(" ") === values.join(" ");
+    }).catch((error: unknown) => {
       throw new Error(`expected ${values.join(" ")}, stored ${seen.join(" ")}`, { cause: error });
     });
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { VIEW_PATHS } from "../../src/http/page/page-routes.ts";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { until } from "../until.ts";
 import { buildPage, hasBrowser, TestBrowser } from "./browser.ts";
 
 let gateway: GatewayProcess;
@@ -110,12 +111,20 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     const data = temporaryFolder();
     const first = await GatewayProcess.start({ data, args: ["--no-sampler"] });
     const { page } = await browser.open(first.url);
+    // The time of the page, which asks every 10 seconds and less often where answers are slow, can be advanced.
+    await page.clock.install();
+    await page.reload();
     await page.getByText("Nobody has pushed yet").waitFor();
+    const says = page.getByText("The gateway does not answer").first();
+    const isSaid = (expected: boolean) => async () => {
+      await page.clock.fastForward(60_000);
+      return (await says.isVisible()) === expected;
+    };
     const listen = new URL(first.url).host;
     await first.stop("SIGTERM");
-    await page.getByText("The gateway does not answer").first().waitFor();
+    await until("the page to say that the gateway is away", isSaid(true));
     const again = await GatewayProcess.start({ data, args: ["--no-sampler", "--listen", listen] });
-    await page.getByText("The gateway does not answer").first().waitFor({ state: "hidden" });
+    await until("the page to say it no more", isSaid(false));
     await again.stop("SIGTERM");
   });
 });

@@ -153,20 +153,24 @@ export class BesideAPusher {
   }
 }
 
+/** A request without an answer for so long fails its test, which then names the request. */
+const ANSWER_MS_MAX = 200_000;
+
 /** Sends a request, and reads the answer. Resolves to its status, or to 0 if the connection failed. */
 export async function send(
   url: string,
-  { method, path, headers, readsBytes }: Hostile,
+  { name, method, path, headers, readsBytes }: Hostile,
   body: Uint8Array | string | undefined,
 ): Promise<number> {
   const cancel = new AbortController();
+  const tooLate = AbortSignal.timeout(ANSWER_MS_MAX);
   try {
     const response = await fetch(`${url}${path}`, {
       method: method ?? (body === undefined ? "GET" : "POST"),
       headers,
       body,
       redirect: "manual",
-      signal: cancel.signal,
+      signal: AbortSignal.any([cancel.signal, tooLate]),
     });
     let read = 0;
     for await (const part of response.body ?? []) {
@@ -175,6 +179,7 @@ export async function send(
     }
     return response.status;
   } catch {
+    if (tooLate.aborted) throw new Error(`${name}: not answered within ${ANSWER_MS_MAX / 1_000} seconds`);
     // The gateway closed the connection. Whether it is alive is checked elsewhere.
     return 0;
   } finally {

@@ -69,7 +69,7 @@ beforeAll(async () => {
     ];
   }).flat();
   samples = await storedSamples([...stored, ...events]);
-}, 120_000);
+});
 afterAll(() => samples.close());
 
 function resultText({ data }: PromqlResult): string {
@@ -97,7 +97,7 @@ test("random expressions and rates of events have the same results together and 
     for (const [at, text] of texts.entries())
       expect([text, merged[at]]).toEqual([text, await outcome(alone, text)]);
   }
-}, 120_000);
+});
 
 test("a query above its limit fails alone", async () => {
   const { store, registry } = samples;

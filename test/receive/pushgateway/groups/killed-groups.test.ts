@@ -8,7 +8,7 @@ import { runs } from "../../../runs.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
 import { Subject } from "../subject.ts";
 
-const ROUNDS = 6;
+const ROUNDS = 5;
 const GROUPS = 4;
 /** Snapshots of the totals and checkpoints are so frequent that kills interrupt them too. */
 const ARGS = ["--no-sampler", "--snapshot-rows=1000", "--checkpoint-log-bytes=1MiB"];
