@@ -6,38 +6,38 @@
  * commit is in progress, the next group gathers. If a commit fails, all pushes of its group are rejected, and nothing
  * of them is stored. The queue is bounded in samples and bytes. A push that exceeds a bound is rejected with Busy.
  * The running totals add the rows of a group after its commit, in the order of the rows.
+ *
+ * A large push, or a snapshot of the totals, is stored beside such commits, so that nobody waits for it.
  */
 import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
-import { type Batch, type Rows, type Series, slicedRows } from "../model/sample.ts";
+import type { Batch } from "../model/sample.ts";
 import { inSlices, TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts";
 import { BoundLabels } from "./admission/bound-labels.ts";
-import { bytesOfLetters, deadLetters } from "./admission/dead-letters.ts";
-import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
 import { type HeadNote, HeadNotes } from "./admission/head-notes.ts";
 import { NewestTimes } from "./admission/newest-times.ts";
+import { Actions } from "./actions.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
+import { GroupCommit } from "./group-commit.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import { Owners } from "./owners.ts";
-import { PushQueue } from "./queue.ts";
+import { GROUP_SAMPLES_MAX, PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { TotalsSnapshots } from "./totals-snapshots.ts";
-import { ackOf, countByCause, instanceOf, sizeOf, storedOf, UNDECIDED, type Waiting } from "./waiting.ts";
+import { ackOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** Series of a batch up to which it is admitted without a pause: some 10 ms if all of them are new. */
 const LARGE_HEADS_MIN = 2_048;
 /** New series that a commit stores at most while a large batch is admitted: some 20 ms. */
 const PENDING_SERIES_MAX = 1_024;
-/** Rows that the running totals add without a pause: some 2 ms. */
-const ROWS_AT_ONCE = 16_384;
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
 
@@ -58,19 +58,19 @@ export class Ingest {
   readonly #retention: Retention;
   readonly #snapshots: TotalsSnapshots;
   readonly #checkpoints: Checkpoints;
+  readonly #groups: GroupCommit;
   /** Actions that wait to run between two commits. */
-  readonly #actions: (() => Promise<void>)[] = [];
+  readonly #actions = new Actions();
   readonly #queue: PushQueue;
   /** Pushes of the commit in progress. */
   #committing: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
+  /** What is being stored beside the commits: a large push, or a snapshot of the totals. One at a time. */
+  #beside: { readonly pushes: readonly Waiting[]; readonly ended: Promise<void> } | undefined;
   #stopping = false;
   /** True if the last commit failed. */
   #failing = false;
   readonly #bound: BoundLabels;
-  /** Dead letters stored since the table was last trimmed. */
-  #lettersSinceCut = 0;
-  #letterBytesSinceCut = 0;
 
   /**
    * @param parts `owners` are the receivers with series of their own. `echoes` recognises samples that were scraped
@@ -101,9 +101,19 @@ export class Ingest {
     this.#queue = new PushQueue(options);
     this.#snapshots = new TotalsSnapshots(parts.totals, options);
     this.#checkpoints = new Checkpoints(parts.store, options);
+    this.#groups = new GroupCommit(
+      {
+        ...parts,
+        owners: this.#owners,
+        echoes: parts.echoes,
+        snapshots: this.#snapshots,
+        protocolOf: (name) => this.#protocolOf(name),
+      },
+      options,
+    );
     let exposed = 0;
     for (const series of parts.registry.series()) {
-      if (this.#define(series, exposed)) exposed++;
+      if (this.#groups.define(series, exposed)) exposed++;
       this.#newest.set(series.seriesId, parts.totals.lastUs(series.seriesId));
     }
   }
@@ -151,21 +161,9 @@ export class Ingest {
     const slices = new TimeSlices();
     while (!heads.next().done) {
       if (this.#registry.pendingSeries >= PENDING_SERIES_MAX)
-        await this.#between(() => this.#commitPending());
+        await this.#between(() => this.#groups.commitPending());
       if (slices.isOver) await slices.next();
     }
-  }
-
-  /** Commits the series that are new, without samples. */
-  async #commitPending(): Promise<void> {
-    const pending = this.#registry.takePending();
-    try {
-      await this.#store.commit(pending);
-    } catch (error) {
-      this.#registry.restore(pending);
-      throw error;
-    }
-    await this.#count(pending.series, [], this.#options.now());
   }
 
   /**
@@ -184,7 +182,7 @@ export class Ingest {
   /** Deletes rejected samples, between two commits. */
   async forgetRejected(ids: readonly number[]): Promise<void> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    await this.#between(() => this.#store.commit({ replayed: ids }));
+    await this.#alone(() => this.#store.commit({ replayed: ids }));
   }
 
   async #pushAll(batch: Batch, notes: readonly HeadNote[], options: PushOptions): Promise<Ack> {
@@ -264,7 +262,11 @@ export class Ingest {
   /** The samples and bytes that wait or are being committed, and when the oldest push arrived. */
   get waiting(): { samples: number; bytes: number; oldestMs: number | undefined } {
     const { samples, bytes, oldest } = this.#queue;
-    return { samples, bytes, oldestMs: (this.#committing[0] ?? oldest)?.arrivedMs };
+    return {
+      samples,
+      bytes,
+      oldestMs: (this.#beside?.pushes[0] ?? this.#committing[0] ?? oldest)?.arrivedMs,
+    };
   }
 
   /**
@@ -273,13 +275,14 @@ export class Ingest {
    */
   async ready(): Promise<void> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    await this.#store.commit(this.#failing ? { lastPushes: this.#totals.lastPushRecords() } : {});
+    await this.#store.commitBeside(this.#failing ? { lastPushes: this.#totals.lastPushRecords() } : {});
     this.#failing = false;
   }
 
   /** Settles after an empty commit that took its turn among the others. Shows that commits do not hang. */
   async probe(): Promise<void> {
-    await this.#between(() => this.#store.commit({}));
+    await this.#between(async () => {});
+    await this.#store.commitBeside({});
   }
 
   /**
@@ -287,7 +290,7 @@ export class Ingest {
    * keys and dead letters. Runs between two commits, as everything that writes.
    */
   async prune(): Promise<Dropped> {
-    return await this.#between(async () => {
+    return await this.#alone(async () => {
       const dropped = await this.#retention.dropDays();
       await this.#retention.forgetRecords();
       return dropped;
@@ -300,13 +303,14 @@ export class Ingest {
    */
   async deleteSamples(deletion: Deletion): Promise<number> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    return await this.#between(() => this.#store.deleteSamples(deletion, this.#totals.snapshot(true)));
+    return await this.#alone(() => this.#store.deleteSamples(deletion, this.#totals.snapshot(true)));
   }
 
   /** Commits all pushes that wait, then a whole snapshot of the totals. Pushes are rejected as soon as it is called. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    while (this.#running !== undefined) await this.#running;
+    while (this.#running !== undefined || this.#beside !== undefined)
+      await (this.#running ?? this.#beside?.ended);
     await this.#store.commit({
       totals: this.#totals.snapshot(true),
       lastPushes: this.#totals.lastPushRecords(),
@@ -343,8 +347,14 @@ export class Ingest {
       .catch((error: unknown) => this.#recover(error))
       .finally(() => {
         this.#running = undefined;
-        if (this.#queue.length > 0 || this.#actions.length > 0) this.#start();
+        if (this.#hasWork) this.#start();
       });
+  }
+
+  /** Whether anything waits that does not have to wait longer. */
+  get #hasWork(): boolean {
+    const isFree = this.#beside === undefined;
+    return this.#queue.hasNext(isFree) || this.#actions.hasNext(isFree);
   }
 
   /** After a fault beside a commit: the pushes that were taken and not answered are rejected, and their room is free. */
@@ -354,33 +364,93 @@ export class Ingest {
     this.#committing = [];
     this.#queue.release(left);
     // Those that were answered stay so.
-    for (const waiting of left)
-      this.#reject(waiting, new Unavailable("the samples could not be stored, send them again"));
+    for (const waiting of left) this.#reject(waiting, notStored());
   }
 
-  /** Runs an action between two commits, while pushes gather. An action that fails may have lost a snapshot. */
+  /** Runs an action between two commits, while pushes gather. */
   #between<T>(action: () => Promise<T>): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    promise.catch(() => this.#snapshots.fail());
-    this.#actions.push(() => Promise.try(action).then(resolve, reject));
+    const result = this.#actions.add(action, false);
     this.#start();
-    return promise;
+    return result;
+  }
+
+  /** Runs an action when nothing is stored beside it. One that fails may have lost a snapshot. */
+  #alone<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#actions.add(action, true);
+    result.catch(() => this.#snapshots.fail());
+    this.#start();
+    return result;
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0 || this.#actions.length > 0) {
+    while (this.#hasWork) {
       // Actions and commits alternate: pushes arrive during every commit, so the queue may never be empty.
-      const action = this.#actions.shift();
+      const action = this.#actions.take(this.#beside === undefined);
       if (action !== undefined) await action();
       await this.#commitNext();
     }
   }
 
   async #commitNext(): Promise<void> {
-    if (this.#queue.length === 0) return;
-    const taken = this.#queue.take();
-    this.#committing = taken;
     const nowMs = this.#options.now();
+    if (this.#beside === undefined && this.#queue.length > 0) this.#snapshot(nowMs);
+    const taken = this.#queue.take(this.#beside === undefined);
+    if (taken.length === 0) return;
+    this.#committing = taken;
+    // A large push is stored beside the commits of others. They may need its new series, so these are stored before.
+    if (isLarge(taken) && (await this.#arePendingStored())) {
+      this.#committing = [];
+      this.#storeBeside(taken, () => this.#commitTaken(taken, nowMs, true));
+      return;
+    }
+    await this.#commitTaken(taken, nowMs, false);
+    this.#committing = [];
+    this.#queue.release(taken);
+    await this.#checkpoints.committed(countSamples(taken));
+    this.#cutIfDue();
+  }
+
+  /** Stores the series that are new. If that fails, they are committed with the next pushes, as usual. */
+  async #arePendingStored(): Promise<boolean> {
+    return await this.#groups.commitPending().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Stores something that takes long, while commits go on. */
+  #storeBeside(pushes: readonly Waiting[], store: () => Promise<void>): void {
+    const ended = store()
+      .catch((error: unknown) => {
+        this.#options.onFault("a step beside a commit failed", error);
+        for (const waiting of pushes) this.#reject(waiting, notStored());
+      })
+      .then(async () => {
+        this.#queue.release(pushes);
+        this.#beside = undefined;
+        this.#start();
+        await this.#checkpoints.committed(countSamples(pushes));
+      });
+    this.#beside = { pushes, ended };
+  }
+
+  /** Begins to store a snapshot of the totals, if one is due. All rows that were committed are in the totals. */
+  #snapshot(nowMs: number): void {
+    const due = this.#snapshots.take(nowMs);
+    if (due === undefined) return;
+    this.#storeBeside([], async () => {
+      try {
+        await this.#store.commitBeside(due);
+      } catch (error) {
+        this.#snapshots.fail();
+        // A full disk is logged once, elsewhere.
+        if (!(error instanceof DiskFull)) throw error;
+      }
+    });
+  }
+
+  /** Stores pushes. Rejects those that cannot be stored. */
+  async #commitTaken(taken: readonly Waiting[], nowMs: number, isBeside: boolean): Promise<void> {
     const imports = new Map<string, ImportRecord>();
     const group: Waiting[] = [];
     for (const waiting of taken) {
@@ -389,7 +459,7 @@ export class Ingest {
     }
     try {
       this.#store.requireRoom("commit");
-      await this.#commitGroup(group, nowMs, [...imports.values()]);
+      await this.#groups.commit(group, { nowMs, imports: [...imports.values()], isBeside });
       this.#failing = false;
     } catch (error) {
       // A commit that was not attempted, because the disk is full, is not counted as a failure. A full disk is logged
@@ -398,18 +468,12 @@ export class Ingest {
       if (!(error instanceof DiskFull))
         this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
       this.#failing = true;
-      const answer =
-        error instanceof DiskFull
-          ? error
-          : new Unavailable("the samples could not be stored, send them again");
+      const answer = error instanceof DiskFull ? error : notStored();
       if (answer instanceof DiskFull) this.#counters.pushesDiskFull.inc(group.length);
       for (const waiting of group) this.#reject(waiting, answer);
-      this.#owners.failed();
+      // What is stored beside commits was decided by nobody.
+      if (!isBeside) this.#owners.failed();
     }
-    this.#committing = [];
-    this.#queue.release(taken);
-    await this.#checkpoints.committed(taken.reduce((sum, { samples }) => sum + samples, 0));
-    await this.#cutIfDue();
   }
 
   /** Lets a transaction decide what it stores. Rejects it and returns false if it throws. */
@@ -450,137 +514,11 @@ export class Ingest {
     reject(error);
   }
 
-  async #commitGroup(
-    group: readonly Waiting[],
-    nowMs: number,
-    imports: readonly ImportRecord[],
-  ): Promise<void> {
-    const rows: Rows[] = [];
-    const checked = await findDuplicates(
-      group.map(({ batch: { rows, unchecked }, protocol }) => {
-        return { rows, unchecked, terms: this.#protocolOf(protocol).terms };
-      }),
-      this.#store,
-      (id) => this.#registry.seriesById(id),
-    );
-    const acks = group.map(({ batch }, index) => {
-      const late = checked[index]!;
-      rows.push(...batch.rows, ...late.rows);
-      return ackOf(batch, late);
-    });
-    const rejected = group.flatMap((waiting, index) =>
-      // Samples that are rejected again are in the table already.
-      waiting.options.replayed === undefined
-        ? deadLetters(acks[index]!.rejected, {
-            ...waiting,
-            instance: instanceOf(waiting),
-            extraLabels: waiting.options.extraLabels,
-          })
-        : [],
-    );
-    const replayed = group.flatMap(({ options }, index) => storedOf(options.replayed, acks[index]!));
-    const pending = this.#registry.takePending();
-    const snapshot = this.#snapshots.take(nowMs);
-    const scrapers = this.#echoes?.takeUnstored();
-    try {
-      await this.#store.commit({
-        ...pending,
-        rows,
-        ...snapshot,
-        pushes: group.flatMap(({ options, arrivedMs }, index) =>
-          options.idempotency === undefined
-            ? []
-            : [this.#keys.record(options.idempotency, acks[index]!, arrivedMs)],
-        ),
-        imports,
-        rejected,
-        replayed,
-        groups: group.flatMap(({ groups = [] }) => groups),
-        exemplars: group.flatMap(({ batch }) => batch.exemplars),
-        scrapers,
-      });
-    } catch (error) {
-      this.#registry.restore(pending);
-      if (scrapers !== undefined) this.#echoes?.restore();
-      if (snapshot.totals !== undefined) this.#snapshots.fail();
-      throw error;
-    }
-    this.#lettersSinceCut += rejected.length;
-    this.#letterBytesSinceCut += bytesOfLetters(rejected);
-    // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
-    try {
-      await this.#count(pending.series, rows, nowMs);
-    } catch (error) {
-      this.#options.onFault(
-        "stored rows could not be counted; the totals are right again after a restart",
-        error,
-      );
-    }
-    this.#owners.committed();
-    group.forEach((waiting, index) => {
-      this.#finish(waiting, acks[index]!, nowMs);
-    });
-  }
-
-  /** Applies what was committed to the running totals: many rows in slices. */
-  async #count(series: readonly Series[], rows: readonly Rows[], nowMs: number): Promise<void> {
-    for (const each of series) this.#define(each);
-    for (const seriesId of this.#registry.takeEnded()) this.#totals.end(seriesId);
-    const slices = new TimeSlices();
-    for (const segment of rows) {
-      for (let from = 0; from < segment.length; from += ROWS_AT_ONCE) {
-        if (from > 0 && slices.isOver) await slices.next();
-        const to = Math.min(from + ROWS_AT_ONCE, segment.length);
-        this.#totals.apply(slicedRows(segment, from, to), nowMs * 1000);
-      }
-      this.#snapshots.addRows(segment.length);
-    }
-  }
-
-  #finish(waiting: Waiting, ack: Ack, nowMs: number): void {
-    const { protocol, batch, options } = waiting;
-    this.#counters.samplesAccepted.inc({ protocol }, ack.accepted);
-    if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
-    if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
-    // A sample that is rejected again was counted the first time.
-    if (ack.rejected.length > 0 && options.replayed === undefined) {
-      for (const [cause, count] of countByCause(ack.rejected))
-        this.#counters.samplesRejected.inc({ protocol, cause }, count);
-      this.#options.onRejected?.({ protocol, instance: instanceOf(waiting), rejected: ack.rejected });
-    }
-    const declared = this.#protocolOf(protocol);
-    const isPush =
-      declared.countsAsPush === "always" ||
-      (declared.countsAsPush === "if exposed" && isExposed(declared, this.#options.exposeProtocols));
-    const isImport = options.imported !== undefined && options.historical !== false;
-    if (isPush && !isImport && options.replayed === undefined) {
-      for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
-    }
-    if (options.imported !== undefined) this.#imports.commit(options.imported);
-    waiting.resolve(ack);
-  }
-
-  /**
-   * Defines a series in the totals, and returns whether it is exposed. The totals also keep track of series that are
-   * not.
-   */
-  #define(series: Series, exposedBefore = this.#totals.exposedSeries): boolean {
-    this.#totals.define(series);
-    const isForMetrics = series.exposed && !this.#registry.isEnded(series);
-    if (isForMetrics && exposedBefore < this.#options.seriesMax) return true;
-    if (isForMetrics) this.#counters.seriesUnexposed.inc();
-    this.#totals.end(series.seriesId);
-    return false;
-  }
-
   /** Pruning runs once an hour. Until then dead letters and keys could fill the disk. */
-  async #cutIfDue(): Promise<void> {
-    const { rejectedMax, rejectedBytesMax } = this.#options;
-    const areLettersDue = this.#lettersSinceCut > rejectedMax || this.#letterBytesSinceCut > rejectedBytesMax;
+  #cutIfDue(): void {
+    const areLettersDue = this.#groups.takeCutDue();
     if (!areLettersDue && !this.#keys.isCutDue) return;
-    this.#lettersSinceCut = 0;
-    this.#letterBytesSinceCut = 0;
-    await this.#retention
+    void this.#retention
       .forgetRecords()
       .catch((error: unknown) =>
         this.#options.onFault("old records could not be deleted; this will be retried", error),
@@ -590,4 +528,17 @@ export class Ingest {
 
 function isEmpty({ length, rejected, exemplars = [] }: Batch): boolean {
   return length === 0 && rejected.length === 0 && exemplars.length === 0;
+}
+
+/** Whether pushes are one that is larger than others may be together. */
+function isLarge(taken: readonly Waiting[]): boolean {
+  return countSamples(taken) > GROUP_SAMPLES_MAX && taken[0]!.decide === undefined;
+}
+
+function countSamples(pushes: readonly Waiting[]): number {
+  return pushes.reduce((sum, { samples }) => sum + samples, 0);
+}
+
+function notStored(): Unavailable {
+  return new Unavailable("the samples could not be stored, send them again");
 }

@@ -9,7 +9,7 @@ import type { Ack, IngestOptions } from "./contract.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** Rows of one transaction: limits its memory and the time of a commit. */
-const GROUP_SAMPLES_MAX = 100_000;
+export const GROUP_SAMPLES_MAX = 100_000;
 /** A push that takes more than this part of the queue is large. */
 const LARGE_SHARE = 4;
 
@@ -81,18 +81,52 @@ export class PushQueue {
     this.#largeBytes += sign * bytes;
   }
 
-  /** Takes the pushes that wait, up to a number of samples. They count against the bounds until they are released. */
-  take(): Waiting[] {
+  /** Whether `take` would return a push. */
+  hasNext(isFree: boolean): boolean {
+    return isFree ? this.#waiting.length > 0 : this.#waiting.some(mayOvertake);
+  }
+
+  /**
+   * Takes the pushes that wait, up to a number of samples. They count against the bounds until they are released.
+   *
+   * @param isFree whether nothing is stored beside the commits. Otherwise only pushes are taken that may overtake it, and
+   *   others that wait for its end
+   */
+  take(isFree: boolean): Waiting[] {
     let samples = 0;
-    let end = 0;
-    for (; end < this.#waiting.length; end++) {
-      samples += this.#waiting[end]!.samples;
-      if (end > 0 && samples > GROUP_SAMPLES_MAX) break;
+    if (isFree) {
+      let end = 0;
+      for (; end < this.#waiting.length; end++) {
+        samples += this.#waiting[end]!.samples;
+        if (end > 0 && samples > GROUP_SAMPLES_MAX) break;
+      }
+      return this.#waiting.splice(0, end);
     }
-    return this.#waiting.splice(0, end);
+    const taken: Waiting[] = [];
+    const left: Waiting[] = [];
+    for (const push of this.#waiting) {
+      const isTaken = samples + push.samples <= GROUP_SAMPLES_MAX && mayOvertake(push);
+      if (isTaken) samples += push.samples;
+      (isTaken ? taken : left).push(push);
+    }
+    this.#waiting = left;
+    return taken;
   }
 
   release(taken: readonly Waiting[]): void {
     for (const each of taken) this.#count(each, -1);
   }
+}
+
+/**
+ * Whether a push may be stored before others that came earlier: it depends on nothing that they store. A large one has to
+ * wait until nothing else is stored beside the commits.
+ */
+function mayOvertake({ batch, samples, options }: Waiting): boolean {
+  return (
+    samples <= GROUP_SAMPLES_MAX &&
+    batch.unchecked.length === 0 &&
+    options.imported === undefined &&
+    options.replayed === undefined
+  );
 }

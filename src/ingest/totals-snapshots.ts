@@ -31,20 +31,17 @@ export class TotalsSnapshots {
   }
 
   /**
-   * What the next commit stores of the totals, if anything is due: the snapshot, and when each job last pushed. Call `fail`
-   * if it was not stored.
+   * What is to be stored of the totals, if anything is due: the snapshot, and when each job last pushed. Call `fail` if it
+   * was not stored.
    */
-  take(nowMs: number): Pick<Change, "totals" | "lastPushes"> {
-    const { snapshotIntervalMs } = this.#options;
+  take(nowMs: number): Pick<Change, "totals" | "lastPushes"> | undefined {
+    const { snapshotIntervalMs, snapshotRows } = this.#options;
     const isLate = nowMs - this.#atMs >= snapshotIntervalMs;
-    const isDue = this.#isDue || (isLate && this.#totals.changedSeries <= SERIES_MANY);
-    if (!isDue && !isLate) return {};
+    const isFull = this.#rows >= snapshotRows;
+    if (!isLate && !isFull) return undefined;
     this.#atMs = nowMs;
+    const isDue = isFull || this.#isWholeDue || this.#totals.changedSeries <= SERIES_MANY;
     return { totals: isDue ? this.#snapshot() : undefined, lastPushes: this.#totals.lastPushRecords() };
-  }
-
-  get #isDue(): boolean {
-    return this.#isWholeDue || this.#rows >= this.#options.snapshotRows;
   }
 
   #snapshot(): TotalsSnapshot {

@@ -13,6 +13,10 @@ export function nothingPending(): Pending {
   return { metrics: [], series: [], seriesDays: [], demotions: [] };
 }
 
+export function isNothing({ metrics, series, seriesDays, demotions }: Pending): boolean {
+  return metrics.length + series.length + seriesDays.length + demotions.length === 0;
+}
+
 /** Puts what a failed commit did not store in front of what was added since. */
 export function putBack(lost: Pending, pending: Pending): void {
   for (const field of ["metrics", "series", "seriesDays", "demotions"] as const) {

@@ -143,6 +143,7 @@ describe("bounds", () => {
   test("dead letters are trimmed as they arrive, not once an hour", async () => {
     await subject.reopen("--rejected-max=10");
     for (let n = 0; n < 40; n++) await subject.push([{ metric: "" }]);
+    await subject.gateway.ingest.probe();
     const [{ n }] = (await subject.query("SELECT count(*) AS n FROM rejected")) as [{ n: number }];
     expect(n).toBeLessThanOrEqual(20);
   });

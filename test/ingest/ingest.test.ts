@@ -350,8 +350,11 @@ test("a body of many series causes no snapshot of the totals by itself", async (
   );
   gateway.nowMs += 2_000;
   await push([{ metric: "few", kind: "delta", value: 3, labels: { job: "j" } }]);
+  await gateway.gateway.ingest.probe();
   gateway.nowMs += 2_000;
   await push([{ metric: "few", kind: "delta", value: 3, labels: { job: "j" } }]);
+  // What is stored beside the pushes is stored before this.
+  await gateway.gateway.ingest.probe();
   expect(await generations()).toEqual([{ count: 0 }]);
   // What a scrape shows of the last pushes does not wait for it.
   const lastPushes = "SELECT job, epoch_ms(pushed_at)::DOUBLE AS ms FROM weir.last_pushes WHERE job = 'j'";

@@ -1,0 +1,217 @@
+/**
+ * The commit of a group of pushes: looks for duplicates, stores the change, adds it to the running totals, and answers
+ * each push. Nothing of a group is stored if its commit fails.
+ */
+import type { Counters } from "../model/counters.ts";
+import { isExposed, type Protocol } from "../model/protocol.ts";
+import { type Rows, type Series, slicedRows } from "../model/sample.ts";
+import { TimeSlices } from "../model/tasks/time-slices.ts";
+import { isNothing, nothingPending } from "../series/pending.ts";
+import type { Registry } from "../series/registry.ts";
+import type { Change, ImportRecord, Store } from "../store/store.ts";
+import { bytesOfLetters, deadLetters } from "./admission/dead-letters.ts";
+import { findDuplicates } from "./admission/duplicates.ts";
+import type { Echoes } from "./admission/echoes.ts";
+import type { Ack, IngestOptions, TotalsSink } from "./contract.ts";
+import type { IdempotencyKeys } from "./idempotency.ts";
+import type { Imports } from "./imports.ts";
+import type { Owners } from "./owners.ts";
+import type { TotalsSnapshots } from "./totals-snapshots.ts";
+import { ackOf, countByCause, instanceOf, storedOf, type Waiting } from "./waiting.ts";
+
+/** Rows that the running totals add without a pause: some 2 ms. */
+const ROWS_AT_ONCE = 16_384;
+
+interface GroupCommitParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly totals: TotalsSink;
+  readonly keys: IdempotencyKeys;
+  readonly imports: Imports;
+  readonly echoes: Echoes | undefined;
+  readonly owners: Owners;
+  readonly snapshots: TotalsSnapshots;
+  readonly protocolOf: (name: string) => Protocol;
+}
+
+export class GroupCommit {
+  readonly #parts: GroupCommitParts;
+  readonly #options: IngestOptions;
+  readonly #counters: Counters;
+  /** Dead letters stored since the table was last trimmed. */
+  #lettersSinceCut = 0;
+  #letterBytesSinceCut = 0;
+
+  constructor(parts: GroupCommitParts, options: IngestOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#counters = options.counters;
+  }
+
+  /** Commits the series that are new, without samples. */
+  async commitPending(): Promise<void> {
+    const { store, registry } = this.#parts;
+    const pending = registry.takePending();
+    if (isNothing(pending)) return;
+    try {
+      await store.commit(pending);
+    } catch (error) {
+      registry.restore(pending);
+      throw error;
+    }
+    await this.#count(pending.series, [], this.#options.now());
+  }
+
+  /**
+   * Commits pushes, and answers them.
+   *
+   * @param imports how far the files are imported that they contain
+   * @param isBeside whether later commits do not wait. All series of the pushes must be stored already
+   */
+  async commit(
+    group: readonly Waiting[],
+    {
+      nowMs,
+      imports,
+      isBeside,
+    }: { readonly nowMs: number; readonly imports: readonly ImportRecord[]; readonly isBeside: boolean },
+  ): Promise<void> {
+    const { store, echoes } = this.#parts;
+    const { rows, acks, ...found } = await this.#check(group);
+    const change = {
+      ...found,
+      rows,
+      imports,
+      groups: group.flatMap(({ groups = [] }) => groups),
+      exemplars: group.flatMap(({ batch }) => batch.exemplars),
+    };
+    const pending = isBeside ? nothingPending() : this.#parts.registry.takePending();
+    const scrapers = isBeside ? undefined : echoes?.takeUnstored();
+    try {
+      if (isBeside) await store.commitBeside(change);
+      else await store.commit({ ...pending, ...change, scrapers });
+    } catch (error) {
+      this.#parts.registry.restore(pending);
+      if (scrapers !== undefined) echoes?.restore();
+      throw error;
+    }
+    this.#lettersSinceCut += change.rejected.length;
+    this.#letterBytesSinceCut += bytesOfLetters(change.rejected);
+    // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
+    try {
+      await this.#count(pending.series, rows, nowMs);
+    } catch (error) {
+      this.#options.onFault(
+        "stored rows could not be counted; the totals are right again after a restart",
+        error,
+      );
+    }
+    // What is stored beside commits was decided by nobody.
+    if (!isBeside) this.#parts.owners.committed();
+    group.forEach((waiting, index) => {
+      this.#finish(waiting, acks[index]!, nowMs);
+    });
+  }
+
+  /** Looks for samples that are stored already. Returns what is to be stored, and the answers. */
+  async #check(
+    group: readonly Waiting[],
+  ): Promise<Required<Pick<Change, "rows" | "pushes" | "rejected" | "replayed">> & { acks: Ack[] }> {
+    const { store, registry, keys, protocolOf } = this.#parts;
+    const rows: Rows[] = [];
+    const checked = await findDuplicates(
+      group.map(({ batch: { rows, unchecked }, protocol }) => {
+        return { rows, unchecked, terms: protocolOf(protocol).terms };
+      }),
+      store,
+      (id) => registry.seriesById(id),
+    );
+    const acks = group.map(({ batch }, index) => {
+      const late = checked[index]!;
+      rows.push(...batch.rows, ...late.rows);
+      return ackOf(batch, late);
+    });
+    const rejected = group.flatMap((waiting, index) =>
+      // Samples that are rejected again are in the table already.
+      waiting.options.replayed === undefined
+        ? deadLetters(acks[index]!.rejected, {
+            ...waiting,
+            instance: instanceOf(waiting),
+            extraLabels: waiting.options.extraLabels,
+          })
+        : [],
+    );
+    return {
+      rows,
+      acks,
+      rejected,
+      replayed: group.flatMap(({ options }, index) => storedOf(options.replayed, acks[index]!)),
+      pushes: group.flatMap(({ options, arrivedMs }, index) =>
+        options.idempotency === undefined ? [] : [keys.record(options.idempotency, acks[index]!, arrivedMs)],
+      ),
+    };
+  }
+
+  /** Applies what was committed to the running totals: many rows in slices. */
+  async #count(series: readonly Series[], rows: readonly Rows[], nowMs: number): Promise<void> {
+    const { registry, totals, snapshots } = this.#parts;
+    for (const each of series) this.define(each);
+    for (const seriesId of registry.takeEnded()) totals.end(seriesId);
+    const slices = new TimeSlices();
+    for (const segment of rows) {
+      for (let from = 0; from < segment.length; from += ROWS_AT_ONCE) {
+        if (from > 0 && slices.isOver) await slices.next();
+        const to = Math.min(from + ROWS_AT_ONCE, segment.length);
+        totals.apply(slicedRows(segment, from, to), nowMs * 1000);
+      }
+      snapshots.addRows(segment.length);
+    }
+  }
+
+  #finish(waiting: Waiting, ack: Ack, nowMs: number): void {
+    const { protocolOf, totals, imports } = this.#parts;
+    const { protocol, batch, options } = waiting;
+    this.#counters.samplesAccepted.inc({ protocol }, ack.accepted);
+    if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
+    if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
+    // A sample that is rejected again was counted the first time.
+    if (ack.rejected.length > 0 && options.replayed === undefined) {
+      for (const [cause, count] of countByCause(ack.rejected))
+        this.#counters.samplesRejected.inc({ protocol, cause }, count);
+      this.#options.onRejected?.({ protocol, instance: instanceOf(waiting), rejected: ack.rejected });
+    }
+    const declared = protocolOf(protocol);
+    const isPush =
+      declared.countsAsPush === "always" ||
+      (declared.countsAsPush === "if exposed" && isExposed(declared, this.#options.exposeProtocols));
+    const isImport = options.imported !== undefined && options.historical !== false;
+    if (isPush && !isImport && options.replayed === undefined) {
+      for (const { job, instance } of batch.sources) totals.noteLastPush(job, instance, nowMs);
+    }
+    if (options.imported !== undefined) imports.commit(options.imported);
+    waiting.resolve(ack);
+  }
+
+  /**
+   * Defines a series in the totals, and returns whether it is exposed. The totals also keep track of series that are
+   * not.
+   */
+  define(series: Series, exposedBefore: number = this.#parts.totals.exposedSeries): boolean {
+    const { registry, totals } = this.#parts;
+    totals.define(series);
+    const isForMetrics = series.exposed && !registry.isEnded(series);
+    if (isForMetrics && exposedBefore < this.#options.seriesMax) return true;
+    if (isForMetrics) this.#counters.seriesUnexposed.inc();
+    totals.end(series.seriesId);
+    return false;
+  }
+
+  /** Whether so many rejected samples were stored that the oldest should be deleted. It is asked once. */
+  takeCutDue(): boolean {
+    const { rejectedMax, rejectedBytesMax } = this.#options;
+    if (this.#lettersSinceCut <= rejectedMax && this.#letterBytesSinceCut <= rejectedBytesMax) return false;
+    this.#lettersSinceCut = 0;
+    this.#letterBytesSinceCut = 0;
+    return true;
+  }
+}
