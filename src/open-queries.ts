@@ -5,6 +5,7 @@ import { type Config, listSettings, pickSettings, settingTexts } from "./config/
 import type { BodyLimits } from "./http/body.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
+import { metricUsageRoutes } from "./http/prometheus/metric-usage-routes.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
 import { searchRoutes } from "./http/prometheus/search-routes.ts";
@@ -16,6 +17,8 @@ import type { Totals } from "./exposition/totals/totals.ts";
 import type { Owner } from "./receive/receiver.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
+import { prometheusName } from "./model/names.ts";
+import { AskedMetrics } from "./query/asked-metrics.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { createFormats } from "./query/formats/all.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
@@ -51,8 +54,10 @@ export function openQueries(
   { config, now, log, counters, temporaryDirectory, store, registry, totals }: QueryParts,
   owners: readonly Owner[],
 ) {
+  const asked = new AskedMetrics(now);
   const sql = new SqlEngine({
     store,
+    onAsked: (metrics) => asked.note([...metrics].map(prometheusName)),
     registry,
     own: (labels) => CallerSeries.find(promql.catalog, labels),
     timeoutMs: config.sqlTimeoutMs,
@@ -79,6 +84,7 @@ export function openQueries(
   );
   const promql = new Promql({
     store,
+    onAsked: (metrics) => asked.note(metrics),
     registry,
     ...limits,
     ...pickSettings(config, "lookbackMs", "observationStepMs", "seriesIdleMs"),
@@ -103,13 +109,13 @@ export function openQueries(
     await sql.close();
     await Promise.all([promql, federation, exemplars, snapshots].map((each) => each.close()));
   };
-  return { sql, summaries, promql, federation, exemplars, snapshots, stop };
+  return { asked, sql, summaries, promql, federation, exemplars, snapshots, stop };
 }
 
 /** The routes that answer questions. */
 export function queryRoutes(
   { config, now, temporaryDirectory, store, registry, limits }: QueryParts,
-  { sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
+  { asked, sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
 ): readonly Routes[] {
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   return [
@@ -127,6 +133,7 @@ export function queryRoutes(
       retentionDays: config.retentionDays,
       now,
     }),
+    metricUsageRoutes({ asked, metrics: () => registry.metrics() }),
     exemplarsRoutes({ exemplars, limits }),
     federateRoutes({ federation, now }),
   ];

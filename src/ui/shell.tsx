@@ -1,6 +1,6 @@
 /** What every view stands in: the navigation, the title and the place for the view. */
 import { type ComponentType, lazy, Suspense } from "preact/compat";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { followLinks, place } from "./router.ts";
 import { ErrorNote, Loading } from "./parts/states.tsx";
 import { gatewayState } from "./api/gateway-state.ts";
@@ -40,15 +40,50 @@ export function Shell() {
       <a class="skip" href="#view" data-load>
         Skip to the content
       </a>
-      <nav class="nav" aria-label="Views">
-        <a class="brand" href="/">
-          Weir
-        </a>
+      <Navigation view={view} />
+      <main id="view" class="view" tabIndex={-1}>
+        <h1>{title}</h1>
+        {signInIsNeeded.value ? <SignIn /> : <Content view={view} path={path} />}
+      </main>
+    </div>
+  );
+}
+
+/** The views that the token allows. On a narrow screen a button opens them, so that they take one line. */
+function Navigation({ view }: { readonly view: PageView | undefined }) {
+  const [isOpen, setOpen] = useState(false);
+  const { path } = place.value;
+  useEffect(() => setOpen(false), [path]);
+  return (
+    <nav
+      class={isOpen ? "nav open" : "nav"}
+      aria-label="Views"
+      onKeyDown={({ key }) => {
+        if (key === "Escape") setOpen(false);
+      }}
+    >
+      <a class="brand" href="/">
+        Weir
+      </a>
+      <button
+        type="button"
+        class="views"
+        aria-expanded={isOpen}
+        aria-controls="views"
+        onClick={() => setOpen(!isOpen)}
+      >
+        Views
+      </button>
+      <div id="views">
         <ul>
           {VIEWS.filter(({ isHidden, scope }) => !isHidden && (scope === undefined || may(scope))).map(
             (each) => (
               <li key={each.path}>
-                <a href={each.path} aria-current={each === view ? "page" : undefined}>
+                <a
+                  href={each.path}
+                  aria-current={each === view ? "page" : undefined}
+                  onClick={() => setOpen(false)}
+                >
                   {each.title}
                 </a>
               </li>
@@ -56,13 +91,9 @@ export function Shell() {
           )}
         </ul>
         <SignedIn />
-        <GatewayState />
-      </nav>
-      <main id="view" class="view" tabIndex={-1}>
-        <h1>{title}</h1>
-        {signInIsNeeded.value ? <SignIn /> : <Content view={view} path={path} />}
-      </main>
-    </div>
+      </div>
+      <GatewayState />
+    </nav>
   );
 }
 

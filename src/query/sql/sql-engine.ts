@@ -43,6 +43,8 @@ interface SqlOptions {
   /** How much the process's memory may grow while queries run; see MemoryGuard. */
   readonly memoryGrowthBytesMax: number;
   readonly counters: Counters;
+  /** Gets the metrics whose tables a statement or a summary names, as they were pushed. */
+  readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Logs each query that did not stop after its interrupt. */
   readonly log?: Log;
 }
@@ -162,8 +164,14 @@ export class SqlEngine {
       // Estimates in a plan depend on the ids of series, and so on how many others have.
       if (own !== undefined && inspected.isExplain)
         throw new Forbidden("EXPLAIN is not supported for a token with labels", "sql");
+      if (!inspected.isExplain) this.noteAsked(inspected.tables, tables);
       return await prepared(inspected);
     }, options);
+  }
+
+  /** Notes that the metrics of some tables (lower case) are asked for. */
+  noteAsked(names: Iterable<string>, tables: Tables): void {
+    this.#options.onAsked?.([...names].flatMap((name) => tables.metricTable(name)?.metrics ?? []));
   }
 
   /** Runs one of our own statements, prepared on the reader that it runs on. The same limits apply, but no sandbox. */

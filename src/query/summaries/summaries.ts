@@ -88,7 +88,7 @@ export async function storeFacts(store: Pick<Store, "size" | "days">, folder: st
 }
 
 interface SummariesOptions {
-  readonly engine: Pick<SqlEngine, "run" | "catalog" | "own">;
+  readonly engine: Pick<SqlEngine, "run" | "catalog" | "own" | "noteAsked">;
   readonly facts: () => Promise<Facts>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -169,6 +169,12 @@ export class Summaries {
         const own = await this.#options.engine.own(labels);
         const catalog = this.#options.engine.catalog(days, own);
         absent = await absentMetrics(summary, values, catalog);
+        this.#options.engine.noteAsked(
+          summary.tables.flatMap(({ metric }) =>
+            metric === undefined ? [] : (catalog.tableOf(String(values.get(metric))) ?? []),
+          ),
+          catalog,
+        );
         return {
           views: viewsOf(summary, values, catalog, days, own),
           sql: asLines ? linesOf(summary) : summary.sql,

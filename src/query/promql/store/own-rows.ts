@@ -15,6 +15,8 @@ export interface OwnRowsOptions {
   readonly registry: SeriesRegistry;
   /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
   readonly heldOf?: HeldOf;
+  /** Gets the metrics of the series that a selector found, by their names in Prometheus. */
+  readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Series that one selector can find. */
   readonly promqlSeriesMax?: number;
 }
@@ -39,10 +41,13 @@ export class OwnRows implements StoredRows {
     const countSeries = seriesCounter(this.#options.promqlSeriesMax ?? Number.POSITIVE_INFINITY);
     const found = await this.catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
     const slices = new Slices(signal);
+    const metrics = new Set<string>();
     for (const [at, source] of found.entries()) {
+      metrics.add(source.metric.prometheusName);
       found[at] = this.#withLast(source);
       if (slices.isDue) await slices.pause();
     }
+    this.#options.onAsked?.(metrics);
     return found;
   };
 

@@ -1,7 +1,7 @@
 /** All metrics in a table that can be searched and sorted. */
 import { useMemo } from "preact/hooks";
 import { formatAgo, formatTime } from "../../format/times.ts";
-import { formatBytes, formatCount } from "../../format/units.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../format/units.ts";
 import { Panel } from "../../parts/panel.tsx";
 import { Rows, type TableColumn } from "../../parts/rows.tsx";
 import { Empty } from "../../parts/states.tsx";
@@ -26,7 +26,15 @@ export function MetricList({ metrics, bytesPerSample }: StoredMetrics) {
       }),
     [metrics, words, source],
   );
-  const columns = useMemo(() => columnsOf(bytesPerSample, Date.now()), [bytesPerSample, metrics]);
+  const columns = useMemo(
+    () =>
+      columnsOf(
+        bytesPerSample,
+        metrics.some(({ asked }) => asked !== undefined),
+        Date.now(),
+      ),
+    [bytesPerSample, metrics],
+  );
   const total = found.reduce((sum, { samples }) => sum + samples, 0);
   const note = `${formatCount(found.length)} of ${formatCount(metrics.length)}, ${formatCount(total)} samples`;
   return (
@@ -63,7 +71,11 @@ export function MetricList({ metrics, bytesPerSample }: StoredMetrics) {
   );
 }
 
-function columnsOf(bytesPerSample: number | undefined, nowMs: number): TableColumn<StoredMetric>[] {
+function columnsOf(
+  bytesPerSample: number | undefined,
+  isUsageKnown: boolean,
+  nowMs: number,
+): TableColumn<StoredMetric>[] {
   const size: TableColumn<StoredMetric>[] =
     bytesPerSample === undefined
       ? []
@@ -75,6 +87,16 @@ function columnsOf(bytesPerSample: number | undefined, nowMs: number): TableColu
             order: ({ samples }) => samples,
           },
         ];
+  const asked: TableColumn<StoredMetric>[] = isUsageKnown
+    ? [
+        {
+          title: "Last asked",
+          isNumber: true,
+          cell: ({ asked: usage }) => <LastAsked usage={usage} nowMs={nowMs} />,
+          order: ({ asked: usage }) => usage?.lastMs ?? 0,
+        },
+      ]
+    : [];
   return [
     {
       title: "Metric",
@@ -103,6 +125,7 @@ function columnsOf(bytesPerSample: number | undefined, nowMs: number): TableColu
         lastMs === undefined ? "never" : <span title={formatTime(lastMs)}>{formatAgo(lastMs, nowMs)}</span>,
       order: ({ lastMs }) => lastMs ?? 0,
     },
+    ...asked,
     {
       title: "Jobs",
       cell: ({ jobs }) => (
@@ -122,6 +145,29 @@ function columnsOf(bytesPerSample: number | undefined, nowMs: number): TableColu
     },
   ];
 }
+
+/** When a query, a rule or a summary last asked for a metric. */
+export function LastAsked({
+  usage,
+  nowMs,
+}: {
+  readonly usage: StoredMetric["asked"];
+  readonly nowMs: number;
+}) {
+  if (usage === undefined) return null;
+  const { count, lastMs, sinceMs } = usage;
+  const since = `since ${formatTime(sinceMs)}`;
+  if (lastMs === undefined)
+    return <span title={`Nobody asked for it ${since}.`}>not {formatSince(sinceMs, nowMs)}</span>;
+  return (
+    <span title={`${formatCount(count)} times ${since}, the last one at ${formatTime(lastMs)}`}>
+      {formatAgo(lastMs, nowMs)}
+    </span>
+  );
+}
+
+const formatSince = (sinceMs: number, nowMs: number) =>
+  `for ${formatSeconds(Math.max(1, Math.round((nowMs - sinceMs) / 1_000)))}`;
 
 /** The type in Prometheus. What is pushed as events is a histogram or a counter there. */
 export function typeText({ kind, type }: Pick<StoredMetric, "kind" | "type">): string {

@@ -1,4 +1,5 @@
 /** One metric: what it is, its labels and what became of them, its largest series, and queries to start with. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { useLive } from "../../api/live.ts";
 import { formatAgo, formatTime } from "../../format/times.ts";
@@ -6,7 +7,7 @@ import { formatBytes, formatCount, formatValue, unitOfName } from "../../format/
 import { Panel } from "../../parts/panel.tsx";
 import { Rows } from "../../parts/rows.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
-import { typeText } from "./metric-list.tsx";
+import { LastAsked, typeText } from "./metric-list.tsx";
 import { queriesOf, queryAddress, selectorOf } from "./metric-queries.ts";
 import {
   type LabelLimits,
@@ -57,7 +58,7 @@ export function MetricPage({ metric, bytesPerSample }: MetricPageProps) {
 
 function Facts({ metric, bytesPerSample }: MetricPageProps) {
   const { unit, series, samples, jobs, lastMs, table } = metric;
-  const facts: readonly (readonly [string, string])[] = [
+  const facts: readonly (readonly [string, ComponentChildren])[] = [
     ["Type", typeText(metric)],
     ["Unit", unit || "not declared"],
     ["Table in SQL", table],
@@ -68,6 +69,9 @@ function Facts({ metric, bytesPerSample }: MetricPageProps) {
       bytesPerSample === undefined ? "unknown" : `about ${formatBytes(Math.round(samples * bytesPerSample))}`,
     ],
     ["Last sample", lastMs === undefined ? "never" : formatAgo(lastMs, Date.now())],
+    ...(metric.asked === undefined
+      ? []
+      : [["Last asked", <LastAsked key="asked" usage={metric.asked} nowMs={Date.now()} />] as const]),
     ["Sent by", jobs.length === 0 ? "no job" : jobs.join(", ")],
   ];
   return (

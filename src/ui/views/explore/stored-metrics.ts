@@ -35,6 +35,8 @@ export interface StoredMetric {
   readonly series: number;
   readonly jobs: readonly string[];
   readonly lastMs: number | undefined;
+  /** Undefined for a token that may not know what others ask. */
+  readonly asked: AskedFor | undefined;
   /** Whether the gateway measures it itself, of itself and its machine. */
   readonly isOwn: boolean;
 }
@@ -43,6 +45,35 @@ export interface StoredMetrics {
   readonly metrics: readonly StoredMetric[];
   /** The mean over all that is stored. Undefined before anything is on the disk. */
   readonly bytesPerSample: number | undefined;
+}
+
+/** How often a metric was asked for since the gateway counts that, which begins at its start. */
+export interface AskedFor {
+  readonly count: number;
+  readonly lastMs: number | undefined;
+  readonly sinceMs: number;
+}
+
+interface UsageAnswer {
+  readonly statsCollectedSince: number;
+  readonly records: readonly {
+    readonly pushedAs: string;
+    readonly queryRequestsCount: number;
+    readonly lastQueryRequestTimestamp: number;
+  }[];
+}
+
+/** More metrics than any setting allows. */
+const METRICS_MAX = 1_000_000;
+
+async function loadUsage(signal: AbortSignal): Promise<UsageAnswer | undefined> {
+  try {
+    const parameters = { limit: METRICS_MAX };
+    return await askJson<UsageAnswer>("/api/v1/status/metric_names_stats", { parameters, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 interface SendersRow {
@@ -55,12 +86,14 @@ const SENDERS = `SELECT metric, count(*) AS series, list(DISTINCT labels['job'])
 
 /** All metrics. Several lists of the gateway are joined by the name of the metric. */
 export async function loadMetrics(signal: AbortSignal): Promise<StoredMetrics> {
-  const [{ tables }, senders, types, bytesPerSample] = await Promise.all([
+  const [{ tables }, senders, types, bytesPerSample, usage] = await Promise.all([
     askJson<{ tables: TableAnswer[] }>("/api/v1/tables", { parameters: { format: "json" }, signal }),
     askSql<SendersRow>(SENDERS, { signal }),
     askSql<{ metric: string; type: string }>("SELECT metric, type FROM metrics", { signal }),
     loadBytesPerSample(signal),
+    loadUsage(signal),
   ]);
+  const askedOf = new Map(usage?.records.map((record) => [record.pushedAs, record]));
   const sendersOf = new Map(senders.map((row) => [row.metric, row]));
   const typeOf = new Map(types.map((row) => [row.metric, row.type]));
   // Pushed metrics are listed first, then the tables that always exist, then what the gateway measures.
@@ -76,10 +109,16 @@ export async function loadMetrics(signal: AbortSignal): Promise<StoredMetrics> {
       help: help ?? "",
       jobs: jobs.filter((job) => job !== null).sort(),
       lastMs: last ? sqlTimeMs(last) : undefined,
+      asked: usage && askedFor(askedOf.get(metric), usage.statsCollectedSince * 1_000),
       isOwn: firstFixed !== -1 && at > firstFixed,
     };
   });
   return { metrics, bytesPerSample };
+}
+
+function askedFor(record: UsageAnswer["records"][number] | undefined, sinceMs: number): AskedFor {
+  const { queryRequestsCount: count = 0, lastQueryRequestTimestamp: last = 0 } = record ?? {};
+  return { count, lastMs: last === 0 ? undefined : last * 1_000, sinceMs };
 }
 
 /** A token with labels may not ask for the size of the disk: its samples have no size then. */

@@ -75,9 +75,10 @@ export async function askArrivals(signal: AbortSignal): Promise<Arrivals> {
     askJson<ArrivalsAnswer>("/api/v1/arrivals", { parameters: { range }, signal });
   const count = ({ metrics }: ArrivalsAnswer) => metrics.reduce((sum, { samples }) => sum + samples, 0);
   let answer = await askRange("5m");
-  if (count(answer) < EVENTS_FEW) answer = await askRange("1h");
+  // Until 5 minutes after its start, the gateway knows no more.
+  if (count(answer) < EVENTS_FEW && secondsOf(answer) > PARTS_5M_S) answer = await askRange("1h");
   const { from, to, samples, metrics, part_seconds } = answer;
-  const seconds = Math.max(1, (Date.parse(to) - Date.parse(from)) / 1_000);
+  const seconds = secondsOf(answer);
   const all = samples.reduce((sum, each) => sum + each, 0);
   samplesPerSecond = all / seconds;
   let traffic = metrics;
@@ -86,15 +87,23 @@ export async function askArrivals(signal: AbortSignal): Promise<Arrivals> {
   return {
     seconds,
     traffic,
-    // The last part is not over, and the first may have begun before the gateway did.
-    rates: samples
-      .slice(Math.max(0, -Math.floor(seconds / part_seconds) - 1), -1)
-      .map((each) => each / part_seconds),
+    rates: ratesOf(samples, part_seconds, seconds),
     workers: answer.workers.map(({ job, instance, per_second, metrics: of, last }) => ({
       ...{ job: job || "(none)", instance: instance || "(none)", lastMs: Date.parse(last) },
       ...{ perSecond: per_second, metrics: of },
     })),
   };
+}
+
+/** The last 5 minutes, but for the part of them that has not ended. */
+const PARTS_5M_S = 285;
+
+const secondsOf = ({ from, to }: ArrivalsAnswer) => Math.max(1, (Date.parse(to) - Date.parse(from)) / 1_000);
+
+/** Samples per second of the parts that are over. The first may have begun before the gateway did. */
+export function ratesOf(samples: readonly number[], partSeconds: number, seconds: number): readonly number[] {
+  const whole = Math.min(samples.length - 1, Math.floor(seconds / partSeconds));
+  return whole === 0 ? [] : samples.slice(-whole - 1, -1).map((each) => each / partSeconds);
 }
 
 /** The part of the samples by which times of samples and times of arrival may differ. */

@@ -7,6 +7,7 @@ import { formatBytes, formatCount, formatNumber, formatSeconds } from "../../for
 import { useNow } from "../../parts/now.ts";
 import { Panel } from "../../parts/panel.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
+import { Loading } from "../../parts/states.tsx";
 import {
   type Arrivals,
   type OverviewAlert,
@@ -42,6 +43,15 @@ export default function Overview() {
     String(maySeeAll),
     SHARE,
   );
+  const [isReady, setReady] = useState(false);
+  const areAnswered = [arrivals, gauges, alerts, storage, rejected].every(
+    ({ answer, error }) => answer !== undefined || error !== undefined,
+  );
+  useEffect(() => {
+    if (areAnswered) setReady(true);
+  }, [areAnswered]);
+  // All at once, so that no panel moves those that are read already.
+  if (!isReady) return <Loading what="the overview" />;
   const machine = { gauges: gauges.answer ?? [], trends };
   return (
     <div class="panels overview">

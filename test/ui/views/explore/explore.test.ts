@@ -56,6 +56,8 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       "1\u2009200",
     ]);
     expect(await row.textContent()).toContain("worker");
+    // No query has asked for it since the gateway started.
+    expect(await row.textContent()).toMatch(/not for \d+/);
 
     await page.getByRole("link", { name: "http.request.duration_ms" }).click();
     const labels = page.getByRole("table", { name: "Labels", exact: true });
