@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { type Config, listSettings, pickSettings, settingTexts } from "./config/config.ts";
+import type { Access } from "./access/access.ts";
 import type { BodyLimits } from "./http/body.ts";
+import { activeQueriesRoutes, queryCaller } from "./http/operation/active-queries-routes.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
 import { metricUsageRoutes } from "./http/prometheus/metric-usage-routes.ts";
@@ -19,6 +21,7 @@ import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
 import { prometheusName } from "./model/names.ts";
 import { AskedMetrics } from "./query/asked-metrics.ts";
+import { ActiveQueries } from "./query/active-queries.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { createFormats } from "./query/formats/all.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
@@ -42,6 +45,8 @@ interface QueryParts {
   readonly store: DuckDBStore;
   readonly registry: Registry;
   readonly totals: Totals;
+  /** Knows the caller whose request is being handled. */
+  readonly access: Pick<Access, "caller">;
   /** The limits on bodies, which all routes share. */
   readonly limits: BodyLimits;
 }
@@ -51,11 +56,13 @@ const PARQUET_BYTES_MAX = 64 * 1_048_576;
 
 /** SQL, PromQL and what is built on them. `stop` interrupts them, and resolves when none runs. */
 export function openQueries(
-  { config, now, log, counters, temporaryDirectory, store, registry, totals }: QueryParts,
+  { config, now, log, counters, temporaryDirectory, store, registry, totals, access }: QueryParts,
   owners: readonly Owner[],
 ) {
   const asked = new AskedMetrics(now);
+  const active = new ActiveQueries({ now, caller: () => queryCaller(access.caller) });
   const sql = new SqlEngine({
+    active,
     store,
     onAsked: (metrics) => asked.note([...metrics].map(prometheusName)),
     registry,
@@ -83,6 +90,7 @@ export function openQueries(
     "promqlTimeoutMs",
   );
   const promql = new Promql({
+    active,
     store,
     onAsked: (metrics) => asked.note(metrics),
     registry,
@@ -109,13 +117,13 @@ export function openQueries(
     await sql.close();
     await Promise.all([promql, federation, exemplars, snapshots].map((each) => each.close()));
   };
-  return { asked, sql, summaries, promql, federation, exemplars, snapshots, stop };
+  return { active, asked, sql, summaries, promql, federation, exemplars, snapshots, stop };
 }
 
 /** The routes that answer questions. */
 export function queryRoutes(
-  { config, now, temporaryDirectory, store, registry, limits }: QueryParts,
-  { asked, sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
+  { config, now, temporaryDirectory, store, registry, limits, access }: QueryParts,
+  { active, asked, sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
 ): readonly Routes[] {
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   return [
@@ -134,6 +142,7 @@ export function queryRoutes(
       now,
     }),
     metricUsageRoutes({ asked, metrics: () => registry.metrics() }),
+    activeQueriesRoutes({ queries: active, caller: () => queryCaller(access.caller) }),
     exemplarsRoutes({ exemplars, limits }),
     federateRoutes({ federation, now }),
   ];

@@ -44,7 +44,7 @@ export function openRules(
     promqlBatch: (texts, timeMs, { limit, signal }) => promql.ofRules(texts, timeMs, { limit }, { signal }),
     sql: (text, timeMs, { limit, signal }) =>
       sql.query(text, {
-        ...{ limitRows: limit, signal },
+        ...{ limitRows: limit, signal, isOfRule: true },
         parameters: /\$time\b/.test(text) ? { time: new Date(timeMs) } : undefined,
       }),
   };

@@ -30,6 +30,8 @@ export interface Guarded {
   readonly bound?: BoundUse;
   /** Whether it says if a token or a password is valid, although it needs none. Such requests are limited as guesses. */
   readonly identifies?: boolean;
+  /** Whether it only looks at queries or ends them, so that it also works while those of the caller take all places. */
+  readonly isNoQuery?: boolean;
 }
 
 /**

@@ -184,7 +184,7 @@ export class Gate implements RequestGate, Callers {
         const token = this.#access.caller;
         if (unknownHost !== undefined && token === undefined)
           throw this.#refused("host", unknownHostError(unknownHost));
-        return this.limits.run(token, address, permission, () => handle(caller));
+        return this.limits.run(token, address, route, () => handle(caller));
       });
     } catch (error) {
       if (isAllowed) throw error;

@@ -102,12 +102,12 @@ export class RequestLimits {
   run<T>(
     token: Pick<AccessToken, "id" | "limits"> | undefined,
     address: CallerLimits | undefined,
-    permission: Guarded["permission"],
+    { permission, isNoQuery = false }: Pick<Guarded, "permission" | "isNoQuery">,
     handle: () => T,
   ): T {
     const ofToken = token === undefined ? undefined : this.#tokens.of(token.id, token.limits);
     if (ofToken !== undefined) this.#counted(() => begin(ofToken, permission));
-    const isQuery = token !== undefined && (permission === "read" || permission === "sql");
+    const isQuery = token !== undefined && !isNoQuery && (permission === "read" || permission === "sql");
     const counted = isQuery ? () => this.#query(token.id, handle) : handle;
     if (ofToken === undefined && address === undefined) return counted();
     const callers = [ofToken, address].filter((limits) => limits !== undefined);

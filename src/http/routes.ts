@@ -63,7 +63,7 @@ export class Routes {
     handle: Handler,
     answerError = this.#answerError,
   ): this {
-    const { credentials, identifies, bound: ofPushes } = this.#guarded;
+    const { credentials, identifies, isNoQuery, bound: ofPushes } = this.#guarded;
     const { scope: permission, bound } =
       typeof allowed === "object"
         ? allowed
@@ -72,6 +72,7 @@ export class Routes {
       this.list.push({
         credentials,
         identifies,
+        isNoQuery,
         bound,
         method,
         path,

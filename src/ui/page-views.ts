@@ -26,6 +26,12 @@ export const VIEWS: readonly PageView[] = [
     scope: "read",
     load: () => import("./views/rejected/rejected-view.tsx"),
   },
+  {
+    path: "/queries",
+    title: "Queries",
+    scope: "read",
+    load: () => import("./views/queries/queries-view.tsx"),
+  },
   { path: "/tokens", title: "Tokens", scope: "admin", load: () => import("./views/tokens/tokens-view.tsx") },
   {
     path: "/settings",

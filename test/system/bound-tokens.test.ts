@@ -343,6 +343,10 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
   ),
   "/api/v1/metadata": ["", "?metric=depth", "?metric=zebra_written", "?limit=2"],
   "/api/v1/status/tsdb": ["", "?limit=1000"],
+  // What they list depends on what ran before: test/http/operation compares callers.
+  "/api/v1/status/active_queries": [""],
+  "/api/v1/status/active_queries/:id/cancel": ["/api/v1/status/active_queries/1/cancel"],
+  "/api/v1/status/top_queries": ["?topN=0"],
   "/api/v1/targets": ["", "?state=active", "?scrapePool=zebra", "?state=dropped"],
   "/api/v1/scrape_pools": [""],
   "/api/metrics/services": [""],

@@ -10,6 +10,7 @@ import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
+import type { ActiveQueries, ActiveQuery, QueryAsked } from "../active-queries.ts";
 import { MemoryGuard } from "../memory-guard.ts";
 import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
 import { QueryTimeout } from "./query-errors.ts";
@@ -32,6 +33,8 @@ interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof Engine
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
   readonly counters: Counters;
+  /** Lists the queries while they run, so that they can be cancelled. */
+  readonly active: ActiveQueries;
 }
 
 /** The options of a query of some caller. */
@@ -211,10 +214,14 @@ export class Promql {
     runner = this.#runner,
   ): Promise<PromqlAnswer> {
     const answer = Promise.withResolvers<PromqlAnswer>();
+    const asked = askedOf(task, runner === this.#rules);
+    const active = asked && this.#options.active.begin(asked);
+    const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     runner
-      .run(signal, (either) => this.#work(task, either, labels, answer))
-      .catch((error: unknown) => answer.reject(error));
+      .run(either, (any) => this.#work(task, any, labels, answer, active))
+      .catch((error: unknown) => answer.reject(error))
+      .finally(() => active?.end());
     return await answer.promise;
   }
 
@@ -224,8 +231,10 @@ export class Promql {
     signal: AbortSignal,
     labels: Labels | undefined,
     answer: PromiseWithResolvers<PromqlAnswer>,
+    active: ActiveQuery | undefined,
   ): Promise<void> {
     const begin = performance.now();
+    active?.start();
     let outcome = "ok";
     const { promqlTimeoutMs } = { ...this.#options, ...("options" in task ? definedOnly(task.options) : {}) };
     const late = new AbortController();
@@ -240,6 +249,7 @@ export class Promql {
       settings: this.#settings(),
       memory: this.#memory,
       turns: this.#turns,
+      read: active,
       signal: AbortSignal.any([signal, late.signal]),
     });
     try {
@@ -256,10 +266,12 @@ export class Promql {
       outcome = error instanceof RequestError ? error.code : "failed";
       answer.reject(error);
     } finally {
-      if (task.kind !== "export")
-        this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+      const ms = performance.now() - begin;
+      if (task.kind !== "export") this.#counters.promqlSeconds.observe({ outcome }, ms / 1000);
       await work.ended;
       clearTimeout(timer);
+      // An export takes as long as its client reads.
+      active?.end(task.kind === "export" ? undefined : ms);
     }
   }
 
@@ -285,6 +297,25 @@ export class Promql {
       nowMs: now(),
       days: this.#rows.days().map(({ day, table, rows }) => ({ day, table, rows })),
     };
+  }
+}
+
+/** How a task is listed while it runs. Undefined if it only parses. */
+function askedOf(task: Task, isOfRule: boolean): QueryAsked | undefined {
+  const language = "PromQL";
+  switch (task.kind) {
+    case "instant":
+      return { language, text: task.text, isOfRule };
+    case "range": {
+      const { text, startMs, endMs, stepMs } = task;
+      return { language, text, range: { startMs, endMs, stepMs }, isOfRule };
+    }
+    case "batch":
+      return { language, text: task.texts.join("\n"), isOfRule };
+    case "export":
+      return { language, text: `export of ${task.texts.join(" ")}` };
+    default:
+      return undefined;
   }
 }
 

@@ -19,7 +19,7 @@ import { type StatementError, statementErrorOf } from "../../store/engine/statem
 import type { Reader } from "../../store/store.ts";
 
 /** Why a query was stopped before its end. */
-type StopReason = "timeout" | "gone" | "memory" | "closing";
+type StopReason = "timeout" | "gone" | "memory" | "closing" | "canceled";
 
 const INTERRUPT_INTERVAL_MS = 50;
 /** A hundred times as long as an ordinary query takes to stop. */
@@ -140,18 +140,24 @@ export class RunningQuery {
       case "memory":
         return outOfMemory("sqlMemoryGrowthBytesMax");
       case "closing":
-        return stopError("closing");
+      case "canceled":
+        return stopError(this.#stopped);
       default:
         return stopError("gone");
     }
   }
 }
 
-/** The error of a query that ends because the gateway stops, or because its client disconnected. */
-export function stopError(reason: "closing" | "gone"): RequestError {
-  return reason === "closing"
-    ? new Unavailable("The gateway is stopping; the query was not finished.")
-    : new BadInput("The client disconnected before the query was finished.");
+/** The error of a query that ends because the gateway stops, its client disconnected, or somebody cancelled it. */
+export function stopError(reason: "closing" | "gone" | "canceled"): RequestError {
+  switch (reason) {
+    case "closing":
+      return new Unavailable("The gateway is stopping; the query was not finished.");
+    case "canceled":
+      return new Unprocessable("The query was cancelled by a request, and was not finished.");
+    case "gone":
+      return new BadInput("The client disconnected before the query was finished.");
+  }
 }
 
 /** @param setting the setting that limits the memory */

@@ -21,6 +21,7 @@ import type {
   Store,
 } from "../../store/store.ts";
 import type { Labels } from "../../model/sample.ts";
+import type { ActiveQueries, ActiveQuery } from "../active-queries.ts";
 import type { CallerSeries } from "../caller-series.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "../memory-guard.ts";
@@ -47,6 +48,8 @@ interface SqlOptions {
   readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Logs each query that did not stop after its interrupt. */
   readonly log?: Log;
+  /** Lists the queries while they run, so that they can be cancelled. */
+  readonly active?: ActiveQueries;
 }
 
 export interface QueryOptions {
@@ -56,6 +59,10 @@ export interface QueryOptions {
   readonly signal?: AbortSignal;
   /** If set, the tables contain only the series with these labels: those of the caller's token. */
   readonly labels?: Labels;
+  /** What is listed while the query runs, for our own statements. */
+  readonly asked?: string;
+  /** Whether a rule asks, and no caller. */
+  readonly isOfRule?: boolean;
 }
 
 /** A statement that is ready to run on a reader, with the views that it needs. */
@@ -139,6 +146,7 @@ export class SqlEngine {
    * @throws BadInput, Forbidden, TooLarge (the statement), Busy, Timeout, Unprocessable (memory)
    */
   query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
+    const listed = { asked: sql, ...options };
     return this.run(async (reader, days) => {
       const own = await this.own(options.labels);
       const tables = this.catalog(days, own);
@@ -166,7 +174,7 @@ export class SqlEngine {
         throw new Forbidden("EXPLAIN is not supported for a token with labels", "sql");
       if (!inspected.isExplain) this.noteAsked(inspected.tables, tables);
       return await prepared(inspected);
-    }, options);
+    }, listed);
   }
 
   /** Notes that the metrics of some tables (lower case) are asked for. */
@@ -182,9 +190,21 @@ export class SqlEngine {
       limitRows = this.#options.rowsMax,
       timeoutMs = this.#options.timeoutMs,
       signal,
+      asked,
+      isOfRule,
     }: QueryOptions,
   ): Promise<QueryResult> {
-    await this.#turn(signal);
+    const active =
+      asked === undefined
+        ? undefined
+        : this.#options.active?.begin({ language: "SQL", text: asked, isOfRule });
+    try {
+      await this.#turn(signal, active?.signal);
+    } catch (error) {
+      active?.end();
+      throw error;
+    }
+    active?.start();
     const begin = performance.now();
     const { counters, log } = this.#options;
     const query: RunningQuery = new RunningQuery({
@@ -194,7 +214,9 @@ export class SqlEngine {
         this.#running.delete(query);
         this.#guard.forget(query);
         this.#concurrency.release();
-        counters.querySeconds.observe((performance.now() - begin) / 1000);
+        const ms = performance.now() - begin;
+        counters.querySeconds.observe(ms / 1000);
+        active?.end(ms);
       },
       onStuck: () => {
         counters.queriesStuck.inc();
@@ -203,10 +225,11 @@ export class SqlEngine {
     });
     this.#running.add(query);
     this.#guard.watch(query);
+    active?.signal.addEventListener("abort", () => query.stop("canceled"));
     try {
       query.use(await this.#options.store.reader());
       const stream = await this.#start(query, prepare, parameters);
-      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal);
+      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal, active);
     } catch (error) {
       end(query, counters, error);
       throw error;
@@ -221,12 +244,14 @@ export class SqlEngine {
   }
 
   /** Waits until a query may run, unless its client disconnects or the gateway stops meanwhile. */
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
+  async #turn(signal: AbortSignal | undefined, canceled: AbortSignal | undefined): Promise<void> {
     const stopping = this.#stopping.signal;
+    const signals = [signal, canceled, stopping].filter((each) => each !== undefined);
     try {
-      await this.#concurrency.acquire(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
+      await this.#concurrency.acquire(AbortSignal.any(signals));
     } catch (error) {
       if (stopping.aborted) throw stopError("closing");
+      if (canceled?.aborted) throw stopError("canceled");
       if (signal?.aborted) throw stopError("gone");
       throw error;
     }
@@ -295,6 +320,7 @@ class Rows implements QueryResult {
   readonly #query: RunningQuery;
   readonly #counters: Counters;
   readonly #stream: Readable;
+  readonly #active: ActiveQuery | undefined;
   #chunks: AsyncIterator<Chunk | EngineChunk> | undefined;
   #rows = 0;
   #ended = false;
@@ -306,8 +332,10 @@ class Rows implements QueryResult {
     stream: Readable,
     limitRows: number,
     signal: AbortSignal | undefined,
+    active: ActiveQuery | undefined,
   ) {
     this.#query = query;
+    this.#active = active;
     this.#counters = counters;
     this.columns = distinctColumns(stream.columns);
     this.limitRows = limitRows;
@@ -354,6 +382,7 @@ class Rows implements QueryResult {
           return room > 0 ? truncated(value, room) : undefined;
         }
         this.#rows += value.length;
+        this.#active?.countRows(value.length);
         return value;
       }
     } catch (error) {

@@ -180,7 +180,7 @@ export class Summaries {
           sql: asLines ? linesOf(summary) : summary.sql,
         };
       },
-      { ...options, parameters: bound },
+      { ...options, parameters: bound, asked: `summary ${name}` },
     );
     return { result, absent };
   }

@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers/promises";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
+import type { ActiveQuery } from "../../active-queries.ts";
 import type { MemoryGuard } from "../../memory-guard.ts";
 import { LimitReached, QueryCanceled, QueryError } from "../query-errors.ts";
 import type { Ask, AskPart, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
@@ -42,6 +43,8 @@ export interface WorkerTaskOptions {
   readonly memory: TaskMemory;
   /** How many exports compute at once. Without it, all do. */
   readonly turns?: LargeReads;
+  /** Counts what is read for the task. */
+  readonly read?: Pick<ActiveQuery, "countRows" | "countSeries">;
 }
 
 /** See MemoryGuard. */
@@ -274,7 +277,7 @@ export class WorkerTask {
   }
 
   async #valueOf(ask: number, request: Ask, answering: Answering): Promise<unknown> {
-    const { rows, turns } = this.#options;
+    const { rows, turns, read } = this.#options;
     const { signal } = this.#stopReading;
     signal.throwIfAborted();
     switch (request.what) {
@@ -284,6 +287,7 @@ export class WorkerTask {
           deferredMatcher(name, operator, value, this.test),
         );
         const sources = await rows.find(matchers, firstDay, lastDay, signal);
+        read?.countSeries(sources.length);
         const encoder = new SourcesEncoder();
         for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
           if (from > 0) await setImmediate();
@@ -296,14 +300,16 @@ export class WorkerTask {
         return Uint32Array.from(await rows.withSamplesIn([...seriesIds], firstDay, lastDay));
       }
       case "scan":
-        await this.#reader(request.reader).scan(request.statement, request.nullable, (part) =>
-          this.#part(ask, answering, part, buffersOf(part)),
-        );
+        await this.#reader(request.reader).scan(request.statement, request.nullable, (part) => {
+          read?.countRows(part.rowCount);
+          return this.#part(ask, answering, part, buffersOf(part));
+        });
         return undefined;
       case "scanLists":
-        await this.#reader(request.reader).scanLists(request.statement, (part) =>
-          this.#part(ask, answering, part, buffersOf(part)),
-        );
+        await this.#reader(request.reader).scanLists(request.statement, (part) => {
+          read?.countRows(part.lists[0]?.length ?? 0);
+          return this.#part(ask, answering, part, buffersOf(part));
+        });
         return undefined;
       case "large":
         this.#releaseLarge = await begun(rows.large, signal);
