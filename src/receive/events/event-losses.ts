@@ -84,16 +84,20 @@ export function lossesOf(event: Readonly<Record<string, unknown>>, timestampUs: 
       reason: `the field ${quote(ignored)} differs from ${quote(used)}, expected one of them`,
     });
   }
-  if (value instanceof InexactNumber && !isStoredAsSent(value.text, value.value)) {
-    losses.push({
-      field: "value",
-      label: "value",
-      cause: "value",
-      warning: `value ${quote(value)} was stored as ${wholeText(value.value)}, the nearest 64-bit float`,
-      reason: `value is ${quote(value)}, which no 64-bit float holds; the nearest is ${wholeText(value.value)}`,
-    });
-  }
+  if (value instanceof InexactNumber && !isStoredAsSent(value.text, value.value))
+    losses.push(lossOfValue(quote(value), value.value));
   return losses.length === 0 ? NO_LOSSES : losses;
+}
+
+/** The loss of a value that no 64-bit float represents; `sent` is the value as messages show it. */
+export function lossOfValue(sent: string, value: number): Loss {
+  return {
+    field: "value",
+    label: "value",
+    cause: "value",
+    warning: `value ${sent} was stored as ${wholeText(value)}, the nearest 64-bit float`,
+    reason: `value is ${sent}, which no 64-bit float holds; the nearest is ${wholeText(value)}`,
+  };
 }
 
 const TWO_SPELLINGS = [

@@ -39,7 +39,8 @@ interface WrongEvent {
   readonly reason: string;
 }
 
-const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
+/** What the field `type` of an event means. */
+export const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
   observation: { kind: "observation", type: "histogram" },
   counter: { kind: "delta", type: "counter" },
   gauge: { kind: "gauge", type: "gauge" },
@@ -74,7 +75,7 @@ function valueOfWord(value: unknown, type: unknown): number | undefined {
 }
 
 /** The store would replace it with U+FFFD. */
-const HALF = "contains half of a surrogate pair, which is not a character";
+export const HALF = "contains half of a surrogate pair, which is not a character";
 
 /**
  * Checks a parsed JSON value as an event.

@@ -2,6 +2,7 @@
 import { BodyDecoder } from "../body-decoder.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import type { Receiver } from "../receiver.ts";
+import { ColumnBodies } from "./columns/column-bodies.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
 import { pushRoutes } from "./push.ts";
@@ -22,10 +23,11 @@ export const events: Receiver<EventSettings> = {
       epoch: () => series.epoch,
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
+    const columns = new ColumnBodies(options, limits);
     const { strictEvents: strict } = settings;
     const warnings = new PushWarnings(log, counters);
     return {
-      routes: [pushRoutes({ decoder, ingest, limits, strictEvents: strict, warnings })],
+      routes: [pushRoutes({ decoder, columns, ingest, limits, strictEvents: strict, warnings })],
       async decodeLines(body) {
         const batch = await decoder.decode(body.length, (free) =>
           free.decoding(body, { ndjson: true, strict }),

@@ -1,7 +1,8 @@
 /**
- * `POST /api/v1/push`: one JSON event, an array or NDJSON, acknowledged after the commit.
+ * `POST /api/v1/push`: JSON events, or events as columns, acknowledged after the commit.
  *
- * The body is decoded by src/receive/events/events.ts, which recognises the form, and passed to ingest as one batch.
+ * The body is decoded by src/receive/events/events.ts, which recognises the form of JSON events, or by the decoders of
+ * columns/, and passed to ingest as one batch.
  * Valid events are stored. The answer lists each rejected event by its index, with the reason, and each field of an
  * accepted event that was not stored as it was sent.
  */
@@ -21,6 +22,8 @@ import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, type PushWarnings } from "../push-warnings.ts";
+import { type ColumnBodies, formOf } from "./columns/column-bodies.ts";
+import { COLUMN_PARAMETERS, readColumnParameters } from "./columns/column-parameters.ts";
 import { EVENTS } from "./events-protocol.ts";
 
 interface PushDependencies {
@@ -31,6 +34,8 @@ interface PushDependencies {
       options: { readonly ndjson?: boolean; readonly strict?: boolean },
     ): Decoding<Batch>;
   }>;
+  /** Decodes bodies of columns. */
+  readonly columns: ColumnBodies;
   readonly ingest: {
     readonly bodyHash: BodyHash;
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
@@ -50,25 +55,38 @@ const SCOPE = "POST /api/v1/push";
  */
 const ERRORS_MAX = 1_000;
 
-export const pushRoutes = ({ decoder, ingest, limits, strictEvents, warnings }: PushDependencies) => {
-  const parameters = new PushParameters(limits, EVENTS.terms, ["strict"]);
+export const pushRoutes = ({
+  decoder,
+  columns,
+  ingest,
+  limits,
+  strictEvents,
+  warnings,
+}: PushDependencies) => {
+  const parameters = new PushParameters(limits, EVENTS.terms, ["strict", ...COLUMN_PARAMETERS]);
   return new Routes(undefined, { bound: "adds" }).on(
     "POST",
     "/api/v1/push",
     "push",
-    "stores events in JSON",
+    "stores events in JSON or Arrow",
     async (request) => {
       // Errors in the query and in headers are answered before the body is read.
       const query = queryText(request.url);
       const { strict = strictEvents, ...asked } = parameters.read(query);
+      const ofColumns = readColumnParameters(query);
       const durability = readDurability(request.headers.get("weir-durability"));
       const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
       const idempotency =
         key === undefined ? undefined : { scope: SCOPE, key, bodyHash: ingest.bodyHash.of(query, body) };
-      const ndjson = isNdjson(request);
+      const { type } = contentTypeOf(request);
+      const form = formOf(type, body);
+      if (form === undefined && ofColumns !== undefined) throw notOfColumns(ofColumns);
+      const ndjson = isNdjson(type);
       const batch = await decodeWithHint(body, "/api/v1/push", () =>
-        decoder.decode(body.length, (free) => free.decoding(body, { ndjson, strict })),
+        form === undefined
+          ? decoder.decode(body.length, (free) => free.decoding(body, { ndjson, strict }))
+          : columns.decode(form, body, { ...ofColumns, strict }),
       );
       const ack = await ingest.push(batch, { ...asked, durability, idempotency });
       if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
@@ -78,9 +96,17 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, warnings }: 
 };
 
 /** True if the content type says NDJSON. Undefined if the form is recognised from the body. */
-function isNdjson(request: Request): true | undefined {
-  const { type } = contentTypeOf(request);
+function isNdjson(type: string): true | undefined {
   return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)$/.test(type) ? true : undefined;
+}
+
+/** The error of a parameter that says something about columns, beside a body of events. */
+function notOfColumns(found: object): BadInput {
+  const [name] = Object.keys(found);
+  return new BadInput(
+    `Query parameter ${name} is for columns, and the body has events; expected an Arrow stream, or an object with "columns".`,
+    name,
+  );
 }
 
 /**

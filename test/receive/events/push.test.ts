@@ -505,7 +505,7 @@ describe("parameters and headers", () => {
   bad(
     "?extra_lable=a=1",
     "extra_lable",
-    /"extra_lable" is unknown; expected extra_label, historical, strict\.$/,
+    /"extra_lable" is unknown; expected extra_label, historical, strict, metric, type, unit, help\.$/,
   );
   bad("?historical=maybe", "historical", /historical is "maybe"; expected true or false/);
   bad("?import_file=f&import_from=0&import_to=9", "import_line", /import_line is missing; expected a hash/);
