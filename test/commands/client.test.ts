@@ -8,7 +8,7 @@ import { until } from "../until.ts";
 import { makeCertificate } from "../web-config/certificate-maker.ts";
 import { weir } from "./weir.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
 const data = join(folder, "data");

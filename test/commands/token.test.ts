@@ -7,7 +7,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 import { weir } from "./weir.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const running: GatewayProcess[] = [];
 afterAll(async () => {

@@ -219,6 +219,5 @@ for (const seed of [1]) {
       await gateway.close();
       gateway = undefined;
     },
-    120_000,
   );
 }

@@ -144,7 +144,7 @@ test(`acknowledged events survive ${KILLS} kills, and are stored once`, async ()
     // The kill follows a drawn number of acknowledgements and a drawn fraction of a millisecond.
     const acknowledged = () => workers.reduce((sum, worker) => sum + worker.acknowledged.length, 0);
     const enough = acknowledged() + 5 + 60 * next();
-    while (acknowledged() < enough) await Bun.sleep(0);
+    while (acknowledged() < enough) await Bun.sleep(1);
     await Bun.sleep(5 * next());
     await gateway.stop("SIGKILL");
     await pushing;
@@ -172,7 +172,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
     const gateway = await start(data);
     const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
     const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
-    while (workers.some((worker) => worker.acknowledged.length < 2)) await Bun.sleep(0);
+    while (workers.some((worker) => worker.acknowledged.length < 2)) await Bun.sleep(1);
     const stopped = gateway.stop(signal);
     expect(await stopped).toBe(0);
     await pushing;

@@ -12,7 +12,7 @@ import { until } from "../until.ts";
 import { NODE, runApplication } from "../receive/otlp/sdk-run.ts";
 import { type MadeCertificate, makeCertificate } from "../web-config/certificate-maker.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
 const ca = makeCertificate({ name: "ca" });

@@ -14,7 +14,7 @@ import { canRun, startPrometheus } from "../real-servers.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const data = temporaryFolder();
 let gateway: GatewayProcess;

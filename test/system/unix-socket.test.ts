@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 test("a Unix socket has the mode of the umask, needs no token, and replaces that of a killed process", async () => {
   const folder = temporaryFolder();

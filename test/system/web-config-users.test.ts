@@ -15,7 +15,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 import { makeCertificate } from "../web-config/certificate-maker.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
 const data = join(folder, "data");

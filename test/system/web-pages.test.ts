@@ -9,7 +9,7 @@ import { GatewayProcess } from "../gateway-process.ts";
 import { canRun } from "../real-servers.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const EVIL = "https://evil.example";
 let gateway: GatewayProcess;
