@@ -42,6 +42,7 @@ import { Echoes } from "./ingest/admission/echoes.ts";
 import { BodyHash } from "./wire/body-hash.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
+import type { IngestOptions } from "./ingest/contract.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Owners } from "./ingest/owners.ts";
 import { RejectedSamples } from "./ingest/rejected-samples.ts";
@@ -54,9 +55,11 @@ import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
+import type { GridCells } from "./query/promql/cells/grid-cells.ts";
 import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
+import { openCells } from "./open-cells.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
@@ -104,6 +107,8 @@ export interface Gateway {
   readonly registry: Registry;
   readonly ingest: Ingest;
   readonly totals: Totals;
+  /** Events as PromQL reads them. */
+  readonly cells: GridCells;
   readonly counters: Counters;
   readonly log: Log;
   /** What is logged once a minute. The program that serves flushes it. */
@@ -201,12 +206,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     options,
   );
-  const ingest = openIngest(parts, stored, receivers, id, options.onFatal);
+  const cells = openCells(parts, (action) => ingest.atRest(action));
+  const ingest = openIngest(parts, stored, receivers, id, { follower: cells, onFatal: options.onFatal });
   const owners = [...receivers.owners.values()];
   const tail = openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
-  const queries = openQueries(parts, owners);
+  const queries = openQueries(parts, owners, cells);
   const notifications = openNotifications(config, templates, { ...parts, stored });
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
   const routes = [
@@ -258,15 +264,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     services: [...receivers.services, notifications, rules, ...tail],
     rules,
     stopQueries: queries.stop,
-    store,
-    registry,
-    ingest,
-    totals,
-    counters,
-    log,
-    summary,
-    access,
-    webConfig,
+    ...{ cells, store, registry, ingest, totals, counters, log, summary, access, webConfig },
     async close() {
       // The file is closed also if the last commit fails, because acknowledged samples are stored already.
       try {
@@ -386,7 +384,7 @@ function openIngest(
   stored: Pick<Stored, "scrapers" | "pushes" | "imports">,
   { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
   id: string,
-  onFatal: (() => void) | undefined,
+  { follower, onFatal }: Pick<IngestOptions, "follower"> & Pick<GatewayOptions, "onFatal">,
 ): Ingest {
   const owners = new Owners(byProtocol);
   const storesOwn = config.sampler && config.samplerParts.includes("gateway");
@@ -432,9 +430,7 @@ function openIngest(
       protocols,
     },
     {
-      ...settings,
-      counters,
-      now,
+      ...{ ...settings, counters, now, follower },
       onRejected: (push) => summary.noteSamples(push),
       onFault: (what, error) => {
         log("ingest_fault", { what, error: String(error) });

@@ -26,6 +26,7 @@ import { CallerSeries } from "./query/caller-series.ts";
 import { createFormats } from "./query/formats/all.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
 import { Federation } from "./query/promql/federation.ts";
+import type { GridCells } from "./query/promql/cells/grid-cells.ts";
 import { Promql } from "./query/promql/promql-queries.ts";
 import type { HeldOf } from "./query/promql/store/held.ts";
 import { SqlEngine } from "./query/sql/sql-engine.ts";
@@ -58,6 +59,7 @@ const PARQUET_BYTES_MAX = 64 * 1_048_576;
 export function openQueries(
   { config, now, log, counters, temporaryDirectory, store, registry, totals, access }: QueryParts,
   owners: readonly Owner[],
+  cells: GridCells,
 ) {
   const asked = new AskedMetrics(now);
   const active = new ActiveQueries({ now, caller: () => queryCaller(access.caller) });
@@ -97,9 +99,7 @@ export function openQueries(
     ...limits,
     ...pickSettings(config, "lookbackMs", "observationStepMs", "seriesIdleMs"),
     ...pickSettings(config, "promqlConcurrencyMax", "promqlMemoryGrowthBytesMax"),
-    heldOf,
-    counters,
-    now,
+    ...{ heldOf, cells, counters, now },
   });
   const search = { store, catalog: promql.catalog, selectors: promql.selectors, ...limits };
   const federation = new Federation({
@@ -115,7 +115,7 @@ export function openQueries(
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const stop = async () => {
     await sql.close();
-    await Promise.all([promql, federation, exemplars, snapshots].map((each) => each.close()));
+    await Promise.all([promql, cells, federation, exemplars, snapshots].map((each) => each.close()));
   };
   return { active, asked, sql, summaries, promql, federation, exemplars, snapshots, stop };
 }

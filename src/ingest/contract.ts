@@ -135,6 +135,15 @@ export interface TotalsSink {
   lastPushRecords(): LastPushRecord[];
 }
 
+/** Learns which rows are stored, before the pushes that sent them are answered. */
+export interface RowsFollower {
+  add(rows: Rows): void;
+  /** Rows were deleted, or committed without `add`. */
+  forget(): void;
+  /** The days before `firstDay` were dropped. */
+  dropBefore(firstDay: number): void;
+}
+
 export interface IngestOptions {
   readonly counters: Counters;
   readonly retentionDays: number;
@@ -159,6 +168,7 @@ export interface IngestOptions {
     readonly instance: string;
     readonly rejected: readonly Rejection[];
   }) => void;
+  readonly follower?: RowsFollower;
   /** Called once for each internal fault. */
   readonly onFault: (message: string, error: unknown) => void;
 }

@@ -101,6 +101,7 @@ export class GroupCommit {
     try {
       await this.#count(pending.series, rows, nowMs);
     } catch (error) {
+      this.#options.follower?.forget();
       this.#options.onFault(
         "stored rows could not be counted; the totals are right again after a restart",
         error,
@@ -162,7 +163,9 @@ export class GroupCommit {
       for (let from = 0; from < segment.length; from += ROWS_AT_ONCE) {
         if (from > 0 && slices.isOver) await slices.next();
         const to = Math.min(from + ROWS_AT_ONCE, segment.length);
-        totals.apply(slicedRows(segment, from, to), nowMs * 1000);
+        const part = slicedRows(segment, from, to);
+        totals.apply(part, nowMs * 1000);
+        this.#options.follower?.add(part);
       }
       snapshots.addRows(segment.length);
     }

@@ -286,12 +286,28 @@ export class Ingest {
   }
 
   /**
+   * Runs an action when nothing is stored beside it, and every committed row is in its table.
+   *
+   * @throws DiskFull if there is no room to move rows to their tables
+   */
+  async atRest<T>(action: () => T): Promise<T> {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping");
+    const result = this.#actions.add(async () => {
+      await this.#store.moveJournal();
+      return action();
+    }, true);
+    this.#start();
+    return await result;
+  }
+
+  /**
    * Drops the days past retention, and the oldest ones while the file is larger than allowed. Deletes old idempotency
    * keys and dead letters. Runs between two commits, as everything that writes.
    */
   async prune(): Promise<Dropped> {
     return await this.#alone(async () => {
       const dropped = await this.#retention.dropDays();
+      if (dropped.days.length > 0) this.#options.follower?.dropBefore(Math.max(...dropped.days) + 1);
       await this.#retention.forgetRecords();
       return dropped;
     });
@@ -303,7 +319,11 @@ export class Ingest {
    */
   async deleteSamples(deletion: Deletion): Promise<number> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    return await this.#alone(() => this.#store.deleteSamples(deletion, this.#totals.snapshot(true)));
+    return await this.#alone(() =>
+      this.#store
+        .deleteSamples(deletion, this.#totals.snapshot(true))
+        .finally(() => this.#options.follower?.forget()),
+    );
   }
 
   /** Commits all pushes that wait, then a whole snapshot of the totals. Pushes are rejected as soon as it is called. */

@@ -83,6 +83,11 @@ export const EVENTS = {
   },
   store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
   ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },
+  cells_failed: {
+    level: "error",
+    message: "events could not be read into cells; PromQL reads their rows",
+    fields: ["error"],
+  },
   housekeeping_failed: {
     level: "error",
     message: "housekeeping failed and will be retried",

@@ -270,6 +270,8 @@ export interface Store {
   /** The room on the disk, at most a tenth of a second old. */
   room(): Room;
   reader(): Promise<Reader>;
+  /** Moves the rows of the journal to their tables. Rejects with `DiskFull` if the disk has no room for that. */
+  moveJournal(): Promise<void>;
   /** The days, in ascending order. */
   days(): readonly Day[];
   /**

@@ -3,7 +3,7 @@ import { CompensatedSum, isSumExact } from "../compensated-sum.ts";
 import type { Edge, Source } from "../catalog/catalog.ts";
 import type { BeforeSeries, DayReader, Range } from "./day-reader.ts";
 import { idsOf } from "./portions.ts";
-import type { Before } from "./running-totals.ts";
+import { type Before, edgesOfBuckets } from "./running-totals.ts";
 
 /** All rows of a day. */
 const ROWS_MAX = 2 ** 53;
@@ -36,6 +36,7 @@ export async function lookBefore(
       lastMs: found.length === 0 ? undefined : Math.max(...found.map(({ lastMs }) => lastMs)),
       count: found.reduce((sum, { count }) => sum + count, 0),
       sum: seriesIds.reduce((total, id) => total + (sums.get(id) ?? bySeries.get(id)?.sum ?? 0), 0),
+      sumRest: 0,
       buckets: byEdge,
     };
   };
@@ -66,16 +67,13 @@ async function exactSums(
 }
 
 /** Adds the counts of all buckets to the first edge of the query that contains them. */
-function addToEdges(
+export function addToEdges(
   byEdge: Float64Array,
   edges: readonly Edge[],
   counts: Float64Array | undefined,
   bounds: readonly number[],
 ): void {
   if (counts === undefined) return;
-  for (const [at, count] of counts.entries()) {
-    const bound = bounds[at] ?? Number.POSITIVE_INFINITY;
-    const edge = edges.findIndex((each) => each.bound >= bound);
-    if (edge >= 0) byEdge[edge] += count;
-  }
+  const edgeOf = edgesOfBuckets(edges, bounds);
+  for (const [at, count] of counts.entries()) if (edgeOf[at] >= 0) byEdge[edgeOf[at]] += count;
 }

@@ -8,7 +8,7 @@ import type { Before, Instants, TotalRows } from "./running-totals.ts";
 export type Life = readonly { readonly from: number; readonly to: number }[];
 
 export function lifeOf(
-  { timestampsMs }: TotalRows,
+  { timestampsMs }: Pick<TotalRows, "timestampsMs">,
   before: Before,
   { firstMs, stepMs }: Instants,
   idleMs: number,

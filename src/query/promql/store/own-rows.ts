@@ -5,6 +5,7 @@ import type { Store } from "../../../store/store.ts";
 import { callerMatchers } from "../../caller-series.ts";
 import { Catalog, seriesCounter, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import { Slices } from "../catalog/slices.ts";
+import type { GridCells } from "../cells/grid-cells.ts";
 import type { HeldOf } from "./held.ts";
 import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
 import type { LargeReads, StoredRows } from "./stored-rows.ts";
@@ -19,6 +20,8 @@ export interface OwnRowsOptions {
   readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Series that one selector can find. */
   readonly promqlSeriesMax?: number;
+  /** Rows of events that are kept as cells of the grid; if absent, all rows are read. */
+  readonly cells?: GridCells;
 }
 
 export class OwnRows implements StoredRows {
@@ -61,6 +64,10 @@ export class OwnRows implements StoredRows {
     return found;
   };
 
+  cells: StoredRows["cells"] = async (seriesIds, asked) => {
+    return this.#options.cells?.read(seriesIds, asked);
+  };
+
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
   /** A series of a group is one stored series. */
@@ -77,6 +84,7 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
   const own = callerMatchers(labels);
   return {
     days: () => rows.days(),
+    cells: rows.cells && ((...asked) => rows.cells!(...asked)),
     find: (matchers, firstDay, lastDay, signal) =>
       rows.find([...matchers, ...own], firstDay, lastDay, signal),
     withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),

@@ -23,6 +23,8 @@ export interface Before {
   readonly lastMs: number | undefined;
   readonly count: number;
   readonly sum: number;
+  /** What rounding left of the sum; 0 if it is unknown. */
+  readonly sumRest: number;
   /** By edge, not cumulative. */
   readonly buckets: Float64Array;
   /** Whether it has any row, at any earlier time. */
@@ -35,6 +37,18 @@ export interface TotalRows {
   readonly values: Float64Array;
 }
 
+/** The same rows, added up by the instants of the grid: those after the instant before, up to each instant. */
+export interface TotalCells {
+  /** The instants that have rows. */
+  readonly timestampsMs: Float64Array;
+  readonly counts: Float64Array;
+  /** The sum of each instant's rows as two doubles: the sum, and what rounding left of it. */
+  readonly highs: Float64Array;
+  readonly lows: Float64Array;
+  /** The counts of each instant's rows by the bounds of the metric and +Inf. */
+  readonly buckets: Uint32Array;
+}
+
 /** The instants after one time, up to and including another. */
 export function instantsIn(afterMs: number, toMs: number, stepMs: number): Instants {
   const firstMs = Math.floor(afterMs / stepMs) * stepMs + stepMs;
@@ -44,7 +58,7 @@ export function instantsIn(afterMs: number, toMs: number, stepMs: number): Insta
 /** The series of a source: one, or one for each bucket. */
 export function runningTotals(
   source: Source,
-  rows: TotalRows,
+  rows: TotalRows | TotalCells,
   before: Before,
   instants: Instants,
   idleMs: number,
@@ -86,7 +100,7 @@ function samplesOf(
  */
 export function totalsAt(
   source: Source,
-  rows: TotalRows,
+  rows: TotalRows | TotalCells,
   before: Before,
   timesMs: Float64Array,
   into: Float64Array[] = [],
@@ -95,7 +109,11 @@ export function totalsAt(
     if (!(into[at]?.length >= timesMs.length)) into[at] = new Float64Array(timesMs.length);
     return into[at].subarray(0, timesMs.length);
   });
-  if (source.shape === "count") countsAt(rows, before, timesMs, columns[0]);
+  if ("counts" in rows) {
+    if (source.shape === "count") cellCountsAt(rows, before, timesMs, columns[0]);
+    else if (source.shape === "sum") cellSumsAt(rows, before, timesMs, columns[0]);
+    else cellBucketsAt(rows, source, before, timesMs, columns);
+  } else if (source.shape === "count") countsAt(rows, before, timesMs, columns[0]);
   else if (source.shape === "sum") sumsAt(rows, before, timesMs, columns[0]);
   else bucketsAt(rows, source.edges, before, timesMs, columns);
   return columns;
@@ -124,7 +142,7 @@ function sumsAt(
 ): void {
   let next = 0;
   let high = before.sum;
-  let low = 0;
+  let low = before.sumRest;
   for (let at = 0; at < timesMs.length; at++) {
     while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) {
       const value = values[next++];
@@ -136,6 +154,70 @@ function sumsAt(
     // An infinite sum has no remainder.
     totals[at] = Number.isNaN(low) ? high : high + low;
   }
+}
+
+function cellCountsAt(
+  { timestampsMs, counts }: TotalCells,
+  before: Before,
+  timesMs: Float64Array,
+  totals: Float64Array,
+): void {
+  let next = 0;
+  let count = before.count;
+  for (let at = 0; at < timesMs.length; at++) {
+    while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) count += counts[next++];
+    totals[at] = count;
+  }
+}
+
+function cellSumsAt(
+  { timestampsMs, highs, lows }: TotalCells,
+  before: Before,
+  timesMs: Float64Array,
+  totals: Float64Array,
+): void {
+  let next = 0;
+  let high = before.sum;
+  let low = before.sumRest;
+  for (let at = 0; at < timesMs.length; at++) {
+    while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) {
+      const value = highs[next];
+      const sum = high + value;
+      const part = sum - high;
+      low += high - (sum - part) + (value - part) + lows[next++];
+      high = sum;
+    }
+    totals[at] = Number.isNaN(low) ? high : high + low;
+  }
+}
+
+function cellBucketsAt(
+  { timestampsMs, buckets }: TotalCells,
+  { edges, metric }: Source,
+  before: Before,
+  timesMs: Float64Array,
+  totals: readonly Float64Array[],
+): void {
+  const running = before.buckets.slice();
+  const edgeOf = edgesOfBuckets(edges, metric.buckets);
+  let next = 0;
+  for (let at = 0; at < timesMs.length; at++) {
+    for (; next < timestampsMs.length && timestampsMs[next] <= timesMs[at]; next++) {
+      const first = next * edgeOf.length;
+      for (let bucket = 0; bucket < edgeOf.length; bucket++)
+        if (edgeOf[bucket] >= 0) running[edgeOf[bucket]] += buckets[first + bucket];
+    }
+    let total = 0;
+    for (let edge = 0; edge < edges.length; edge++) {
+      total += running[edge];
+      totals[edge][at] = total;
+    }
+  }
+}
+
+/** For each bucket of a metric, the first edge of a query that contains it; -1 if none does. */
+export function edgesOfBuckets(edges: readonly Edge[], bounds: readonly number[]): number[] {
+  return [...bounds, Number.POSITIVE_INFINITY].map((bound) => edges.findIndex((edge) => edge.bound >= bound));
 }
 
 /** For each edge, the number of rows up to each time that are at or below it. */

@@ -7,6 +7,9 @@ import { DAY_MS } from "../../../model/duration.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Source } from "../catalog/catalog.ts";
+import { seriesCells } from "../cells/cell-columns.ts";
+import { cellsOfSource } from "../cells/source-cells.ts";
+import { earlierOf, mayHaveCells } from "../cells/tracked-series.ts";
 import type { LabelSet } from "../labels.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
@@ -30,6 +33,7 @@ import {
   type Instants,
   instantsIn,
   labelsOf,
+  type TotalCells,
   type TotalRows,
   runningTotals,
 } from "./running-totals.ts";
@@ -46,6 +50,9 @@ export interface StoreStorageOptions {
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
   readonly rowsAtOnce?: number;
 }
+
+/** Sources whose cells are in memory at once: 12 MB, if they have rows in each step. */
+const SOURCES_AT_ONCE = 500;
 
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
@@ -230,25 +237,59 @@ export class StoreStorage implements Storage {
     });
   }
 
-  /** Reads the rows of totals, and yields the result of `make` for each source that has any. */
+  /**
+   * Reads the rows of totals, or their cells if they are kept, and yields the result of `make` for each source that has
+   * any.
+   */
   async *#eachTotal<Made>(
     sources: readonly Source[],
     { afterMs, toMs, totalsAfterMs }: Omit<Selection, "matchers">,
     budget: ReadBudget,
-    make: (source: Source, rows: TotalRows, before: Before, instants: Instants) => readonly Made[],
+    make: (
+      source: Source,
+      rows: TotalRows | TotalCells,
+      before: Before,
+      instants: Instants,
+    ) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {
     const { observationStepMs: stepMs, seriesIdleMs: idleMs, rows: stored, rowsAtOnce: most } = this.#options;
+    const { now = Date.now } = this.#options;
     const instants = instantsIn(afterMs, toMs, stepMs);
     if (instants.count === 0 || sources.length === 0) return;
     const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
     // One step more: a series whose first row comes just after the last instant begins at that instant.
     const range = { afterMs: baseMs, toMs: instants.firstMs + instants.count * stepMs };
     const baseDay = dayOf(baseMs * 1000);
-    const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * DAY_MS - 1), toMs: baseMs };
+    const earlier = { afterMs: earlierOf(baseMs, stepMs, idleMs), toMs: baseMs };
+    const asked = { earlierMs: earlier.afterMs, baseMs, toMs: range.toMs };
+    let unkept = sources;
+    if (stored.cells !== undefined && mayHaveCells(baseMs, now(), stepMs, idleMs)) {
+      const rest: Source[] = [];
+      for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
+        const part = sources.slice(from, from + SOURCES_AT_ONCE);
+        const ids = [...new Set(idsOf(part))];
+        const columns = await stored.cells(Uint32Array.from(ids), asked);
+        if (columns === undefined) {
+          rest.push(...part);
+          continue;
+        }
+        const found = seriesCells(columns);
+        const older = await stored.withSamplesIn(ids, Number.NEGATIVE_INFINITY, baseDay - 1);
+        budget.countSamples(found.values().reduce((sum, { counts }) => sum + counts.length, 0));
+        for (const source of part) {
+          const { cells, before } = cellsOfSource(source, found);
+          const existed = before.lastMs !== undefined || source.seriesIds.some((id) => older.has(id));
+          const made = make(source, cells, { ...before, existed }, instants);
+          if (made.length > 0) yield made;
+        }
+      }
+      if (rest.length === 0) return;
+      unkept = rest;
+    }
     const reader = this.#reader(budget);
     try {
       for await (const { sources: part, samples: all } of portions(
-        sources,
+        unkept,
         range,
         reader,
         budget,

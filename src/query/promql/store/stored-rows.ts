@@ -3,6 +3,7 @@
  * its registry and its tables ([own-rows.ts](own-rows.ts)). A Worker asks that thread (../worker/remote-rows.ts).
  */
 import type { Source } from "../catalog/catalog.ts";
+import type { CellColumns, CellsAsked } from "../cells/cell-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
 
@@ -29,6 +30,11 @@ export interface StoredRows {
     lastDay: number,
   ): Promise<ReadonlySet<number>>;
   readonly large: LargeReads;
+  /**
+   * The rows of some series as cells of the grid, if they are kept (../cells/grid-cells.ts). Undefined if the rows have
+   * to be read. Without the function, no cells are kept.
+   */
+  readonly cells?: (seriesIds: Uint32Array, asked: CellsAsked) => Promise<CellColumns | undefined>;
   /** For one query; `signal` stops what it runs. */
   tables(signal: AbortSignal): TableReader;
 }

@@ -8,7 +8,7 @@
 import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { lifeOf } from "./life.ts";
-import { type Before, type Instants, type TotalRows, totalsAt } from "./running-totals.ts";
+import { type Before, type Instants, type TotalCells, type TotalRows, totalsAt } from "./running-totals.ts";
 
 /**
  * The ends of the windows in the series of a source: see `labelsOf`.
@@ -18,7 +18,7 @@ import { type Before, type Instants, type TotalRows, totalsAt } from "./running-
  */
 export function windowEnds(
   source: Source,
-  rows: TotalRows,
+  rows: TotalRows | TotalCells,
   before: Before,
   instants: Instants,
   idleMs: number,

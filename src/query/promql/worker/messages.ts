@@ -6,6 +6,7 @@
 import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
 import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
+import type { CellsAsked } from "../cells/cell-columns.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
 import type { PlainError } from "./plain-error.ts";
 
@@ -109,6 +110,8 @@ export type Ask =
       readonly firstDay: number;
       readonly lastDay: number;
     }
+  /** The answer is a CellColumns, or nothing if the rows have to be read. */
+  | { readonly what: "cells"; readonly seriesIds: Uint32Array; readonly asked: CellsAsked }
   /** In parts: RowColumns. A reader runs one statement at a time. */
   | {
       readonly what: "scan";

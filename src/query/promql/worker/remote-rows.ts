@@ -1,5 +1,6 @@
 /** The rows of the store, for a Worker: each question is a message to the thread that owns the store. */
 import type { Source } from "../catalog/catalog.ts";
+import type { CellColumns } from "../cells/cell-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
@@ -101,6 +102,9 @@ export class RemoteRows implements StoredRows {
     const found = await this.#asker.ask({ what: "withSamplesIn", seriesIds: ids, firstDay, lastDay });
     return new Set(found as Uint32Array);
   };
+
+  cells: StoredRows["cells"] = async (seriesIds, asked) =>
+    (await this.#asker.ask({ what: "cells", seriesIds, asked })) as CellColumns | undefined;
 
   readonly large: StoredRows["large"] = {
     run: async (read, signal) => {

@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
+import { buffersOfCells, type CellColumns } from "../cells/cell-columns.ts";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
@@ -265,10 +266,7 @@ export class WorkerTask {
     this.#answering.set(ask, answering);
     try {
       const value = await this.#valueOf(ask, request, answering);
-      this.#post(
-        { type: "answered", ask, value },
-        value instanceof Uint32Array ? [value.buffer as ArrayBuffer] : [],
-      );
+      this.#post({ type: "answered", ask, value }, buffersOfValue(value));
     } catch (error) {
       this.#post({ type: "refused", ask, error: plainError(error) });
     } finally {
@@ -276,7 +274,11 @@ export class WorkerTask {
     }
   }
 
-  async #valueOf(ask: number, request: Ask, answering: Answering): Promise<unknown> {
+  async #valueOf(
+    ask: number,
+    request: Ask,
+    answering: Answering,
+  ): Promise<Uint32Array | CellColumns | undefined> {
     const { rows, turns, read } = this.#options;
     const { signal } = this.#stopReading;
     signal.throwIfAborted();
@@ -299,6 +301,8 @@ export class WorkerTask {
         const { seriesIds, firstDay, lastDay } = request;
         return Uint32Array.from(await rows.withSamplesIn([...seriesIds], firstDay, lastDay));
       }
+      case "cells":
+        return await rows.cells?.(request.seriesIds, request.asked);
       case "scan":
         await this.#reader(request.reader).scan(request.statement, request.nullable, (part) => {
           read?.countRows(part.rowCount);
@@ -352,6 +356,12 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
   }, signal);
   turn.catch(began.reject);
   return await began.promise;
+}
+
+/** The buffers of an answer that has no parts. */
+function buffersOfValue(value: Uint32Array | CellColumns | undefined): ArrayBuffer[] {
+  if (value === undefined) return [];
+  return value instanceof Uint32Array ? [value.buffer as ArrayBuffer] : buffersOfCells(value);
 }
 
 /** The buffers of a part, each once. All arrays of a part are copies, so nothing else uses them. */
