@@ -59,6 +59,7 @@ describe("imports", () => {
       "open-rules",
       "open-notifications",
       "open-tail",
+      "open-cells",
     ],
     ["gateway"],
     ["commands"],
@@ -96,6 +97,7 @@ describe("imports", () => {
                 "open-queries",
                 "open-rules",
                 "open-tail",
+                "open-cells",
                 "open-notifications",
               ].includes(from)
             : from === "config"

@@ -314,7 +314,9 @@ function boundsAndIds(metric: Metric, registry: CellRegistry): Pick<TrackedMetri
   let newFromId = 0;
   for (const { name, series } of registry.metrics()) {
     if (name !== metric.name) continue;
-    for (const { seriesId } of series) newFromId = Math.max(newFromId, seriesId + 1);
+    const all = series.values();
+    for (let next = all.next(); next.done !== true; next = all.next())
+      newFromId = Math.max(newFromId, (next.value as Series).seriesId + 1);
   }
   return { bounds: Float64Array.from(bounds), newFromId };
 }
