@@ -174,8 +174,9 @@ export class GridCells {
   }
 
   #setSlot(seriesId: number, slot: number): void {
-    const page = (this.#pages[seriesId >>> PAGE_BITS] ??= new Uint32Array(PAGE_IDS));
-    page[seriesId & (PAGE_IDS - 1)] = slot;
+    const at = seriesId >>> PAGE_BITS;
+    this.#pages[at] ??= new Uint32Array(PAGE_IDS);
+    this.#pages[at][seriesId & (PAGE_IDS - 1)] = slot;
   }
 
   /** The slot of a series whose first row this may be. */
