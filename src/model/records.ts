@@ -37,10 +37,27 @@ export interface TotalsRecord {
   readonly buckets: readonly number[];
 }
 
-/** Totals of the series that changed since the previous snapshot, or of all series. */
+/**
+ * Totals of the series that changed since the previous snapshot, or of all series: the fields of TotalsRecord as columns.
+ * There may be a million series, and pushes wait while a snapshot is taken.
+ */
 export interface TotalsSnapshot {
-  readonly records: readonly TotalsRecord[];
-  /** True when `records` has all series. Older generations are then dropped. */
+  /** The number of series. */
+  readonly length: number;
+  readonly seriesId: Readonly<Uint32Array>;
+  readonly count: Readonly<Float64Array>;
+  readonly sumHigh: Readonly<Float64Array>;
+  readonly sumLow: Readonly<Float64Array>;
+  readonly value: Readonly<Float64Array>;
+  /** 1 where `value` is null. */
+  readonly noValue: Readonly<Uint8Array>;
+  readonly createdUs: Readonly<Float64Array>;
+  readonly lastUs: Readonly<Float64Array>;
+  readonly arrivedUs: Readonly<Float64Array>;
+  /** By series: where its buckets begin in `buckets`. The last one is their end. */
+  readonly firstBucket: Readonly<Uint32Array>;
+  readonly buckets: Readonly<Float64Array>;
+  /** True if it has all series. Older generations are then dropped. */
   readonly whole: boolean;
 }
 

@@ -1,4 +1,5 @@
 /** Exports samples as events: every kind, every attribute, the steps, and that readers are always closed. */
+import { snapshotOf } from "../totals-snapshots.ts";
 import { afterEach, describe, expect, test } from "bun:test";
 import { exportLines } from "../../src/query/export-lines.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
@@ -100,10 +101,7 @@ test("a caller that stops early leaves no open reader", async () => {
   expect((await some.next()).value).toStartWith('{"@timestamp":1704067200000,');
   await some.return();
   // An open reader would keep the table of a dropped day, and would prevent the checkpoint.
-  await samples.store.dropDaysBefore(20_000, samples.registry.forgetDaysBefore(20_000), {
-    records: [],
-    whole: true,
-  });
+  await samples.store.dropDaysBefore(20_000, samples.registry.forgetDaysBefore(20_000), snapshotOf([]));
   expect(await samples.store.checkpoint()).toBe(true);
   expect(samples.store.days()).toEqual([]);
 });

@@ -1,5 +1,6 @@
 /** The store over a real DuckDB file: what a commit stores, what a start reads, what a drop leaves. */
 
+import { snapshotOf } from "../totals-snapshots.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -300,7 +301,7 @@ test("reads committed records at a start", async () => {
     pushes: [push],
     imports: [{ ...file, byteOffset: 1 }],
     demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
-    totals: { records: [totals(1), totals(2, { value: -0.5, buckets: [] })], whole: true },
+    totals: snapshotOf([totals(1), totals(2, { value: -0.5, buckets: [] })], true),
     lastPushes: [{ job: "old", instance: "", pushedAtMs: 1 }],
     groups: [
       { key: "b", definition: "1" },
@@ -325,7 +326,7 @@ test("reads committed records at a start", async () => {
     imports: [file],
     lastPushes,
     scrapers,
-    totals: { records: [totals(1, { count: 9 })], whole: false },
+    totals: snapshotOf([totals(1, { count: 9 })], false),
     groups: [
       { key: "b", definition: "2" },
       { key: "c", definition: null },
@@ -376,7 +377,7 @@ test("replaces a stored list by an empty one", async () => {
 test("replays the rows past the newest snapshot in row order, with stale markers and historical rows", async () => {
   await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
   await store.commit({
-    totals: { records: [totals(1)], whole: false },
+    totals: snapshotOf([totals(1)], false),
     rows: [
       rowsOf([
         { us: DAY_US + 3, value: 2 },
@@ -496,12 +497,12 @@ test("drops what ended with the dropped days, and keeps the rest through a resta
       rowsOf([{ us: DAY_US, value: 1 }]),
       rowsOf([{ us: DAY_US + 86_400_000_000, value: 2, seriesId: 2 }], DAY + 1),
     ],
-    totals: { records: [totals(1), totals(2)], whole: true },
+    totals: snapshotOf([totals(1), totals(2)], true),
   });
   const dropped = await store.dropDaysBefore(
     DAY + 1,
     { seriesIds: [1], metrics: [] },
-    { records: [totals(2)], whole: true },
+    snapshotOf([totals(2)], true),
   );
   expect(dropped).toEqual({ days: [DAY], rows: 1 });
   const stored = await reopen();

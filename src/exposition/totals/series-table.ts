@@ -115,6 +115,11 @@ export class SeriesTable {
     return row;
   }
 
+  /** The number of buckets of a row. 0 if it is no observation. */
+  bucketCount(row: number): number {
+    return this.codes[row] === OBSERVATION ? this.bounds[row].length + 1 : 0;
+  }
+
   /** A view of the bucket counts of a row, not cumulative. */
   bucketsOf(row: number): Float64Array {
     if (this.codes[row] !== OBSERVATION) return NO_BOUNDS;

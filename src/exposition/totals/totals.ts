@@ -15,6 +15,7 @@ import type { Family } from "../family.ts";
 import { Exemplars, NO_BUCKET } from "./bucket-exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import { LastPushes } from "./last-pushes.ts";
+import { snapshotOf } from "./snapshot.ts";
 import { ArrivalCounts, type ArrivalsRange, type RecentArrivals } from "./recent-arrivals.ts";
 import {
   ARRIVED_US,
@@ -50,7 +51,6 @@ interface TotalsOptions {
   readonly counters: Counters;
 }
 
-const NO_BUCKETS: readonly number[] = [];
 /** The longest usual interval between scrapes, and more than clocks differ: see `mayHaveShown`. */
 const SCRAPE_SLACK_US = 5 * 60_000_000;
 
@@ -279,29 +279,11 @@ export class Totals {
   }
 
   /**
-   * Records of the series that changed since the last call, or of all. If the commit with a snapshot fails, the
-   * next snapshot must be whole.
+   * The totals of the series that changed since the last call, or of all. If the commit with a snapshot fails, the next
+   * snapshot must be whole.
    */
   snapshot(whole: boolean): TotalsSnapshot {
-    const { cells, flags, codes, series } = this.#table;
-    const records = this.#table.takeRows(whole).map((row): TotalsRecord => {
-      const cell = row * ROW;
-      const level = codes[row] === LEVEL;
-      const shown = level && cells[cell + COUNT] > 0 && (flags[row] & STALE) === 0;
-      return {
-        seriesId: series[row]!.seriesId,
-        count: cells[cell + COUNT],
-        sumHigh: cells[cell + SUM_HIGH],
-        sumLow: cells[cell + SUM_LOW],
-        value: shown ? cells[cell + VALUE] : null,
-        createdUs: cells[cell + CREATED_US],
-        lastUs: cells[cell + LAST_US],
-        arrivedUs: cells[cell + ARRIVED_US],
-        // Most series have no buckets, and there may be a million series.
-        buckets: codes[row] === OBSERVATION ? [...this.#table.bucketsOf(row)] : NO_BUCKETS,
-      };
-    });
-    return { records, whole };
+    return snapshotOf(this.#table, this.#table.takeRows(whole), whole);
   }
 
   /** Restores the records of a snapshot into defined series. Records of other series are skipped. */

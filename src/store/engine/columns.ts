@@ -58,15 +58,6 @@ export class TextBuilder {
     return place;
   }
 
-  /** Appends bytes and returns their position. */
-  addBytes(bytes: Uint8Array): { offset: number; length: number } {
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#end);
-    const place = { offset: this.#end, length: bytes.length };
-    this.#end += bytes.length;
-    return place;
-  }
-
   /** Appends each string and returns the column. */
   column(strings: readonly string[]): StringColumn {
     const offset = new Uint32Array(strings.length);
@@ -93,19 +84,6 @@ export class TextBuilder {
       offset: Uint32Array.from(places, ({ offset }) => offset),
       length: Uint32Array.from(places, ({ length }) => length),
     };
-  }
-
-  /** Appends each list of doubles, little-endian as in memory, and returns the column. */
-  doubles(lists: readonly (readonly number[])[]): StringColumn {
-    const offset = new Uint32Array(lists.length);
-    const length = new Uint32Array(lists.length);
-    lists.forEach((list, row) => {
-      if (list.length === 0) return;
-      const place = this.addBytes(new Uint8Array(Float64Array.from(list).buffer));
-      offset[row] = place.offset;
-      length[row] = place.length;
-    });
-    return { offset, length };
   }
 
   /** The text so far. Take it after the last `add`. */

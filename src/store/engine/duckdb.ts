@@ -44,6 +44,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
+import { TimeSlices } from "../../model/tasks/time-slices.ts";
 import {
   type Cell,
   type DecimalParameter,
@@ -62,8 +63,8 @@ import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
-/** Rows that are appended without a pause (some 15 ms). Then the event loop runs other work. */
-const STRETCH_ROWS = 16 * CHUNK_ROWS;
+/** Rows that are inserted at once at most (some 7 ms). Then the event loop runs other work. */
+const STRETCH_ROWS = 8 * CHUNK_ROWS;
 
 /** Rows that are appended cell by cell without a pause (some 4 ms). */
 const STRETCH_CELLS_ROWS = 512;
@@ -340,15 +341,18 @@ export class Connection implements Reader {
   }
 
   /**
-   * Appends columns to a table with the same columns: `length` rows of each segment, in order. Call it inside a
-   * transaction.
+   * Appends columns to a table with the same columns: `length` rows of each segment, in order, in slices. Call it inside
+   * a transaction.
+   *
+   * @param segments may be made one after the other, while others are appended
    */
   async appendColumns(
     schema: string,
     table: string,
     types: readonly ColumnType[],
-    segments: readonly { readonly columns: readonly Column[]; readonly length: number }[],
+    segments: Iterable<{ readonly columns: readonly Column[]; readonly length: number }>,
   ): Promise<void> {
+    const slices = new TimeSlices();
     const appender = await this.#connection.createAppender(table, schema);
     const chunk = DuckDBDataChunk.create(
       types.map((type) => DRIVER_TYPES[type]),
@@ -366,11 +370,11 @@ export class Connection implements Reader {
           }
           appender.appendDataChunk(chunk);
           appended += count;
-          if (appended % STRETCH_ROWS === 0) {
-            // Otherwise closing the appender would insert all rows at once.
-            appender.flushSync();
-            await Bun.sleep(0);
-          }
+          if (appended < STRETCH_ROWS && !slices.isOver) continue;
+          // Otherwise closing the appender would insert all rows at once.
+          appender.flushSync();
+          appended = 0;
+          await slices.next();
         }
       }
     } finally {

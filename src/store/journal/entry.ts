@@ -12,9 +12,12 @@ import { bytesOfShape, type RowsShape, readRows, shapeOf, writeRows } from "./jo
 
 /** The most rows of an entry. More are written to their tables at once. */
 const ENTRY_ROWS_MAX = ROW_GROUP_ROWS;
-/** The most new series of an entry, and the most characters of its text. A transaction of its own costs little more. */
-const SERIES_MAX = 256;
-const TEXT_LENGTH_MAX = 160_000;
+/**
+ * The most new series of an entry, and the most characters of its text. A transaction of its own costs less for as many
+ * series, but commits behind it would wait for it.
+ */
+const SERIES_MAX = 4_096;
+const TEXT_LENGTH_MAX = 1_048_576;
 /** The most bytes of the rows of an entry. */
 const ROWS_BYTES_MAX = 16 * 1_048_576;
 

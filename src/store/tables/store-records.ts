@@ -1,7 +1,7 @@
 /** Converts between records and the rows of the file's small tables: everything but the samples. */
-import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
+import type { LastPushRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels, MetricType } from "../../model/sample.ts";
-import { type AppendCell, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
+import { type AppendCell, type Column, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
 import type { Change, MetricRecord, SeriesDay, SeriesRecord, Stored } from "../store.ts";
@@ -70,8 +70,21 @@ async function writeMetrics(connection: Connection, metrics: readonly MetricReco
   await connection.append("weir", "metrics", rows);
 }
 
+/** Series whose columns are made at once: some 3 ms. */
+const SERIES_AT_ONCE = 1_024;
+
 async function writeSeries(connection: Connection, series: readonly SeriesRecord[]): Promise<void> {
   if (series.length === 0) return;
+  const types = ["uinteger", "varchar", "varchar", "map", "boolean"] as const;
+  await connection.appendColumns("weir", "series", types, segmentsOf(series));
+}
+
+function* segmentsOf(series: readonly SeriesRecord[]): Generator<ReturnType<typeof columnsOfSeries>> {
+  for (let from = 0; from < series.length; from += SERIES_AT_ONCE)
+    yield columnsOfSeries(series.slice(from, from + SERIES_AT_ONCE));
+}
+
+function columnsOfSeries(series: readonly SeriesRecord[]): { length: number; columns: Column[] } {
   const builder = new TextBuilder();
   const names = builder.column(series.map(({ metric }) => metric.name));
   const kinds = builder.column(series.map(({ metric }) => metric.kind));
@@ -88,23 +101,16 @@ async function writeSeries(connection: Connection, series: readonly SeriesRecord
   const keys = builder.column(labelNames);
   const values = builder.column(labelValues);
   const text = builder.text;
-  await connection.appendColumns(
-    "weir",
-    "series",
-    ["uinteger", "varchar", "varchar", "map", "boolean"],
-    [
-      {
-        length: series.length,
-        columns: [
-          { type: "uinteger", values: Uint32Array.from(series, ({ seriesId }) => seriesId) },
-          { type: "varchar", strings: names, text },
-          { type: "varchar", strings: kinds, text },
-          { type: "map", first, keys, values, text },
-          { type: "boolean", values: Uint8Array.from(series, ({ exposed }) => (exposed ? 1 : 0)) },
-        ],
-      },
+  return {
+    length: series.length,
+    columns: [
+      { type: "uinteger", values: Uint32Array.from(series, ({ seriesId }) => seriesId) },
+      { type: "varchar", strings: names, text },
+      { type: "varchar", strings: kinds, text },
+      { type: "map", first, keys, values, text },
+      { type: "boolean", values: Uint8Array.from(series, ({ exposed }) => (exposed ? 1 : 0)) },
     ],
-  );
+  };
 }
 
 async function writeSeriesDays(connection: Connection, seriesDays: readonly SeriesDay[]): Promise<void> {
@@ -158,22 +164,15 @@ export async function writeTotals(
   totals: TotalsSnapshot,
   watermarks: ReadonlyMap<number, number>,
 ): Promise<void> {
-  const { records } = totals;
-  const builder = new TextBuilder();
-  const buckets = builder.doubles(records.map((record) => record.buckets));
-  const { length } = records;
-  // A loop, because there may be a million values, and an iterator takes three times as long.
-  const doubles = (of: (record: TotalsRecord) => number): DoubleColumn => {
-    const values = new Float64Array(length);
-    for (let row = 0; row < length; row++) values[row] = of(records[row]!);
-    return { type: "double", values };
-  };
-  const seriesIds = new Uint32Array(length);
-  const nulls = new Uint8Array(length);
+  const { length, firstBucket, buckets } = totals;
+  const double = (values: Float64Array): DoubleColumn => ({ type: "double", values });
+  const { BYTES_PER_ELEMENT } = buckets;
+  const strings = { offset: new Uint32Array(length), length: new Uint32Array(length) };
   for (let row = 0; row < length; row++) {
-    seriesIds[row] = records[row]!.seriesId;
-    nulls[row] = records[row]!.value === null ? 1 : 0;
+    strings.offset[row] = firstBucket[row]! * BYTES_PER_ELEMENT;
+    strings.length[row] = (firstBucket[row + 1]! - firstBucket[row]!) * BYTES_PER_ELEMENT;
   }
+  const text = new Uint8Array(buckets.buffer, buckets.byteOffset, buckets.byteLength);
   await connection.appendColumns(
     "weir",
     "totals",
@@ -183,15 +182,15 @@ export async function writeTotals(
         length,
         columns: [
           { type: "uinteger", values: new Uint32Array(length).fill(generation) },
-          { type: "uinteger", values: seriesIds },
-          doubles(({ count }) => count),
-          doubles(({ sumHigh }) => sumHigh),
-          doubles(({ sumLow }) => sumLow),
-          { ...doubles(({ value }) => value ?? 0), nulls },
-          doubles(({ createdUs }) => createdUs),
-          doubles(({ lastUs }) => lastUs),
-          doubles(({ arrivedUs }) => arrivedUs),
-          { type: "blob", strings: buckets, text: builder.text },
+          { type: "uinteger", values: totals.seriesId },
+          double(totals.count),
+          double(totals.sumHigh),
+          double(totals.sumLow),
+          { ...double(totals.value), nulls: totals.noValue },
+          double(totals.createdUs),
+          double(totals.lastUs),
+          double(totals.arrivedUs),
+          { type: "blob", strings, text },
         ],
       },
     ],

@@ -3,6 +3,7 @@
  * last bit to those of a process that never stopped.
  */
 
+import { recordsOf } from "../../totals-snapshots.ts";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Totals } from "../../../src/exposition/totals/totals.ts";
@@ -40,7 +41,7 @@ function started(): Totals {
 
 /** All bits, because equality of numbers would not distinguish 0 from -0. */
 function bits(totals: Totals): string[] {
-  return totals.snapshot(true).records.map((record) =>
+  return recordsOf(totals.snapshot(true)).map((record) =>
     Object.entries(record)
       .map(([name, value]) => {
         const numbers = [value].flat().map((number) => (number === null ? "null" : hex(number)));
@@ -62,12 +63,12 @@ test("restores from a snapshot and later rows the totals of a process that never
 
       // The other one takes a snapshot at each stop: the first whole, the next only of changes.
       let other = started();
-      const stored = new Map(other.snapshot(true).records.map((record) => [record.seriesId, record]));
+      const stored = new Map(recordsOf(other.snapshot(true)).map((record) => [record.seriesId, record]));
       let watermark = 0;
       all.forEach((commit, index) => {
         other.apply(rows(commit));
         if (!stops.includes(index)) return;
-        for (const record of other.snapshot(false).records) stored.set(record.seriesId, record);
+        for (const record of recordsOf(other.snapshot(false))) stored.set(record.seriesId, record);
         watermark = index + 1;
       });
       other = started();
@@ -92,7 +93,7 @@ test("never decreases counts and sums while increments arrive", () => {
       let before = 0;
       for (const value of amounts) {
         totals.apply(rows([{ id: 5000, at: 1_704_067_200, value }]));
-        const now = totals.snapshot(true).records.find(({ seriesId }) => seriesId === 5000)!.sumHigh;
+        const now = recordsOf(totals.snapshot(true)).find(({ seriesId }) => seriesId === 5000)!.sumHigh;
         expect(now).toBeGreaterThanOrEqual(before);
         before = now;
       }

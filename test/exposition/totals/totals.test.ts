@@ -1,5 +1,6 @@
 /** Running totals and their exposition, worked out by hand. */
 
+import { recordsOf } from "../../totals-snapshots.ts";
 import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../../src/exposition/family.ts";
 import { Totals } from "../../../src/exposition/totals/totals.ts";
@@ -281,7 +282,7 @@ test("adds to an ended series without exposing it, and removes a forgotten one",
   expect(at(totals, T).uploads_total.points).toEqual([
     { labels: 'a="3",instance=""', value: 9_000_001, createdUs: T * 1e6 },
   ]);
-  expect(totals.snapshot(true).records.map(({ seriesId, sumHigh }) => [seriesId, sumHigh])).toEqual([
+  expect(recordsOf(totals.snapshot(true)).map(({ seriesId, sumHigh }) => [seriesId, sumHigh])).toEqual([
     [1, 2],
     [9_000_000, 9_000_001],
   ]);
@@ -311,7 +312,7 @@ test("gives the row of a forgotten series to the next one, empty", () => {
       exemplars: undefined,
     },
   ]);
-  expect(totals.snapshot(false).records.map(({ seriesId }) => seriesId)).toEqual([5001]);
+  expect(recordsOf(totals.snapshot(false)).map(({ seriesId }) => seriesId)).toEqual([5001]);
 });
 
 test("exposes metrics with one Prometheus name as one family, and keeps the older of equal series", () => {
@@ -472,25 +473,24 @@ describe("snapshot of the totals", () => {
       { id: 1, at: T, value: 1, live: false },
     ]);
     const zero = { sumLow: 0, value: null, buckets: [] };
-    expect(totals.snapshot(false)).toEqual({
-      records: [
-        {
-          ...zero,
-          seriesId: 2,
-          count: 1,
-          sumHigh: 5,
-          createdUs: T * 1e6,
-          lastUs: T * 1e6,
-          arrivedUs: T * 1e6,
-        },
-        { ...zero, seriesId: 1, count: 0, sumHigh: 0, createdUs: 0, lastUs: T * 1e6, arrivedUs: 0 },
-      ],
-      whole: false,
-    });
-    expect(totals.snapshot(false).records).toEqual([]);
+    const snapshot = totals.snapshot(false);
+    expect(snapshot.whole).toBe(false);
+    expect(recordsOf(snapshot)).toEqual([
+      {
+        ...zero,
+        seriesId: 2,
+        count: 1,
+        sumHigh: 5,
+        createdUs: T * 1e6,
+        lastUs: T * 1e6,
+        arrivedUs: T * 1e6,
+      },
+      { ...zero, seriesId: 1, count: 0, sumHigh: 0, createdUs: 0, lastUs: T * 1e6, arrivedUs: 0 },
+    ]);
+    expect(recordsOf(totals.snapshot(false))).toEqual([]);
     feed(totals, [{ id: 3, at: T, value: 1 }]);
-    expect(totals.snapshot(true).records.map(({ seriesId }) => seriesId)).toEqual([1, 2, 3]);
-    expect(totals.snapshot(false).records).toEqual([]);
+    expect(recordsOf(totals.snapshot(true)).map(({ seriesId }) => seriesId)).toEqual([1, 2, 3]);
+    expect(recordsOf(totals.snapshot(false))).toEqual([]);
   });
 
   test("restores a stale gauge as stale", () => {
@@ -502,7 +502,7 @@ describe("snapshot of the totals", () => {
     ]);
     const after = new Totals(DEFAULTS);
     after.define(series(1, DEPTH));
-    after.restore(before.snapshot(true).records);
+    after.restore(recordsOf(before.snapshot(true)));
     expect(at(after, T + 1)).toEqual({});
     feed(after, [{ id: 1, at: T, value: 5 }]);
     expect(at(after, T + 1)).toEqual({});
@@ -514,7 +514,7 @@ describe("snapshot of the totals", () => {
     feed(before, [{ id: 1, at: T, value: 5 }]);
     const after = new Totals(DEFAULTS);
     after.define(series(1, metric("http.request.duration_ms", "observation", { buckets: [1] })));
-    after.restore(before.snapshot(true).records);
+    after.restore(recordsOf(before.snapshot(true)));
     expect(at(after, T)).toEqual({});
     expect(after.lastUs(1)).toBe(T * 1e6);
   });

@@ -2,6 +2,7 @@
  * Snapshots of the real store, copied by the real process: what they contain while commits, checkpoints and
  * deletions continue, that the store's lock survives them, and that a failed one leaves nothing.
  */
+import { snapshotOf } from "../../totals-snapshots.ts";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -212,8 +213,7 @@ test("runs no checkpoint during a copy, and runs the next one", async () => {
 test("copies again when days are dropped meanwhile, and gives up after repeated drops", async () => {
   await commit(0, 10, DAY - 1);
   await commit(0, 10);
-  const drop = (day: number) =>
-    store.dropDaysBefore(day, { seriesIds: [], metrics: [] }, { records: [], whole: true });
+  const drop = (day: number) => store.dropDaysBefore(day, { seriesIds: [], metrics: [] }, snapshotOf([]));
   const dropping = (times: number): Pick<Store, "whileCopied"> => ({
     whileCopied: (copy) =>
       store.whileCopied(async (files) => {

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
-import type { TotalsSnapshot } from "../../../src/model/records.ts";
-import type { Rows } from "../../../src/model/sample.ts";
+import { snapshotOf } from "../../totals-snapshots.ts";
+import type { Metric, Rows } from "../../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
@@ -83,6 +83,37 @@ test("a change is acknowledged before a large one that was begun before it", asy
   expect(store.days()[0]!.rows).toBe(LARGE_ROWS + 4);
 });
 
+test("a change with thousands of new series does not wait for a large one", async () => {
+  const store = await open();
+  const metric: Metric = {
+    name: "m",
+    prometheusName: "m",
+    kind: "gauge",
+    type: "gauge",
+    unit: "",
+    help: "",
+    buckets: [],
+  };
+  await store.commit({ rows: [rowsOf(1, 0, 1)], metrics: [metric] });
+  const order: string[] = [];
+  const large = store.commitBeside({ rows: [rowsOf(2, 0, LARGE_ROWS)] }).then(() => order.push("large"));
+  const seriesIds = Array.from({ length: 4_000 }, (_, at) => at + 10);
+  const series = seriesIds.map((seriesId) => {
+    return { seriesId, metric, labels: new Map([["id", `s${seriesId}`]]), exposed: true };
+  });
+  const seriesDays = seriesIds.map((seriesId) => ({ seriesId, day: DAY }));
+  await store.commit({ series, seriesDays }).then(() => order.push("series"));
+  await large;
+  expect(order).toEqual(["series", "large"]);
+  const reader = await store.reader();
+  const found = await reader.all(
+    `SELECT count(*)::INTEGER AS series, bool_and(labels['id'] = 's' || series_id) AS labelled FROM weir.series`,
+  );
+  const days = await reader.all("SELECT count(*)::INTEGER AS days FROM weir.series_days");
+  reader.close();
+  expect([...found, ...days]).toEqual([{ series: 4_000, labelled: true }, { days: 4_000 }]);
+});
+
 test("a large change that fails leaves nothing, and the changes beside it are stored", async () => {
   const store = await open();
   await store.commit({ rows: [rowsOf(1, 0, 1)] });
@@ -104,10 +135,7 @@ test("a snapshot of the totals counts the rows that were committed when it was t
   const store = await open();
   await store.commit({ rows: [rowsOf(1, 0, 3)] });
   const record = { seriesId: 1, count: 4, sumHigh: 6, sumLow: 0, value: null };
-  const totals: TotalsSnapshot = {
-    records: [{ ...record, createdUs: 0, lastUs: 3, arrivedUs: 0, buckets: [] }],
-    whole: true,
-  };
+  const totals = snapshotOf([{ ...record, createdUs: 0, lastUs: 3, arrivedUs: 0, buckets: [] }]);
   // This row is in the journal when the snapshot is taken.
   await store.commit({ rows: [rowsOf(1, 3, 1)] });
   const snapshot = store.commitBeside({ totals });

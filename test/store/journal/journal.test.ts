@@ -2,6 +2,7 @@
  * Changes wait in the journal. They are acknowledged there, and readers of the tables see them. A test
  * simulates a kill by copying the files of an open store, which are all that a kill would leave.
  */
+import { snapshotOf } from "../../totals-snapshots.ts";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   closeSync,
@@ -377,7 +378,7 @@ test("recognises attributes that are too long for an entry without copying them"
 
 test("counts waiting changes in a snapshot of the totals", async () => {
   await store.commit(first);
-  await store.commit({ totals: { records: [], whole: true }, rows: [rowsOf([[1, 5, 5]])] });
+  await store.commit({ totals: snapshotOf([]), rows: [rowsOf([[1, 5, 5]])] });
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual([[1, 5, 5]]);
 });
 

@@ -2,6 +2,7 @@
  * Damage at several places of a database file and its log: what the engine can read is in a new folder, every loss is counted,
  * and the damaged files are not changed. The values say which rows they are.
  */
+import { snapshotOf } from "../../totals-snapshots.ts";
 import { beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -95,7 +96,7 @@ beforeAll(async () => {
     buckets: [],
   };
   await store.commit({
-    totals: { whole: true, records: [1, 2].map((seriesId) => ({ seriesId, ...total })) },
+    totals: snapshotOf([1, 2].map((seriesId) => ({ seriesId, ...total }))),
   });
   await store.commit({ rows: [rowsOf(DAY, COUNTED, ROWS - COUNTED)] });
   await store.close();
@@ -247,7 +248,7 @@ test("a damaged log costs the commits from the damage on, and the journal contin
   const ends = [0];
   for (const first of [10, 2_010, 4_010]) {
     // A snapshot of the totals is not for the journal.
-    await store.commit({ rows: [rowsOf(DAY + 1, first, 2_000)], totals: { whole: false, records: [] } });
+    await store.commit({ rows: [rowsOf(DAY + 1, first, 2_000)], totals: snapshotOf([], false) });
     ends.push(statSync(join(from, "store.duckdb.wal")).size);
   }
   await store.commit({ rows: [rowsOf(DAY + 1, 6_010, 3)] });
