@@ -248,7 +248,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     alertmanagerRoutes({ ...{ notifications, now }, limits: parts.limits, version: manifest.version }),
     ...recordRoutes(parts, queries, ingest),
     rejectedRoutes({
-      rejected: new RejectedSamples({ store, ingest, decoders: receivers.decoders }),
+      rejected: new RejectedSamples({ store, ingest, ...receivers }),
       selectors: queries.promql.selectors,
       limits: parts.limits,
       now,
@@ -369,6 +369,11 @@ function openReceivers(
     decoders: new Map(
       opened.flatMap(({ name, decodeRejected }): [string, (text: string) => Batch][] =>
         decodeRejected === undefined ? [] : [[name, decodeRejected]],
+      ),
+    ),
+    encoders: new Map(
+      opened.flatMap(({ name, encodeRejected }) =>
+        encodeRejected === undefined ? [] : [[name, encodeRejected] as const],
       ),
     ),
     decodeLines: opened.find(({ decodeLines }) => decodeLines !== undefined)!.decodeLines!,

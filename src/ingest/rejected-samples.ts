@@ -9,7 +9,7 @@ import { quote, RequestError } from "../model/errors.ts";
 import type { Batch, Labels } from "../model/sample.ts";
 import type { Store } from "../store/store.ts";
 import { statement } from "../store/statements.ts";
-import { readRejectedSample, replayBatches } from "./admission/rejected-sample.ts";
+import { type DecodedRejection, readRejectedSample, replayBatches } from "./admission/rejected-sample.ts";
 import type { Ack, PushOptions } from "./contract.ts";
 
 /** Selects rejected samples. Texts that are absent select all. */
@@ -58,6 +58,8 @@ export interface RejectedSample {
   readonly payload: string;
   /** Whether it can be pushed again. */
   readonly replayable: boolean;
+  /** The sample as an event that can be mended and pushed in its place. Absent if its protocol has no such text. */
+  readonly event?: string;
 }
 
 /** What became of one sample of a replay. */
@@ -91,6 +93,8 @@ interface RejectedParts {
   };
   /** By protocol: decodes the text of one sample, as it was sent. Throws a RequestError, or returns its rejection. */
   readonly decoders: ReadonlyMap<string, (text: string) => Batch>;
+  /** By protocol: writes a decoded sample as a text that its decoder reads. */
+  readonly encoders?: ReadonlyMap<string, (sample: DecodedRejection) => string>;
 }
 
 interface Row {
@@ -147,6 +151,29 @@ export class RejectedSamples {
     });
   }
 
+  /**
+   * Pushes a text in the place of a rejected sample, with the labels that its push added. The sample leaves the table with
+   * the commit that stores the text. If that is rejected, the sample stays as it was.
+   *
+   * @throws as `replay`
+   */
+  replayAs(id: number, event: string): Promise<ReplayResult> {
+    return this.#inTurn(async () => {
+      const { rows } = await this.#find({ ids: new Set([id]) }, { limit: 1, before: id + 1 });
+      const [row] = rows;
+      if (row === undefined) return summaryOf([]);
+      const added =
+        row.sample === "" ? row.labels : JSON.stringify(readRejectedSample(row.sample).extra ?? {});
+      const outcome = await this.#pushPayload({ ...row, payload: event, labels: added });
+      // The text is a person's own, so that it can be mended further.
+      return summaryOf([
+        outcome.result === "not_replayable" && this.#parts.decoders.has(row.protocol)
+          ? { ...outcome, result: "rejected" }
+          : outcome,
+      ]);
+    });
+  }
+
   /** Deletes the selected samples. Returns their number. */
   clear(
     filter: RejectedFilter,
@@ -199,6 +226,7 @@ export class RejectedSamples {
 
   #describe(row: Row): RejectedSample {
     const { id, received_us, protocol, instance, cause, reason, metric, payload, sample } = row;
+    const { decoders, encoders } = this.#parts;
     const decoded = sample === "" ? undefined : readRejectedSample(sample);
     return {
       id,
@@ -213,6 +241,12 @@ export class RejectedSamples {
       value: decoded?.value,
       payload,
       replayable: this.#isReplayable(row),
+      event:
+        decoded !== undefined
+          ? encoders?.get(protocol)?.(decoded)
+          : decoders.has(protocol) && payload !== ""
+            ? payload
+            : undefined,
     };
   }
 

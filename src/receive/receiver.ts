@@ -15,6 +15,7 @@ import type { BodyLimits } from "../http/body.ts";
 import type { Log } from "../log/log.ts";
 import type { Routes } from "../http/routes.ts";
 import type { BodyHash } from "../wire/body-hash.ts";
+import type { DecodedRejection } from "../ingest/admission/rejected-sample.ts";
 import type { Ack, PushOptions, SeriesOwner, Transaction } from "../ingest/contract.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Protocol } from "../model/protocol.ts";
@@ -43,6 +44,8 @@ export interface OpenReceiver {
    * whole sample. Absent if such a text does not suffice.
    */
   readonly decodeRejected?: (text: string) => Batch;
+  /** Writes a decoded sample as a text that `decodeRejected` reads, so that a person can mend it. */
+  readonly encodeRejected?: (sample: DecodedRejection) => string;
   /**
    * Decodes whole lines of a file, without a request. Throws a RequestError if it cannot read them at all. Absent if the
    * protocol has no files of lines.

@@ -21,7 +21,7 @@ import { asParameter, readParameters } from "../prometheus/prometheus-api-parame
 import { Routes } from "../routes.ts";
 
 interface RejectedDependencies {
-  readonly rejected: Pick<RejectedSamples, "list" | "replay" | "clear">;
+  readonly rejected: Pick<RejectedSamples, "list" | "replay" | "replayAs" | "clear">;
   readonly selectors: SelectorUse;
   readonly limits: BodyLimits;
   readonly now: () => number;
@@ -30,6 +30,8 @@ interface RejectedDependencies {
 const TEXTS = ["metric", "cause", "protocol", "instance", "reason"] as const;
 const SELECTING = [...TEXTS, "match[]", "from", "to", "id", "limit", "before"];
 const LIMIT = 100;
+/** An event that replaces a sample. What was kept of one has at most 4,000 bytes. */
+const EVENT_CHARACTERS_MAX = 65_536;
 /** An answer has at most some megabytes, and a replay that many samples in one push. */
 const LIMIT_MAX = 1_000;
 
@@ -41,8 +43,7 @@ export const rejectedRoutes = ({ rejected, selectors, limits, now }: RejectedDep
       limit: number,
       action: (filter: RejectedFilter, page: RejectedPage, isDry: boolean) => Promise<unknown>,
     ) =>
-    async (request: Request) => {
-      const parameters = await readParameters(request, limits);
+    async (parameters: URLSearchParams, request: Request) => {
       rejectUnknown(parameters, known);
       const isDry = readFlag(parameters, "dry_run") ?? false;
       const filter = readFilter(parameters, now());
@@ -59,29 +60,48 @@ export const rejectedRoutes = ({ rejected, selectors, limits, now }: RejectedDep
       return jsonResponse(200, await answer);
     };
   const acting = [...SELECTING, "dry_run"];
+  const replaySelected = route(acting, LIMIT_MAX, (filter, page, isDry) =>
+    rejected.replay(filter, page, isDry),
+  );
+  const replay = async (request: Request) => {
+    const parameters = await readParameters(request, limits);
+    const event = parameters.get("event");
+    if (event === null) return await replaySelected(parameters, request);
+    return jsonResponse(200, await rejected.replayAs(...readReplacement(parameters, event)));
+  };
+  const reading = (answer: ReturnType<typeof route>) => async (request: Request) =>
+    await answer(await readParameters(request, limits), request);
   return new Routes()
     .on(
       "GET",
       "/api/v1/rejected",
       "read",
       "lists rejected samples, the newest first",
-      route(SELECTING, LIMIT, (filter, page) => rejected.list(filter, page)),
+      reading(route(SELECTING, LIMIT, (filter, page) => rejected.list(filter, page))),
     )
-    .on(
-      "POST",
-      "/api/v1/rejected/replay",
-      "admin",
-      "pushes rejected samples again",
-      route(acting, LIMIT_MAX, (filter, page, isDry) => rejected.replay(filter, page, isDry)),
-    )
+    .on("POST", "/api/v1/rejected/replay", "admin", "pushes rejected samples again", replay)
     .on(
       "POST",
       "/api/v1/rejected/clear",
       "admin",
       "deletes rejected samples",
-      route(acting, LIMIT_MAX, (filter, page, isDry) => rejected.clear(filter, page, isDry)),
+      reading(route(acting, LIMIT_MAX, (filter, page, isDry) => rejected.clear(filter, page, isDry))),
     );
 };
+
+/** The id of the one sample that an event replaces, and the event. */
+function readReplacement(parameters: URLSearchParams, event: string): [id: number, event: string] {
+  rejectUnknown(parameters, ["id", "event"]);
+  const [id, ...others] = parameters.getAll("id");
+  if (id === undefined || others.length > 0)
+    throw new BadInput("event replaces one sample; expected one id with it.", "id");
+  if (event.length > EVENT_CHARACTERS_MAX)
+    throw new BadInput(
+      `event has ${event.length} characters; expected at most ${EVENT_CHARACTERS_MAX}.`,
+      "event",
+    );
+  return [readId("id", id), event];
+}
 
 function readFilter(parameters: URLSearchParams, nowMs: number): RejectedFilter {
   const texts = Object.fromEntries(TEXTS.map((name) => [name, parameters.get(name) ?? undefined]));

@@ -29,7 +29,7 @@ export interface PushContext {
 type LabelRecord = Readonly<Record<string, string>>;
 
 /** The JSON. Numbers that JSON does not have are texts, and a stale marker has null. */
-interface SampleText {
+export interface DecodedRejection {
   readonly metric: string;
   readonly kind: Kind;
   readonly type?: MetricType;
@@ -48,7 +48,7 @@ interface SampleText {
 /** The text of a sample of a batch. Empty if it would be too long. */
 export function rejectedSampleText(batch: Batch, index: number, { extra, historical }: PushContext): string {
   const { labels, ...head } = batch.heads[batch.head[index]!]!;
-  const sample: SampleText = {
+  const sample: DecodedRejection = {
     ...head,
     labels: Object.fromEntries(labels),
     attributes: attributesOf(batch, index),
@@ -67,7 +67,7 @@ export function rejectedLevelText(
   timestampUs: number,
   value: number | null,
 ): string {
-  const sample: SampleText = {
+  const sample: DecodedRejection = {
     metric: metric.name,
     kind: metric.kind,
     labels: Object.fromEntries(labels),
@@ -112,7 +112,7 @@ export function replayBatches(
   protocol: string,
   samples: readonly { readonly id: number; readonly text: string }[],
 ): ReplayBatch[] {
-  const read = samples.map(({ id, text }) => ({ id, sample: JSON.parse(text) as SampleText }));
+  const read = samples.map(({ id, text }) => ({ id, sample: JSON.parse(text) as DecodedRejection }));
   const groups = Map.groupBy(read, ({ sample: { extra, historical } }) =>
     JSON.stringify([extra, historical]),
   );
@@ -129,7 +129,7 @@ export function replayBatches(
   });
 }
 
-function batchOf(protocol: string, samples: readonly SampleText[]): Batch {
+function batchOf(protocol: string, samples: readonly DecodedRejection[]): Batch {
   const builder = new BatchBuilder(protocol);
   const heads = new Map<string, number>();
   for (const [position, sample] of samples.entries()) {
@@ -158,6 +158,6 @@ function labelsOf(record: LabelRecord): Labels {
 }
 
 /** Time and value of a text. */
-export function readRejectedSample(text: string): Pick<SampleText, "timestampUs" | "value"> {
-  return JSON.parse(text) as SampleText;
+export function readRejectedSample(text: string): DecodedRejection {
+  return JSON.parse(text) as DecodedRejection;
 }

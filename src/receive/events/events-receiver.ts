@@ -6,6 +6,7 @@ import { ColumnBodies } from "./columns/column-bodies.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
 import { pushRoutes } from "./push.ts";
+import { rejectedEvent } from "./rejected-event.ts";
 
 interface EventSettings {
   readonly eventsMax: number;
@@ -37,6 +38,7 @@ export const events: Receiver<EventSettings> = {
       },
       // Strict, since nobody would get a warning.
       decodeRejected: (text) => new EventDecoder(options).decode(Buffer.from(text), { strict: true }),
+      encodeRejected: rejectedEvent,
     };
   },
 };

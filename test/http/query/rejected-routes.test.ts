@@ -67,6 +67,14 @@ describe("the list", () => {
         value: 2.5,
         payload: expect.stringContaining("disk.free"),
         replayable: true,
+        event: JSON.stringify(
+          {
+            "@timestamp": new Date(OLD_MS).toISOString(),
+            ...{ metric_name: "disk.free", value: 2.5, type: "gauge", tags: { disk: "sda" } },
+          },
+          undefined,
+          2,
+        ),
       },
       {
         id: expect.any(Number),
@@ -79,6 +87,7 @@ describe("the list", () => {
         labels: {},
         payload: '{"metric_name":"jobs.done","value":"seven","tags":{"job":"a"}}',
         replayable: true,
+        event: '{"metric_name":"jobs.done","value":"seven","tags":{"job":"a"}}',
       },
     ]);
   });
@@ -321,5 +330,76 @@ describe("the table", () => {
     gateway.nowMs += 4 * DAY_MS;
     await gateway.gateway.ingest.prune();
     expect((await list()).rejected).toEqual([]);
+  });
+});
+
+describe("a sample that was mended", () => {
+  const replayAs = async (id: unknown, event: unknown, more: Record<string, string> = {}) => {
+    const response = await gateway.fetch("/api/v1/rejected/replay", {
+      method: "POST",
+      body: new URLSearchParams({ id: String(id), event: JSON.stringify(event), ...more }),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const first = async () => (await list()).rejected[0]!;
+
+  test("is stored in the place of what was sent, with the labels that its push added", async () => {
+    const event = { metric_name: "jobs.done", value: "seven", tags: { kind: "a" } };
+    await gateway.fetch("/api/v1/push?extra_label=job=ci", { method: "POST", body: JSON.stringify(event) });
+    const { id } = await first();
+    const { body } = await replayAs(id, { ...event, value: 7 });
+    expect(body).toMatchObject({ selected: 1, accepted: 1, samples: [{ id, result: "stored" }] });
+    expect(await sql("SELECT value, kind, job FROM jobs_done")).toEqual([[7, "a", "ci"]]);
+    expect((await list()).rejected).toEqual([]);
+    // It is gone, so that a repetition stores nothing.
+    expect((await replayAs(id, { ...event, value: 7 })).body).toMatchObject({ selected: 0, samples: [] });
+    expect(await sql("SELECT count(*) FROM jobs_done")).toEqual([[1]]);
+  });
+
+  test("keeps its kind, its unit and its attributes if only its time is mended", async () => {
+    const tags = { disk: "sda", task_id: "t1" };
+    const sent = { "@timestamp": OLD_MS, metric_name: "disk.left", value: 2.5, unit: "bytes", tags };
+    await push(sent);
+    await push({ ...sent, metric_name: "hits", type: "counter", tags: {} });
+    for (const { id, event } of (await list()).rejected) {
+      const mended = { ...JSON.parse(event as string), "@timestamp": NOON_MS };
+      expect((await replayAs(id, mended)).body).toMatchObject({ accepted: 1 });
+    }
+    expect(await sql("SELECT value, disk, task_id, ts FROM disk_left")).toEqual([
+      [2.5, "sda", "t1", "2024-10-04 12:00:00"],
+    ]);
+    const metrics = await sql("SELECT metric, kind, unit FROM metrics ORDER BY metric");
+    expect(metrics).toEqual([
+      ["disk.left", "observation", "bytes"],
+      ["hits", "delta", "bytes"],
+    ]);
+  });
+
+  test("stays as it was if the event is rejected, too", async () => {
+    await push({ metric_name: "jobs.done", value: "seven" });
+    const before = await first();
+    const { body } = await replayAs(before.id, { metric_name: "jobs.done", value: "eight" });
+    expect(body).toMatchObject({
+      accepted: 0,
+      rejected: 1,
+      samples: [{ result: "rejected", reason: expect.stringContaining("eight") }],
+    });
+    const broken = await gateway.fetch("/api/v1/rejected/replay", {
+      method: "POST",
+      body: new URLSearchParams({ id: String(before.id), event: "{" }),
+    });
+    expect(await broken.json()).toMatchObject({ rejected: 1, accepted: 0 });
+    expect(await first()).toEqual(before);
+  });
+
+  test.each<[string, string]>([
+    ["event={}", "event replaces one sample; expected one id with it."],
+    ["event={}&id=1&id=2", "event replaces one sample; expected one id with it."],
+    ["event={}&id=1&metric=a", 'Query parameter "metric" is unknown; expected id, event.'],
+    ["event={}&id=x", 'Query parameter id is "x"; expected the id of a rejected sample.'],
+  ])("needs one id and no other filter: %s", async (query, message) => {
+    const response = await gateway.fetch(`/api/v1/rejected/replay?${query}`, { method: "POST" });
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: { message: string } }).error.message).toBe(message);
   });
 });

@@ -8,6 +8,7 @@ import { Panel } from "../../parts/panel.tsx";
 import { Rows, type TableColumn } from "../../parts/rows.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { place, setQuery } from "../../router.ts";
+import { MendEvent } from "./mend-event.tsx";
 import { RejectedActions } from "./rejected-actions.tsx";
 
 export interface ListedRejected {
@@ -23,6 +24,8 @@ export interface ListedRejected {
   readonly value?: number;
   readonly payload: string;
   readonly replayable: boolean;
+  /** The event that can be mended. Absent if the sample is of a protocol without such a text. */
+  readonly event?: string;
 }
 
 interface RejectedPageAnswer {
@@ -74,7 +77,7 @@ export default function RejectedView() {
               </Empty>
             ) : (
               <>
-                <RejectedRows rejected={rejected} />
+                <RejectedRows rejected={rejected} onStored={live.again} />
                 <p class="bar">
                   {before === undefined ? null : (
                     <button type="button" onClick={() => setQuery({ before: undefined }, { replace: false })}>
@@ -139,7 +142,13 @@ function Pick({ name, value }: { readonly name: keyof typeof FILTERS; readonly v
   );
 }
 
-function RejectedRows({ rejected }: { readonly rejected: readonly ListedRejected[] }) {
+interface RejectedRowsProps {
+  readonly rejected: readonly ListedRejected[];
+  /** A mended sample was stored. */
+  readonly onStored: () => void;
+}
+
+function RejectedRows({ rejected, onStored }: RejectedRowsProps) {
   const [open, setOpen] = useState<number>();
   const opened = rejected.find(({ id }) => id === open);
   const columns = useMemo(
@@ -192,6 +201,9 @@ function RejectedRows({ rejected }: { readonly rejected: readonly ListedRejected
     <>
       <Rows label="Rejected samples" rows={rejected} columns={columns} keyOf={({ id }) => String(id)} />
       {opened === undefined ? null : <RejectedSample sample={opened} />}
+      {opened?.event === undefined || !may("admin") ? null : (
+        <MendEvent key={opened.id} id={opened.id} event={opened.event} onStored={onStored} />
+      )}
     </>
   );
 }
