@@ -155,11 +155,12 @@ export function createApp(
       const begin = performance.now();
       const usual = withUsualHost(received);
       const path = pathOf(usual.url);
-      const clean = path.replace(/\/{2,}/g, "/");
+      const clean = path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
       const isRedirected = clean !== path && (usual.method === "GET" || usual.method === "HEAD");
       const request =
         path.startsWith("//") && !isRedirected ? withPath(usual, path.replace(/^\/+/, "/")) : usual;
-      const match = table.match(isRedirected ? clean : pathOf(request.url), request.method);
+      const asked = isRedirected ? clean : request === usual ? path : pathOf(request.url);
+      const match = table.match(asked, request.method);
       const { pattern, allow } = match;
       let response: Response;
       let arrival: Arrival | undefined;

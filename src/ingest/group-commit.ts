@@ -8,8 +8,8 @@ import { type Rows, type Series, slicedRows } from "../model/sample.ts";
 import { TimeSlices } from "../model/tasks/time-slices.ts";
 import { isNothing, nothingPending } from "../series/pending.ts";
 import type { Registry } from "../series/registry.ts";
-import type { Change, ImportRecord, Store } from "../store/store.ts";
-import { bytesOfLetters, deadLetters } from "./admission/dead-letters.ts";
+import type { ImportRecord, Store } from "../store/store.ts";
+import { bytesOfLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
 import type { Ack, IngestOptions, TotalsSink } from "./contract.ts";
@@ -17,7 +17,7 @@ import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import type { Owners } from "./owners.ts";
 import type { TotalsSnapshots } from "./totals-snapshots.ts";
-import { ackOf, countByCause, instanceOf, storedOf, type Waiting } from "./waiting.ts";
+import { ackOf, countByCause, instanceOf, type PushRecords, recordsOf, type Waiting } from "./waiting.ts";
 
 /** Rows that the running totals add without a pause: some 2 ms. */
 const ROWS_AT_ONCE = 16_384;
@@ -78,13 +78,7 @@ export class GroupCommit {
   ): Promise<void> {
     const { store, echoes } = this.#parts;
     const { rows, acks, ...found } = await this.#check(group);
-    const change = {
-      ...found,
-      rows,
-      imports,
-      groups: group.flatMap(({ groups = [] }) => groups),
-      exemplars: group.flatMap(({ batch }) => batch.exemplars),
-    };
+    const change = { ...found, rows, imports };
     const pending = isBeside ? nothingPending() : this.#parts.registry.takePending();
     const scrapers = isBeside ? undefined : echoes?.takeUnstored();
     try {
@@ -115,9 +109,7 @@ export class GroupCommit {
   }
 
   /** Looks for samples that are stored already. Returns what is to be stored, and the answers. */
-  async #check(
-    group: readonly Waiting[],
-  ): Promise<Required<Pick<Change, "rows" | "pushes" | "rejected" | "replayed">> & { acks: Ack[] }> {
+  async #check(group: readonly Waiting[]): Promise<PushRecords & { rows: Rows[]; acks: Ack[] }> {
     const { store, registry, keys, protocolOf } = this.#parts;
     const rows: Rows[] = [];
     const checked = await findDuplicates(
@@ -132,25 +124,10 @@ export class GroupCommit {
       rows.push(...batch.rows, ...late.rows);
       return ackOf(batch, late);
     });
-    const rejected = group.flatMap((waiting, index) =>
-      // Samples that are rejected again are in the table already.
-      waiting.options.replayed === undefined
-        ? deadLetters(acks[index]!.rejected, {
-            ...waiting,
-            instance: instanceOf(waiting),
-            extraLabels: waiting.options.extraLabels,
-          })
-        : [],
+    const records = recordsOf(group, acks, (idempotency, ack, arrivedMs) =>
+      keys.record(idempotency, ack, arrivedMs),
     );
-    return {
-      rows,
-      acks,
-      rejected,
-      replayed: group.flatMap(({ options }, index) => storedOf(options.replayed, acks[index]!)),
-      pushes: group.flatMap(({ options, arrivedMs }, index) =>
-        options.idempotency === undefined ? [] : [keys.record(options.idempotency, acks[index]!, arrivedMs)],
-      ),
-    };
+    return { rows, acks, ...records };
   }
 
   /** Applies what was committed to the running totals: many rows in slices. */

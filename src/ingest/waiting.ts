@@ -1,9 +1,11 @@
 /** A push that waits for its commit: its size, and its answer. */
 import type { GroupRecord } from "../model/records.ts";
 import type { Batch, Rejection } from "../model/sample.ts";
+import type { PushRecord, RejectedRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
+import { deadLetters } from "./admission/dead-letters.ts";
 import type { Checked } from "./admission/duplicates.ts";
-import type { Ack, PushOptions, Transaction } from "./contract.ts";
+import type { Ack, Idempotency, PushOptions, Transaction } from "./contract.ts";
 
 /**
  * Bytes of a rejected sample or a warning until its push is answered: a sentence, and possibly the sample. Past the first
@@ -43,6 +45,8 @@ export function sizeOf(
   );
 }
 
+const NONE: readonly Rejection[] = [];
+
 /** The batch of a push that is not decided yet. */
 export const UNDECIDED: AdmittedBatch = {
   rows: [],
@@ -58,7 +62,11 @@ export const UNDECIDED: AdmittedBatch = {
  * duplicates.
  */
 export function ackOf(batch: AdmittedBatch, late?: Checked): Ack {
-  const rejected = [...batch.rejected, ...(late?.rejected ?? [])].sort((a, b) => a.index - b.index);
+  const others = late?.rejected ?? NONE;
+  const rejected =
+    batch.rejected.length + others.length === 0
+      ? NONE
+      : [...batch.rejected, ...others].sort((a, b) => a.index - b.index);
   const duplicates = late?.duplicates ?? 0;
   let accepted = -duplicates - (late?.rejected.length ?? 0);
   for (const { length } of batch.rows) accepted += length;
@@ -85,8 +93,47 @@ export function countByCause(rejected: readonly Rejection[]): ReadonlyMap<string
   return counts;
 }
 
+/** What a commit stores of its pushes beside their rows. Most pushes have nothing of it, so nothing is made for them. */
+export interface PushRecords {
+  readonly rejected: RejectedRecord[];
+  readonly replayed: number[];
+  readonly pushes: PushRecord[];
+  readonly groups: GroupRecord[];
+  readonly exemplars: AdmittedBatch["exemplars"][number][];
+}
+
+/**
+ * The records of the pushes of a commit.
+ *
+ * @param acks by push
+ * @param keyRecord makes the record of an idempotency key
+ */
+export function recordsOf(
+  group: readonly Waiting[],
+  acks: readonly Ack[],
+  keyRecord: (idempotency: Idempotency, ack: Ack, arrivedMs: number) => PushRecord,
+): PushRecords {
+  const records: PushRecords = { rejected: [], replayed: [], pushes: [], groups: [], exemplars: [] };
+  for (let index = 0; index < group.length; index++) {
+    const waiting = group[index]!;
+    const ack = acks[index]!;
+    const { protocol, options, batch, arrivedMs } = waiting;
+    const { idempotency, replayed, extraLabels } = options;
+    // Samples that are rejected again are in the table already.
+    if (replayed !== undefined) for (const id of storedOf(replayed, ack)) records.replayed.push(id);
+    else if (ack.rejected.length > 0) {
+      const from = { protocol, arrivedMs, instance: instanceOf(waiting), extraLabels };
+      for (const letter of deadLetters(ack.rejected, from)) records.rejected.push(letter);
+    }
+    if (idempotency !== undefined) records.pushes.push(keyRecord(idempotency, ack, arrivedMs));
+    if (waiting.groups !== undefined) for (const each of waiting.groups) records.groups.push(each);
+    for (const each of batch.exemplars) records.exemplars.push(each);
+  }
+  return records;
+}
+
 /** The ids of the samples of a push of rejected samples that were not rejected again. */
-export function storedOf(replayed: PushOptions["replayed"], { rejected }: Ack): number[] {
+function storedOf(replayed: PushOptions["replayed"], { rejected }: Ack): number[] {
   if (replayed === undefined) return [];
   const again = new Set(rejected.map(({ index }) => index));
   return replayed.filter((_, position) => !again.has(position));

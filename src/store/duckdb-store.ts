@@ -207,7 +207,7 @@ export class DuckDBStore implements Store {
 
   /** Appends a change to the journal, or begins to write it to its tables. `ended` resolves when it is committed. */
   async #begin(change: Change): Promise<{ readonly ended: Promise<void> }> {
-    const end = this.#options.counters.commitSeconds.startTimer();
+    const beginMs = performance.now();
     const watermarks = this.#watermarksOf(change);
     const isAppended = await this.#append(change);
     if (change.rows !== undefined) this.#writing++;
@@ -220,7 +220,7 @@ export class DuckDBStore implements Store {
       .then(() => {
         this.#committed.add(change.rows);
         this.#room.noteWritten();
-        end();
+        this.#options.counters.commitSeconds.observe((performance.now() - beginMs) / 1_000);
       })
       .finally(() => {
         if (change.rows !== undefined) this.#writing--;

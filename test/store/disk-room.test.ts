@@ -168,3 +168,14 @@ test("recognises errors of a full disk and a used-up quota, but not other errors
   for (const other of others) expect(disk.explain(other)).toBe(other);
   expect(disk.look().isFull).toBe(false);
 });
+
+test("commits do not ask the system each time while the disk has ample room, and do once it has less", () => {
+  free = 64 * MiB + 2 ** 30;
+  const disk = room();
+  for (let commit = 0; commit < 100; commit++) disk.require(0);
+  expect(looks).toBe(1);
+  nowMs = 10;
+  free--;
+  for (let commit = 0; commit < 100; commit++) disk.require(0);
+  expect(looks).toBe(101);
+});

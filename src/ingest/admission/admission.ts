@@ -336,16 +336,25 @@ function isLevel({ kind }: Admitted): boolean {
 
 /** The job and instance pairs of a batch's admitted heads. Consecutive heads mostly have the same pair. */
 class Sources {
-  readonly #found = new Map<string, Admitted>();
+  /** Undefined as long as there is one pair. */
+  #found: Map<string, Admitted> | undefined;
+  #first: { readonly source: string; readonly admission: Admitted } | undefined;
   #last: string | undefined;
 
   add(source: string, admission: Admitted): void {
-    if (source !== this.#last) this.#found.set(source, admission);
+    if (source === this.#last) return;
     this.#last = source;
+    if (this.#first === undefined) {
+      this.#first = { source, admission };
+      return;
+    }
+    this.#found ??= new Map([[this.#first.source, this.#first.admission]]);
+    this.#found.set(source, admission);
   }
 
   list(): AdmittedBatch["sources"] {
-    return [...this.#found.values()];
+    if (this.#found !== undefined) return [...this.#found.values()];
+    return this.#first === undefined ? [] : [this.#first.admission];
   }
 }
 

@@ -90,7 +90,8 @@ const NO_PARTS: EntryParts = {
  */
 export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry | undefined {
   let isAnything = false;
-  for (const [part, value] of Object.entries(change)) {
+  for (const part in change) {
+    const value = change[part as keyof Change];
     if (value === undefined) continue;
     // A list that replaces the stored one matters even if it is empty.
     if (Array.isArray(value) && value.length === 0 && !REPLACING.has(part)) continue;
@@ -100,7 +101,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
   const { metrics = [], series = [], seriesDays = [], pushes = [], rejected = [] } = change;
   const { groups = [], notifications = [] } = change;
   if (!isAnything || series.length > SERIES_MAX || seriesDays.length > SERIES_MAX) return undefined;
-  const rows = (change.rows ?? []).filter(({ length }) => length > 0);
+  const rows = withoutEmpty(change.rows ?? []);
   let length = 0;
   for (const segment of rows) {
     length += segment.length;
@@ -127,9 +128,16 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
   return text.length > TEXT_LENGTH_MAX ? undefined : { parts, text, rows };
 }
 
+function withoutEmpty(rows: readonly Rows[]): readonly Rows[] {
+  for (const { length } of rows) if (length === 0) return rows.filter((each) => each.length > 0);
+  return rows;
+}
+
 function textOf(parts: EntryParts): string {
   let text = "{";
-  for (const [part, records] of Object.entries(parts)) {
+  for (const name in parts) {
+    const part = name as keyof EntryParts;
+    const records = parts[part];
     if (records.length === 0) continue;
     const written = part === "series" ? parts.series.map(textOfSeries) : records;
     text += `${text.length > 1 ? "," : ""}"${part}":${JSON.stringify(written)}`;

@@ -35,7 +35,7 @@ export function bytesOfShape([, length, attributes]: RowsShape): number {
 }
 
 /** Writes rows into `target`, from `at` on. Returns the end. */
-export function writeRows(rows: Rows, target: Uint8Array, at: number): number {
+export function writeRows(rows: Rows, target: Buffer, at: number): number {
   const { length, timestampUs, value, seriesId, stale, live, attributes, text } = rows;
   let end = at;
   const put = (column: Readonly<Float64Array | Uint32Array>) => {
@@ -43,16 +43,38 @@ export function writeRows(rows: Rows, target: Uint8Array, at: number): number {
     target.set(new Uint8Array(column.buffer, column.byteOffset, bytes), end);
     end += bytes;
   };
-  put(timestampUs);
-  put(value);
-  put(seriesId);
+  if (length > FEW_ROWS) {
+    put(timestampUs);
+    put(value);
+    put(seriesId);
+  } else {
+    end = putDoubles(timestampUs, length, target, end);
+    end = putDoubles(value, length, target, end);
+    end = putWords(seriesId, length, target, end);
+  }
   for (let row = 0; row < length; row++) {
     target[end + row] = (stale !== undefined && stale[row] === 1 ? STALE : 0) + (live[row] === 1 ? LIVE : 0);
   }
   end += length;
-  for (const { length: lengths } of attributes) put(lengths);
+  for (const { length: lengths } of attributes) {
+    if (length > FEW_ROWS) put(lengths);
+    else end = putWords(lengths, length, target, end);
+  }
   for (const column of attributes) end = putTexts(column, length, text, target, end);
   return end;
+}
+
+/** Up to so many rows, numbers are copied one by one: a view of a column takes as long as 8 of them. */
+const FEW_ROWS = 8;
+
+function putDoubles(column: Readonly<Float64Array>, length: number, target: Buffer, at: number): number {
+  for (let row = 0; row < length; row++) target.writeDoubleLE(column[row]!, at + 8 * row);
+  return at + 8 * length;
+}
+
+function putWords(column: Readonly<Uint32Array>, length: number, target: Buffer, at: number): number {
+  for (let row = 0; row < length; row++) target.writeUInt32LE(column[row]!, at + 4 * row);
+  return at + 4 * length;
 }
 
 /** Reads rows from `source`, from `at` on. They are copies. */
@@ -201,14 +223,27 @@ export class GatheredRows {
     const from = this.#length;
     const { length } = rows;
     this.#reserve(from + length);
-    this.#timestampUs.set(rows.timestampUs.subarray(0, length), from);
-    this.#value.set(rows.value.subarray(0, length), from);
-    this.#seriesId.set(rows.seriesId.subarray(0, length), from);
-    this.#live.set(rows.live.subarray(0, length), from);
-    if (rows.stale === undefined) this.#stale.fill(0, from, from + length);
-    else this.#stale.set(rows.stale.subarray(0, length), from);
+    if (length <= FEW_ROWS) this.#addFew(rows, from);
+    else {
+      this.#timestampUs.set(rows.timestampUs.subarray(0, length), from);
+      this.#value.set(rows.value.subarray(0, length), from);
+      this.#seriesId.set(rows.seriesId.subarray(0, length), from);
+      this.#live.set(rows.live.subarray(0, length), from);
+      if (rows.stale === undefined) this.#stale.fill(0, from, from + length);
+      else this.#stale.set(rows.stale.subarray(0, length), from);
+    }
     for (const column of rows.attributes) this.#addAttribute(column, rows, from);
     this.#length += length;
+  }
+
+  #addFew(rows: Rows, from: number): void {
+    for (let row = 0; row < rows.length; row++) {
+      this.#timestampUs[from + row] = rows.timestampUs[row]!;
+      this.#value[from + row] = rows.value[row]!;
+      this.#seriesId[from + row] = rows.seriesId[row]!;
+      this.#live[from + row] = rows.live[row]!;
+      this.#stale[from + row] = rows.stale?.[row] ?? 0;
+    }
   }
 
   /** All rows, as views that are valid until the next `add`. */
