@@ -3,14 +3,14 @@
  * other, in one run. Each line is an event with tags, one number, and a task_id of its own as a string field. Both
  * servers answer after the points are in a log on the disk.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { bodies } from "./events.ts";
 import { hottest } from "./profile.ts";
-import { type Contender, program, type Server, weir } from "./servers.ts";
+import { eventLines, lineServers } from "./influx-servers.ts";
+import type { Server } from "./servers.ts";
 import { folderBytes, percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench influx [options] [-- arguments of weir serve]
@@ -45,7 +45,6 @@ const { values: options, positionals: serveArgs } = parseArgs({
   allowPositionals: true,
 });
 
-const PATH = "/write?db=bench&precision=u";
 const LEVELS_PER_LINE = 10;
 const LEVEL_SERIES = 1_000;
 
@@ -67,10 +66,10 @@ async function main(): Promise<void> {
   const runtimeArgs = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${profiles}`] : [];
   for (let round = 1; round <= count(options.rounds); round++) {
     // The times are those of the round, so that they count in totals.
-    const sent = [...(options.levels ? levels : events)(points, count(options.batch))].map((text) =>
+    const sent = [...(options.levels ? levels : eventLines)(points, count(options.batch))].map((text) =>
       options.gzip ? new Uint8Array(gzipSync(text)) : new TextEncoder().encode(text),
     );
-    for (const contender of contenders(runtimeArgs)) {
+    for (const contender of lineServers(serveArgs, runtimeArgs)) {
       if (!options.servers.split(",").includes(contender.name)) continue;
       console.log(`\n${contender.name}, round ${round}${contender.absent ? `: ${contender.absent}` : ""}`);
       if (contender.absent) continue;
@@ -91,67 +90,6 @@ async function main(): Promise<void> {
     }
   }
   rmSync(profiles, { recursive: true });
-}
-
-function contenders(runtimeArgs: readonly string[]): Contender[] {
-  const influxd = program({ name: "influxd", path: PATH, readyPath: "/ping", args: influxdArgs });
-  return [
-    weir(PATH, serveArgs, runtimeArgs),
-    {
-      ...influxd,
-      async start(folder) {
-        const server = await influxd.start(folder);
-        const created = await fetch(`${new URL(server.url).origin}/query?q=CREATE+DATABASE+bench`, {
-          method: "POST",
-        });
-        if (!created.ok) throw new Error(`influxd created no database: ${await created.text()}`);
-        return server;
-      },
-    },
-  ];
-}
-
-function influxdArgs(folder: string, address: string): string[] {
-  const config = join(folder, "influxdb.conf");
-  const text = `reporting-disabled = true
-bind-address = "127.0.0.1:0"
-[meta]
-dir = "${folder}/meta"
-[data]
-dir = "${folder}/data"
-wal-dir = "${folder}/wal"
-query-log-enabled = false
-[monitor]
-store-enabled = false
-[http]
-bind-address = "${address}"
-log-enabled = false
-[logging]
-level = "error"
-suppress-logo = true
-`;
-  writeFileSync(config, text);
-  return ["-config", config];
-}
-
-/** The events of events.ts as lines. No two have one time: InfluxDB would replace the first. */
-function* events(points: number, batch: number): Generator<string> {
-  const fromMs = Date.now();
-  const escaped = (text: string) => text.replace(/[,= ]/g, "\\$&");
-  let us = fromMs * 1_000 - points;
-  for (const body of bodies(points, batch, { fromMs, toMs: fromMs }, 1)) {
-    const sent = JSON.parse(new TextDecoder().decode(body)) as {
-      metric_name: string;
-      value: number;
-      tags: Record<string, string>;
-    }[];
-    const lines = sent.map(({ metric_name, value, tags: { task_id, ...tags } }) => {
-      const [, measurement, field] = /^(.*)\.(.*)$/.exec(metric_name)!;
-      const head = [measurement, ...Object.entries(tags).map(([name, text]) => `${name}=${escaped(text)}`)];
-      return `${head.join(",")} ${field}=${value},task_id="${task_id}" ${us++}`;
-    });
-    yield lines.join("\n");
-  }
 }
 
 /** Lines of ten numbers each, of a thousand hosts and cores. */

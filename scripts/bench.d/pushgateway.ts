@@ -11,7 +11,8 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hottest } from "./profile.ts";
-import { type Contender, program, type Server, weir } from "./servers.ts";
+import { METRICS, pushGroup, pushgateway } from "./group-pushes.ts";
+import { type Contender, type Server, weir } from "./servers.ts";
 import { timeScrapes } from "./summaries.ts";
 import { folderBytes, percentile, usageOf } from "./usage.ts";
 
@@ -46,7 +47,6 @@ const { values: options, positionals: serveArgs } = parseArgs({
   allowPositionals: true,
 });
 
-const METRICS = 6;
 /** Pushes under way at once while a server is filled, which is not measured. */
 const FILLING = 16;
 
@@ -110,7 +110,7 @@ async function measureWeir(pushes: number, groups: number): Promise<Figures> {
 async function measurePeer(pushes: number, groups: number): Promise<Figures | undefined> {
   const folder = mkdtempSync(join(options.folder, "weir-bench-"));
   const file = join(folder, "groups");
-  const checked = peer([]);
+  const checked = pushgateway([]);
   console.log(
     `\npushgateway: checks on, in memory${checked.absent === undefined ? "" : `: ${checked.absent}`}`,
   );
@@ -122,10 +122,11 @@ async function measurePeer(pushes: number, groups: number): Promise<Figures | un
       await timePushes(server, "again", 0, pushes, figures);
       await timePushes(server, "new, once warm", pushes, pushes, figures);
     });
-    await withServer(peer(["--push.disable-consistency-check", `--persistence.file=${file}`]), (server) =>
-      fill(server, 0, groups),
+    await withServer(
+      pushgateway(["--push.disable-consistency-check", `--persistence.file=${file}`]),
+      (server) => fill(server, 0, groups),
     );
-    await withServer(peer([`--persistence.file=${file}`]), async (server) => {
+    await withServer(pushgateway([`--persistence.file=${file}`]), async (server) => {
       const some = Math.min(pushes, count(options["peer-pushes"]));
       await timePushes(server, `new, of ${groups}`, groups, some, figures);
       await timePushes(server, `again, of ${groups}`, groups, some, figures);
@@ -136,15 +137,6 @@ async function measurePeer(pushes: number, groups: number): Promise<Figures | un
     rmSync(folder, { recursive: true, force: true });
   }
   return figures;
-}
-
-function peer(args: readonly string[]): Contender {
-  return program({
-    name: "prometheus-pushgateway",
-    path: "",
-    readyPath: "/-/ready",
-    args: (_, address) => [`--web.listen-address=${address}`, "--log.level=error", ...args],
-  });
 }
 
 /** Runs a server on a folder of its own for as long as it is used. */
@@ -165,33 +157,6 @@ async function withServer(
   }
 }
 
-/** What a nightly job on many machines would say. */
-function bodyOf(group: number): string {
-  return `# HELP job_duration_seconds How long the run took.
-# TYPE job_duration_seconds gauge
-job_duration_seconds ${12 + (group % 100) / 8}
-# HELP job_last_success_timestamp_seconds When a run last succeeded.
-# TYPE job_last_success_timestamp_seconds gauge
-job_last_success_timestamp_seconds ${1.7e9 + group}
-# HELP job_records_total Records by stage.
-# TYPE job_records_total counter
-job_records_total{stage="read"} ${1_000 + group}
-job_records_total{stage="written"} ${900 + group}
-# HELP job_bytes_total Bytes by direction.
-# TYPE job_bytes_total counter
-job_bytes_total{direction="in"} ${4_096 * group}
-job_bytes_total{direction="out"} ${1_024 * group}
-`;
-}
-
-async function push({ url }: Server, group: number): Promise<void> {
-  const target = `${url}/metrics/job/nightly_export/instance/worker-${group}.example.com`;
-  const response = await fetch(target, { method: "PUT", body: bodyOf(group) });
-  const text = await response.text();
-  // 202 is Pushgateway's answer with its checks off.
-  if (!response.ok) throw new Error(`${target} was answered ${response.status}: ${text}`);
-}
-
 /** Pushes groups one after the other. */
 async function timePushes(
   server: Server,
@@ -204,7 +169,7 @@ async function timePushes(
   const before = usageOf(server.pid);
   for (let group = first; group < first + pushes; group++) {
     const started = performance.now();
-    await push(server, group);
+    await pushGroup(server, group);
     latencies.push(performance.now() - started);
   }
   const after = usageOf(server.pid);
@@ -223,7 +188,7 @@ async function fill(server: Server, first: number, end: number): Promise<void> {
   const started = performance.now();
   const before = usageOf(server.pid);
   const one = async () => {
-    while (next < end) await push(server, next++);
+    while (next < end) await pushGroup(server, next++);
   };
   await Promise.all(Array.from({ length: FILLING }, one));
   if (first >= end) return;
