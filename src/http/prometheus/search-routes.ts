@@ -10,7 +10,12 @@ import type { Caller } from "../../access/access.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import type { LabelQuery, Promql } from "../../query/promql/promql-queries.ts";
 import { BestNames, type NameOrder, type NameSink } from "../../query/promql/catalog/best-names.ts";
-import { FUZZY_ALGORITHMS, nameScorer, type SearchTerms } from "../../query/promql/catalog/search-terms.ts";
+import {
+  FUZZY_ALGORITHMS,
+  nameScorer,
+  type SearchTerms,
+  stepsOf,
+} from "../../query/promql/catalog/search-terms.ts";
 import type { BodyLimits } from "../body.ts";
 import { type RouteParameters, Routes } from "../routes.ts";
 import { apiError, linesResponse } from "./prometheus-api-answer.ts";
@@ -33,6 +38,8 @@ const BATCH_SIZE_MAX = 1_000;
 /** Bounds of the work per name. Upstream has none. */
 const TERMS_MAX = 16;
 const TERM_LENGTH_MAX = 256;
+/** A name takes 2 ms at most. */
+const TERMS_LENGTH_MAX = 512;
 
 /** The texts that upstream accepts, Go's ParseBool. */
 const TRUE = ["1", "t", "T", "TRUE", "true", "True"];
@@ -60,7 +67,7 @@ export const searchRoutes = ({ discovery, limits, now }: SearchDependencies) => 
       const query = readRange(parameters, request, caller, now());
       const search = readSearch(parameters);
       // One more than is returned shows whether there are more.
-      const names = new BestNames(nameScorer(search), search.order, search.limit + 1);
+      const names = new BestNames(nameScorer(search), search.order, search.limit + 1, stepsOf(search));
       await asParameter("match[]", () => find(parameters, query, names));
       const found = names.list();
       const described = await describe?.(parameters, caller);
@@ -144,6 +151,12 @@ function readSearch(parameters: URLSearchParams): Search {
   const long = terms.find(({ length }) => length > TERM_LENGTH_MAX);
   if (long !== undefined)
     throw invalid("search[]", `${quote(long)} has more than ${TERM_LENGTH_MAX} characters`);
+  const length = terms.reduce((sum, term) => sum + term.length, 0);
+  if (length > TERMS_LENGTH_MAX)
+    throw invalid(
+      "search[]",
+      `the terms have ${length} characters, at most ${TERMS_LENGTH_MAX} are accepted`,
+    );
   const threshold = readWhole(parameters, "fuzz_threshold", 0, "must be 0-100");
   if (threshold > 100) throw invalid("fuzz_threshold", `${quote(String(threshold))} must be 0-100`);
   const named = parameters.get("fuzz_alg") || FUZZY_ALGORITHMS[0];

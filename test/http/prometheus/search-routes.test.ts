@@ -188,6 +188,7 @@ describe("an error", () => {
     ["metric_names", { start: "7200", end: "3600" }, "end timestamp must not be before start timestamp"],
     ["metric_names", { "match[]": "{" }, 'invalid parameter "match[]"'],
     ["metric_names", { "search[]": "x".repeat(257) }, "has more than 256 characters"],
+    ["metric_names", { "search[]": ["x", "y", "z"].map((term) => term.repeat(171)) }, "have 513 characters"],
     ["metric_names", { "search[]": Array.from({ length: 17 }, () => "x") }, "17 terms were sent, at most 16"],
   ])("of %p with %p is a sentence in the form of the API", async (what, parameters, message) => {
     const answer = await gateway.fetch(`/api/v1/search/${what}?${encode(parameters)}`);

@@ -7,6 +7,8 @@ import type { ScoreName } from "./search-terms.ts";
 
 /** Takes the names that a look-up finds. */
 export interface NameSink {
+  /** How much a name costs, in steps of a walk over series: see Slices. */
+  readonly steps?: number;
   /** Whether a name is there already, or is not wanted. */
   has(name: string): boolean;
   add(name: string): unknown;
@@ -24,6 +26,7 @@ export interface ScoredName {
 const UNWANTED_MAX = 10_000;
 
 export class BestNames implements NameSink {
+  readonly steps: number;
   readonly #score: ScoreName;
   readonly #compare: (a: ScoredName, b: ScoredName) => number;
   readonly #isByName: boolean;
@@ -33,8 +36,12 @@ export class BestNames implements NameSink {
   readonly #names = new Set<string>();
   readonly #unwanted = new Set<string>();
 
-  /** @param most how many names are kept, at least 1 */
-  constructor(score: ScoreName, order: NameOrder, most: number) {
+  /**
+   * @param most how many names are kept, at least 1
+   * @param steps how much the score of a name costs
+   */
+  constructor(score: ScoreName, order: NameOrder, most: number, steps = 1) {
+    this.steps = steps;
     this.#score = score;
     this.#compare = COMPARISONS[order];
     this.#isByName = order !== "score";

@@ -146,11 +146,12 @@ export class Catalog {
     signal?: AbortSignal,
   ): Promise<Sink> {
     const slices = new Slices(signal);
+    const has = counted(values, slices);
     const isThere = ({ seriesId }: Series) => this.#registry.hasSamplesIn(seriesId, firstDay, lastDay);
     const add = async (indexed?: IndexedMetric) => {
       for (const [value, all] of await this.#index.valuesOf(name, slices, indexed)) {
         if (slices.isDue) await slices.pause();
-        if (values.has(value)) continue;
+        if (has(value)) continue;
         for (const series of all) {
           if (slices.isDue) await slices.pause();
           if (!this.#shows(series, name) || !isThere(series)) continue;
@@ -181,7 +182,7 @@ export class Catalog {
             : undefined;
       if (own !== undefined) {
         if (isThere(series)) for (const value of own) values.add(value);
-        return own.every((value) => values.has(value));
+        return own.every((value) => has(value));
       }
       // All series of the metric: by their values.
       if (conditions.length === 0) return add(indexed).then(() => true);
@@ -190,7 +191,7 @@ export class Catalog {
         names = this.#pushedNames(indexed, name);
       }
       const value = valueIn(series.labels, names);
-      if (value !== "" && !values.has(value) && isThere(series)) values.add(value);
+      if (value !== "" && !has(value) && isThere(series)) values.add(value);
       return names.length === 0;
     });
     return values;
@@ -416,10 +417,11 @@ export class Catalog {
     values: NameSink,
     slices: Slices,
   ): Promise<void> {
+    const has = counted(values, slices);
     for (const { views, series } of this.#index.metrics) {
       for (const { name } of views) {
         if (slices.isDue) await slices.pause();
-        if (values.has(name)) continue;
+        if (has(name)) continue;
         for (const each of series) {
           if (slices.isDue) await slices.pause();
           if (!isThere(each)) continue;
@@ -456,6 +458,15 @@ export class Catalog {
     }
     return LabelSet.from(entries);
   }
+}
+
+/** Looks names up in a sink, and counts the work for it. */
+function counted(names: NameSink, slices: Slices): (name: string) => boolean {
+  const { steps = 0 } = names;
+  return (name) => {
+    slices.count(steps);
+    return names.has(name);
+  };
 }
 
 /** Counts series up to a limit on them; see FindOptions. */

@@ -54,6 +54,12 @@ export function nameScorer({ terms, algorithm, threshold, isCaseSensitive }: Sea
   };
 }
 
+/** How much the score of a name costs, in steps of a walk over series: see Slices. */
+export function stepsOf({ terms }: Pick<SearchTerms, "terms">): number {
+  // To compare one character with a long name takes about as long as a series.
+  return terms.reduce((sum, { length }) => sum + length, 0);
+}
+
 function termScorer(term: string, algorithm: FuzzyAlgorithm, threshold: number): ScoreName {
   if (term === "") return () => 1;
   const asPoints = charactersOf(term);

@@ -20,7 +20,14 @@ export class Slices {
 
   /** Counts a step; whether it is time to `pause`. */
   get isDue(): boolean {
-    return ++this.#steps % STEPS_PER_CHECK === 0 && performance.now() - this.#beginMs > SLICE_MS;
+    if (++this.#steps < STEPS_PER_CHECK) return false;
+    this.#steps = 0;
+    return performance.now() - this.#beginMs > SLICE_MS;
+  }
+
+  /** Counts further steps: some work takes as long as many series. */
+  count(steps: number): void {
+    this.#steps += steps;
   }
 
   async pause(): Promise<void> {
