@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writ
 import { basename, dirname, join } from "node:path";
 import type { BuildArtifact } from "bun";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { leanPackages } from "./lean-packages.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const SOURCES = join(ROOT, "src/ui");
@@ -45,6 +46,7 @@ async function build(folder: string): Promise<void> {
       splitting: true,
       minify: true,
       naming: "[name]-[hash].[ext]",
+      plugins: [leanPackages],
       define: { "process.env.NODE_ENV": '"production"' },
     });
     const icon = await Bun.file(join(SOURCES, "icon.svg")).text();

@@ -6,6 +6,7 @@ import { ErrorNote, Loading } from "./parts/states.tsx";
 import { gatewayState } from "./api/gateway-state.ts";
 import { loadSession, may, session, signOut } from "./api/session.ts";
 import { signInIsNeeded } from "./api/sign-in-state.ts";
+import { viewTitle } from "./view-title.ts";
 import { VIEWS, type PageView } from "./page-views.ts";
 import { SignIn } from "./views/sign-in/sign-in.tsx";
 
@@ -31,7 +32,7 @@ export function Shell() {
   }, []);
   const { path } = place.value;
   const view = VIEWS.find((each) => isAt(each, path));
-  const title = view?.title ?? "Not found";
+  const title = viewTitle.value ?? view?.title ?? "Not found";
   useEffect(() => {
     document.title = `${title} · Weir`;
   }, [title]);
@@ -81,7 +82,7 @@ function Navigation({ view }: { readonly view: PageView | undefined }) {
               <li key={each.path}>
                 <a
                   href={each.path}
-                  aria-current={each === view ? "page" : undefined}
+                  aria-current={each === view || each.path === view?.partOf ? "page" : undefined}
                   onClick={() => setOpen(false)}
                 >
                   {each.title}

@@ -4,8 +4,10 @@
  */
 import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { stepsOfUnit } from "../format/axis-steps.ts";
 import { formatValue } from "../format/units.ts";
 import { formatTime, type Zone } from "../format/times.ts";
+import { colourOf } from "./chart-colours.ts";
 import { type ChartLine, type ChartMark, type LineLook, stackedValues } from "./chart-lines.ts";
 
 interface ChartProps {
@@ -22,6 +24,8 @@ interface ChartProps {
   readonly group?: string;
   /** How values of the left and the right axis are written, if not in the unit. */
   readonly format?: (value: number, axis: "left" | "right") => string;
+  /** Distances between the marks of an axis. By default those of the unit. */
+  readonly steps?: (axis: "left" | "right") => number[] | undefined;
   /** The ends of the left axis. By default they depend on the values. */
   readonly least?: number;
   readonly most?: number;
@@ -35,24 +39,6 @@ interface ChartProps {
   readonly onSelect?: (from: number, to: number) => void;
   /** Called with a clicked line and the time. */
   readonly onPick?: (line: number, time: number) => void;
-}
-
-/** Colours that people with any colour vision can tell apart, on a light and on a dark ground (after Okabe and Ito). */
-const COLOURS = [
-  "#0b84a5",
-  "#e69f00",
-  "#6f4e9c",
-  "#009e73",
-  "#d55e00",
-  "#8a9a1f",
-  "#cc79a7",
-  "#5b7fd1",
-  "#9c6b30",
-  "#5f6b7a",
-];
-
-export function colourOf(index: number): string {
-  return COLOURS[index % COLOURS.length]!;
 }
 
 export function Chart(props: ChartProps) {
@@ -82,6 +68,7 @@ export function Chart(props: ChartProps) {
         tzDate: (seconds) =>
           zone === "utc" ? uPlot.tzDate(new Date(seconds * 1000), "UTC") : new Date(seconds * 1000),
         legend: { show: hasLegend, live: true },
+        bands: bandsOf(lines, isStacked),
         scales: scalesOf(props, isLogarithmic),
         cursor: {
           focus: { prox: 24 },
@@ -128,13 +115,15 @@ export function Chart(props: ChartProps) {
             stroke: muted,
             grid: { stroke: grey },
             ticks: { stroke: grey },
-            size: 72,
+            size: (_, values) => axisSize(values, latest.current.format === undefined ? 72 : 40),
+            incrs: props.steps === undefined ? stepsOfUnit(unit) : props.steps("left"),
             values: (_, values) => values.map((value) => (value === null ? "" : text(value, "left"))),
           },
           ...(hasRight
             ? [
                 {
-                  ...{ stroke: muted, scale: "right", side: 1, size: 72 },
+                  ...{ stroke: muted, scale: "right", side: 1, incrs: props.steps?.("right") },
+                  size: (_: uPlot, values: string[]) => axisSize(values, 40),
                   grid: { show: false },
                   ticks: { stroke: grey },
                   values: (_: uPlot, values: readonly (number | null)[]) =>
@@ -210,6 +199,12 @@ function axisTimes(splits: readonly number[], increment: number, zone: Zone): st
 
 const grey = "#88888833";
 
+/** The width of an axis with its texts. A character of the axis has some seven pixels. */
+function axisSize(values: readonly string[] | null, least: number): number {
+  const longest = (values ?? []).reduce((most, text) => Math.max(most, text.length), 0);
+  return Math.max(least, 20 + 7 * longest);
+}
+
 function scalesOf({ least, most }: Pick<ChartProps, "least" | "most">, isLogarithmic: boolean): uPlot.Scales {
   const range = (_: uPlot, from: number | null, to: number | null): uPlot.Range.MinMax => {
     // Without a value, or with one alone, there is room around it.
@@ -268,6 +263,21 @@ function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: readonly ChartMark[]):
     ctx.stroke();
     ctx.restore();
   }
+}
+
+/** The areas between lines of one stack, so that each is filled down to the line below it. */
+function bandsOf(lines: readonly ChartLine[], isStacked: boolean): uPlot.Band[] {
+  const below = new Map<string, number>();
+  return lines.flatMap((line, index) => {
+    const stack = stackOf(line, isStacked);
+    if (stack === undefined || line.look?.isHidden) return [];
+    const isDown = line.values.some((value) => value !== null && value < 0);
+    const key = `${stack} ${isDown}`;
+    const lower = below.get(key);
+    below.set(key, index);
+    // The first series of a chart is that of the times.
+    return lower === undefined ? [] : [{ series: [index + 1, lower + 1], dir: isDown ? 1 : -1 }];
+  });
 }
 
 /** The group in which a line is stacked. */

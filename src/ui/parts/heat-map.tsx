@@ -73,7 +73,7 @@ export function HeatMap(props: HeatMapProps) {
   return (
     <figure class="heat-map">
       <figcaption>
-        {label}
+        <span class={height === undefined ? undefined : "unseen"}>{label}</span>
         <span class="note">
           {hovered ??
             `Point at a cell to read it.${onPick === undefined ? "" : " Click it to see the events behind it."}`}

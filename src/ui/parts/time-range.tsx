@@ -14,7 +14,7 @@ interface TimeRangeProps {
 }
 
 const SPANS = ["5m", "15m", "1h", "3h", "12h", "1d", "2d", "7d", "30d"];
-const REFRESHES = ["0s", "5s", "15s", "1m", "5m"];
+const REFRESHES = ["0s", "5s", "15s", "30s", "1m", "5m"];
 
 /** The text of a field for a time: `2026-11-26T21:05`. */
 function fieldText(ms: number, zone: Zone): string {
@@ -95,7 +95,7 @@ export function TimeRangeControls({ range, zone, refreshMs, onChange }: TimeRang
         value={spanText(refreshMs)}
         onChange={(event) => onChange({ refreshMs: parseSpan(event.currentTarget.value) ?? 0 })}
       >
-        {REFRESHES.map((text) => (
+        {[...new Set([...REFRESHES, spanText(refreshMs)])].map((text) => (
           <option key={text} value={text}>
             {text === "0s" ? "Refresh: off" : `Every ${text}`}
           </option>
