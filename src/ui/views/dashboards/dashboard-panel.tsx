@@ -3,7 +3,7 @@ import type { ComponentType } from "preact/compat";
 import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 import type { TimeRange, Zone } from "../../format/times.ts";
 import { Empty, ErrorNote, Loading } from "../../parts/states.tsx";
-import { overrideNotes, shownFields } from "./grafana/field-settings.ts";
+import { overrideNotes, shownFields } from "./fields/field-settings.ts";
 import { textOf } from "./grafana/loose-json.ts";
 import { type AskingPanelType, panelFaults } from "./grafana/panel-faults.ts";
 import type { PanelModel } from "./grafana/panel-model.ts";

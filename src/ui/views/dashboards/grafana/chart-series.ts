@@ -1,7 +1,7 @@
 /** The columns of a panel of time series as lines of a chart. Pure. */
 import type { ChartLine, ChartMark, LineLook } from "../../../parts/chart-lines.ts";
-import type { FieldSettings, ShownField } from "./field-settings.ts";
-import { namedColour, paletteColour, scaleColour } from "./grafana-colours.ts";
+import type { FieldSettings, ShownField } from "../fields/field-settings.ts";
+import { namedColour, paletteColour, scaleColour } from "../fields/grafana-colours.ts";
 import { at, listOf, numberIn, textOf } from "./loose-json.ts";
 
 export interface SeriesLines {

@@ -1,6 +1,6 @@
 /** Which panels can be drawn, and why others cannot. Pure. */
 import type { PanelModel } from "./panel-model.ts";
-import { reduceFaults } from "./reduced-values.ts";
+import { reduceFaults } from "../fields/reduced-values.ts";
 
 /** The types of panels that show answers. */
 const ASKING = [

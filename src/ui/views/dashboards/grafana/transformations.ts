@@ -1,8 +1,8 @@
 /** The transformations of Grafana that change answers before they are drawn. Pure. */
-import { plainName } from "./field-settings.ts";
+import { plainName } from "../fields/field-settings.ts";
 import { type DataFrame, type FrameCell, type FrameField, lengthOf, TIME } from "./frames.ts";
 import { at, type Loose, listOf, numberIn, objectOf, objectsOf, textOf } from "./loose-json.ts";
-import { reducerOf } from "./reducers.ts";
+import { reducerOf } from "../fields/reducers.ts";
 
 type Transform = (frames: readonly DataFrame[], options: Loose) => readonly DataFrame[];
 

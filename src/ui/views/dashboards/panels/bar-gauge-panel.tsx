@@ -1,7 +1,7 @@
 /** A panel of bars, one for each value, with the name and the number beside it. */
-import { partOf, shownValue } from "../grafana/field-values.ts";
+import { partOf, shownValue } from "../fields/field-values.ts";
 import { textOf } from "../grafana/loose-json.ts";
-import { endsOfValues, reducedValues } from "../grafana/reduced-values.ts";
+import { endsOfValues, reducedValues } from "../fields/reduced-values.ts";
 import { type PanelContentProps, textColour } from "./panel-content.ts";
 import { NoValue } from "./stat-panel.tsx";
 

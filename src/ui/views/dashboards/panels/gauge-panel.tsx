@@ -1,8 +1,8 @@
 /** A panel of arcs that show where values are between a least and a greatest one. */
-import type { FieldSettings } from "../grafana/field-settings.ts";
-import { partOf, shownValue } from "../grafana/field-values.ts";
-import { namedColour } from "../grafana/grafana-colours.ts";
-import { reducedValues } from "../grafana/reduced-values.ts";
+import type { FieldSettings } from "../fields/field-settings.ts";
+import { partOf, shownValue } from "../fields/field-values.ts";
+import { namedColour } from "../fields/grafana-colours.ts";
+import { reducedValues } from "../fields/reduced-values.ts";
 import { type PanelContentProps, textColour } from "./panel-content.ts";
 import { NoValue } from "./stat-panel.tsx";
 

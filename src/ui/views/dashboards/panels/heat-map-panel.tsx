@@ -3,10 +3,10 @@ import { useMemo } from "preact/hooks";
 import { heatCells, type PromSeries } from "../../../api/promql-answer.ts";
 import { HeatMap } from "../../../parts/heat-map.tsx";
 import { Empty } from "../../../parts/states.tsx";
-import { formatUnit } from "../grafana/grafana-units.ts";
-import { namedColour, channels, schemeColour } from "../grafana/grafana-colours.ts";
+import { formatUnit } from "../fields/grafana-units.ts";
+import { namedColour, channels, schemeColour } from "../fields/grafana-colours.ts";
 import { at, numberIn, type Loose, textOf } from "../grafana/loose-json.ts";
-import type { ShownField } from "../grafana/field-settings.ts";
+import type { ShownField } from "../fields/field-settings.ts";
 import type { PanelContentProps } from "./panel-content.ts";
 
 /** The line above the cells. */

@@ -1,6 +1,6 @@
 /** What each kind of panel gets, to draw it. */
 import type { Zone } from "../../../format/times.ts";
-import type { ShownField } from "../grafana/field-settings.ts";
+import type { ShownField } from "../fields/field-settings.ts";
 import type { PanelModel } from "../grafana/panel-model.ts";
 import type { PanelAnswer } from "../panel-answers.ts";
 import type { ElementSize } from "../seen.ts";

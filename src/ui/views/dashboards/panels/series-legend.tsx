@@ -1,8 +1,8 @@
 /** The names of the lines of a chart, with calculations over each. A click singles a line out. */
 import type { Zone } from "../../../format/times.ts";
-import type { FieldSettings } from "../grafana/field-settings.ts";
-import { shownValue } from "../grafana/field-values.ts";
-import { reducerOf } from "../grafana/reducers.ts";
+import type { FieldSettings } from "../fields/field-settings.ts";
+import { shownValue } from "../fields/field-values.ts";
+import { reducerOf } from "../fields/reducers.ts";
 import type { SeriesLines } from "../grafana/chart-series.ts";
 
 interface SeriesLegendProps {

@@ -1,9 +1,9 @@
 /** A panel of large numbers, with a small line of how each came to be. */
 import { Sparkline } from "../../../parts/sparkline.tsx";
 import { Empty } from "../../../parts/states.tsx";
-import { shownValue } from "../grafana/field-values.ts";
+import { shownValue } from "../fields/field-values.ts";
 import { at, textOf } from "../grafana/loose-json.ts";
-import { endsOfValues, reducedValues } from "../grafana/reduced-values.ts";
+import { endsOfValues, reducedValues } from "../fields/reduced-values.ts";
 import { groundColour, type PanelContentProps, textColour } from "./panel-content.ts";
 
 export function StatPanel({ panel, title, fields, zone }: PanelContentProps) {

@@ -2,8 +2,8 @@
 import { useMemo } from "preact/hooks";
 import { formatTime } from "../../../format/times.ts";
 import { Empty } from "../../../parts/states.tsx";
-import type { ShownField } from "../grafana/field-settings.ts";
-import { type ShownValue, shownValue } from "../grafana/field-values.ts";
+import type { ShownField } from "../fields/field-settings.ts";
+import { type ShownValue, shownValue } from "../fields/field-values.ts";
 import { textOf } from "../grafana/loose-json.ts";
 import { groundColour, type PanelContentProps } from "./panel-content.ts";
 

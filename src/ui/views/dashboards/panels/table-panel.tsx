@@ -3,12 +3,12 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Rows, type TableColumn } from "../../../parts/rows.tsx";
 import { Empty } from "../../../parts/states.tsx";
-import type { ShownField } from "../grafana/field-settings.ts";
-import { partOf, shownValue } from "../grafana/field-values.ts";
+import type { ShownField } from "../fields/field-settings.ts";
+import { partOf, shownValue } from "../fields/field-values.ts";
 import { type DataFrame, type FrameCell, lengthOf } from "../grafana/frames.ts";
 import { at, type Loose, listOf, objectsOf, textOf } from "../grafana/loose-json.ts";
-import { endsOfValues } from "../grafana/reduced-values.ts";
-import { reducerOf } from "../grafana/reducers.ts";
+import { endsOfValues } from "../fields/reduced-values.ts";
+import { reducerOf } from "../fields/reducers.ts";
 import { compareCells } from "../grafana/transformations.ts";
 import { groundColour, type PanelContentProps, textColour } from "./panel-content.ts";
 

@@ -1,4 +1,5 @@
 /** Dashboards of all versions of Grafana in one form: rows, places, old types of panels, and what cannot be drawn. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: dashboards write variables so
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import {
   readDashboard,
   repeatedSections,
 } from "../../../../../src/ui/views/dashboards/grafana/dashboard-model.ts";
-import { overrideNotes } from "../../../../../src/ui/views/dashboards/grafana/field-settings.ts";
+import { overrideNotes } from "../../../../../src/ui/views/dashboards/fields/field-settings.ts";
 import { panelFaults } from "../../../../../src/ui/views/dashboards/grafana/panel-faults.ts";
 import { transformed } from "../../../../../src/ui/views/dashboards/grafana/transformations.ts";
 import { variableNotes } from "../../../../../src/ui/views/dashboards/grafana/variables.ts";

@@ -1,4 +1,5 @@
 /** Variables in texts, as Grafana writes them for PromQL, SQL and people. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: dashboards write variables so
 import { expect, test } from "bun:test";
 import {
   filled,

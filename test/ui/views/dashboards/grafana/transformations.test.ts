@@ -1,6 +1,6 @@
 /** Answers as frames, and the transformations of Grafana over them. */
 import { describe, expect, test } from "bun:test";
-import { plainName } from "../../../../../src/ui/views/dashboards/grafana/field-settings.ts";
+import { plainName } from "../../../../../src/ui/views/dashboards/fields/field-settings.ts";
 import {
   asLines,
   type DataFrame,
@@ -10,7 +10,7 @@ import {
   sqlFrame,
 } from "../../../../../src/ui/views/dashboards/grafana/frames.ts";
 import type { PanelTarget } from "../../../../../src/ui/views/dashboards/grafana/panel-model.ts";
-import { reducerOf } from "../../../../../src/ui/views/dashboards/grafana/reducers.ts";
+import { reducerOf } from "../../../../../src/ui/views/dashboards/fields/reducers.ts";
 import { transformed } from "../../../../../src/ui/views/dashboards/grafana/transformations.ts";
 
 const target = (more: Partial<PanelTarget> = {}): PanelTarget => ({

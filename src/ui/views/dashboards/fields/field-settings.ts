@@ -1,7 +1,16 @@
 /** How the values of a column are shown: what a panel says for all, with what it overrides for some. Pure. */
-import type { DataFrame, FrameField } from "./frames.ts";
-import { at, type Loose, listOf, numberIn, objectOf, objectsOf, textOf, withValue } from "./loose-json.ts";
-import type { PanelModel } from "./panel-model.ts";
+import type { DataFrame, FrameField } from "../grafana/frames.ts";
+import {
+  at,
+  type Loose,
+  listOf,
+  numberIn,
+  objectOf,
+  objectsOf,
+  textOf,
+  withValue,
+} from "../grafana/loose-json.ts";
+import type { PanelModel } from "../grafana/panel-model.ts";
 
 /** A step of thresholds: its colour counts from its value on. */
 export interface ThresholdStep {

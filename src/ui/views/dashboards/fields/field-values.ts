@@ -1,10 +1,10 @@
 /** A value as a panel shows it: its text and its colour. Pure. */
 import type { Zone } from "../../../format/times.ts";
 import type { FieldSettings } from "./field-settings.ts";
-import type { FrameCell } from "./frames.ts";
+import type { FrameCell } from "../grafana/frames.ts";
 import { namedColour, paletteColour, scaleColour } from "./grafana-colours.ts";
 import { formatUnit } from "./grafana-units.ts";
-import { at, type Loose, numberIn, objectOf, textOf } from "./loose-json.ts";
+import { at, type Loose, numberIn, objectOf, textOf } from "../grafana/loose-json.ts";
 
 export interface ShownValue {
   readonly text: string;

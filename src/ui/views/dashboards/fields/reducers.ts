@@ -1,5 +1,5 @@
 /** One value for a series, by the names of Grafana's calculations. Pure. */
-import type { FrameCell } from "./frames.ts";
+import type { FrameCell } from "../grafana/frames.ts";
 
 type Reducer = (values: readonly FrameCell[]) => FrameCell;
 

@@ -1,8 +1,8 @@
 /** The values that panels of single values show: one for each series, or one for each row. Pure. */
 import type { FieldSettings, ShownField } from "./field-settings.ts";
-import type { FrameCell } from "./frames.ts";
-import { at, listOf, numberIn, textOf } from "./loose-json.ts";
-import type { PanelModel } from "./panel-model.ts";
+import type { FrameCell } from "../grafana/frames.ts";
+import { at, listOf, numberIn, textOf } from "../grafana/loose-json.ts";
+import type { PanelModel } from "../grafana/panel-model.ts";
 import { reducerOf } from "./reducers.ts";
 
 export interface ReducedValue {

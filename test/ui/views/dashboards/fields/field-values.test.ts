@@ -1,9 +1,10 @@
 /** The text and the colour of a value: units, mappings, thresholds, and overrides for some columns. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: dashboards write variables so
 import { expect, test } from "bun:test";
 import { seriesLines } from "../../../../../src/ui/views/dashboards/grafana/chart-series.ts";
 import { readDashboard } from "../../../../../src/ui/views/dashboards/grafana/dashboard-model.ts";
-import { shownFields } from "../../../../../src/ui/views/dashboards/grafana/field-settings.ts";
-import { shownValue } from "../../../../../src/ui/views/dashboards/grafana/field-values.ts";
+import { shownFields } from "../../../../../src/ui/views/dashboards/fields/field-settings.ts";
+import { shownValue } from "../../../../../src/ui/views/dashboards/fields/field-values.ts";
 import type { DataFrame, FrameCell } from "../../../../../src/ui/views/dashboards/grafana/frames.ts";
 import { stackedValues } from "../../../../../src/ui/parts/chart-lines.ts";
 

@@ -1,6 +1,6 @@
 /** Values in the units of Grafana. */
 import { expect, test } from "bun:test";
-import { formatUnit } from "../../../../../src/ui/views/dashboards/grafana/grafana-units.ts";
+import { formatUnit } from "../../../../../src/ui/views/dashboards/fields/grafana-units.ts";
 
 const ok = (value: number, unit: string, want: string, decimals?: number) =>
   expect([unit, formatUnit(value, unit, decimals === undefined ? {} : { decimals })]).toEqual([unit, want]);
