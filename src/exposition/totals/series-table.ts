@@ -52,6 +52,8 @@ const NO_BOUNDS = new Float64Array(0);
 
 export class SeriesTable {
   cells: Float64Array = new Float64Array(64 * ROW);
+  /** Ids by row. */
+  ids: Uint32Array = new Uint32Array(64);
   codes: Uint8Array = new Uint8Array(64);
   flags: Uint8Array = new Uint8Array(64);
   bucketCounts: Float64Array = new Float64Array(1024);
@@ -87,6 +89,7 @@ export class SeriesTable {
     this.#growRows(row + 1);
     const code = CODES[metric.kind];
     this.series[row] = series;
+    this.ids[row] = seriesId;
     this.codes[row] = code;
     // A reused row stays in `dirty`. Each row is there at most once, so that there is room for all.
     this.flags[row] &= DIRTY;
@@ -133,17 +136,19 @@ export class SeriesTable {
   }
 
   /** The rows that changed since the last call, or all rows. No row is dirty afterwards. */
-  takeRows(all: boolean): number[] {
-    const rows: number[] = [];
+  takeRows(all: boolean): Uint32Array {
+    const { series, flags } = this;
     const changed = this.dirty.subarray(0, this.dirtyLength);
+    const rows = new Uint32Array(all ? series.length : changed.length);
+    let length = 0;
     if (all) {
-      for (let row = 0; row < this.series.length; row++) if (this.series[row]) rows.push(row);
+      for (let row = 0; row < series.length; row++) if (series[row] !== undefined) rows[length++] = row;
     } else {
-      for (const row of changed) if (this.series[row]) rows.push(row);
+      for (const row of changed) if (series[row] !== undefined) rows[length++] = row;
     }
-    for (const row of changed) this.flags[row] &= ~DIRTY;
+    for (const row of changed) flags[row] &= ~DIRTY;
     this.dirtyLength = 0;
-    return rows;
+    return rows.subarray(0, length);
   }
 
   #enter(seriesId: number, row: number): void {
@@ -159,6 +164,7 @@ export class SeriesTable {
     if (length <= this.codes.length) return;
     const rows = this.codes.length * 2;
     this.cells = widen(this.cells, new Float64Array(rows * ROW));
+    this.ids = widen(this.ids, new Uint32Array(rows));
     this.codes = widen(this.codes, new Uint8Array(rows));
     this.flags = widen(this.flags, new Uint8Array(rows));
     this.dirty = widen(this.dirty, new Uint32Array(rows));

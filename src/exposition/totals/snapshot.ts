@@ -1,4 +1,4 @@
-/** Copies running totals of some series into columns: 20 ms for a million series. */
+/** Copies running totals of some series into columns: 30 to 50 CPU-ms for 300,000 series, mostly for fresh memory. */
 import type { TotalsSnapshot } from "../../model/records.ts";
 import {
   ARRIVED_US,
@@ -18,8 +18,8 @@ import {
  * @param rows of the table
  * @param whole whether they are all rows
  */
-export function snapshotOf(table: SeriesTable, rows: readonly number[], whole: boolean): TotalsSnapshot {
-  const { cells, flags, codes, series } = table;
+export function snapshotOf(table: SeriesTable, rows: Readonly<Uint32Array>, whole: boolean): TotalsSnapshot {
+  const { cells, flags, codes, ids } = table;
   const { length } = rows;
   const column = () => new Float64Array(length);
   const [count, sumHigh, sumLow, value] = [column(), column(), column(), column()];
@@ -30,7 +30,7 @@ export function snapshotOf(table: SeriesTable, rows: readonly number[], whole: b
   for (let at = 0; at < length; at++) {
     const row = rows[at]!;
     const cell = row * ROW;
-    seriesId[at] = series[row]!.seriesId;
+    seriesId[at] = ids[row]!;
     count[at] = cells[cell + COUNT];
     sumHigh[at] = cells[cell + SUM_HIGH];
     sumLow[at] = cells[cell + SUM_LOW];
