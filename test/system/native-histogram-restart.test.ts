@@ -213,9 +213,9 @@ remote_write:
     expect(Object.keys(found).sort()).toEqual(["+Inf", "1.0", "2.0", "4.0"]);
     for (const values of Object.values(found)) expect(values.at(-1)).toBeNull();
     // A scrape that takes too long, on a busy machine, ends the series until the next one.
-    const rows = found["2.0"]!.map((_, at) => ["1.0", "4.0", "+Inf"].map((le) => found[le]![at]!));
+    const rows: unknown[] = found["2.0"]!.map((_, at) => ["1.0", "4.0", "+Inf"].map((le) => found[le]![at]!));
     expect(rows).toEqual(
-      found["2.0"]!.map((value) => (value === null ? [null, null, null] : [0, value + 1, value + 1])),
+      found["2.0"]!.map((value) => (value === null ? [value, value, value] : [0, value + 1, value + 1])),
     );
     const counts = found["2.0"]!.filter(isSample);
     expect(counts).toEqual([...new Set(counts)].sort((a, b) => a! - b!));
