@@ -37,44 +37,71 @@ ${urlHelp}
 
 The exit code is 0 if the answer was printed, 1 if the summary or the gateway failed, and 2 if the arguments
 are invalid.`,
-  async run(argv, io) {
-    const { values, others, positionals } = readOpenArguments(argv, OPTIONS);
-    const [name, surplus] = positionals;
-    if (surplus !== undefined)
-      throw new UsageError(`Unexpected argument ${JSON.stringify(surplus)} after the summary's name.`);
-    const format = oneOf("--format", values.format ?? "table", FORMATS);
-    const { output, limit, "timeout-ms": timeoutMs } = values;
-    const send = gatewayAt(values.url, io, values.ca);
-    if (name === undefined) {
-      if (others.length > 0)
-        throw new UsageError(`--${others[0][0]} is a parameter: give the summary's NAME.`);
-      return await list(send, format, output, io);
-    }
-    checkDestination(format, output, io);
-    const query: [string, string][] = [
-      ["format", format],
-      ...others.map(([option, value]): [string, string] => [option.replaceAll("-", "_"), value]),
-    ];
-    if (limit !== undefined) query.push(["limit", String(countOf("--limit", limit))]);
-    if (timeoutMs !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeoutMs))]);
-    const response = await send(`/api/v1/summaries/${encodeURIComponent(name)}`, { query });
-    await writeTo(output, bytesOf(await accepted(response)), io);
-    for (const note of absentMetrics(response)) await io.stderr.write(`weir summary: ${note}\n`);
-    return exitCode.ok;
-  },
+  run: (argv, io) => runSummary(argv, io, absentMetrics),
 };
 
-/** A sentence for each metric that the summary reads and that was never pushed: its part of the answer is empty. */
-function absentMetrics(response: Response): string[] {
+/**
+ * Runs the command.
+ *
+ * @param notesOf returns sentences about metrics that the summary reads and that are not stored
+ */
+export async function runSummary(
+  argv: readonly string[],
+  io: Io,
+  notesOf: (absent: readonly AbsentMetric[], send: Send) => readonly string[] | Promise<readonly string[]>,
+): Promise<number> {
+  const { values, others, positionals } = readOpenArguments(argv, OPTIONS);
+  const [name, surplus] = positionals;
+  if (surplus !== undefined)
+    throw new UsageError(`Unexpected argument ${JSON.stringify(surplus)} after the summary's name.`);
+  const format = oneOf("--format", values.format ?? "table", FORMATS);
+  const { output, limit, "timeout-ms": timeoutMs } = values;
+  const send = gatewayAt(values.url, io, values.ca);
+  if (name === undefined) {
+    if (others.length > 0) throw new UsageError(`--${others[0][0]} is a parameter: give the summary's NAME.`);
+    return await list(send, format, output, io);
+  }
+  checkDestination(format, output, io);
+  const query: [string, string][] = [
+    ["format", format],
+    ...others.map(([option, value]): [string, string] => [option.replaceAll("-", "_"), value]),
+  ];
+  if (limit !== undefined) query.push(["limit", String(countOf("--limit", limit))]);
+  if (timeoutMs !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeoutMs))]);
+  const response = await send(`/api/v1/summaries/${encodeURIComponent(name)}`, { query });
+  await writeTo(output, bytesOf(await accepted(response)), io);
+  const absent = absentIn(response);
+  if (absent.length > 0)
+    for (const note of await notesOf(absent, send)) await io.stderr.write(`weir summary: ${note}\n`);
+  return exitCode.ok;
+}
+
+/** A metric that a summary reads and that was never pushed. */
+export interface AbsentMetric {
+  readonly metric: string;
+  /** The option that names it. */
+  readonly flag: string;
+  /** A metric with a similar name. */
+  readonly near: string | undefined;
+}
+
+function absentIn(response: Response): AbsentMetric[] {
   const header = response.headers.get("weir-absent-metrics") ?? "";
   return header.split(", ").flatMap((text) => {
     const [, metric, parameter, near] = /^([^;]+); parameter=([a-z0-9_]+)(?:; near=(.+))?$/.exec(text) ?? [];
     if (metric === undefined) return [];
     const flag = `--${parameter!.replaceAll("_", "-")}`;
-    const hint =
-      near === undefined ? `use ${flag} for another metric` : `did you mean ${flag} ${decoded(near)}`;
-    return [`No metric ${decoded(metric)} is stored; ${hint}${near === undefined ? "." : "?"}`];
+    return [{ metric: decoded(metric), flag, near: near && decoded(near) }];
   });
+}
+
+/** A sentence for each metric: its part of the answer is empty. */
+export function absentMetrics(absent: readonly AbsentMetric[]): string[] {
+  return absent.map(({ metric, flag, near }) =>
+    near === undefined
+      ? `No metric ${metric} is stored; use ${flag} for another metric.`
+      : `No metric ${metric} is stored; did you mean ${flag} ${near}?`,
+  );
 }
 
 const decoded = (text: string): string => JSON.stringify(decodeURIComponent(text)).slice(1, -1);

@@ -19,9 +19,12 @@ export async function checkRuleFiles(
   if (files.length === 0)
     throw new UsageError(`${patterns.map((each) => JSON.stringify(each)).join(", ")} matches no file.`);
   let hasFailed = false;
+  // A name with brackets that is a file is taken as it is.
+  const all = await readRuleFiles(files, { parseTemplate });
   for (const file of files) {
-    // A name with brackets that is a file is taken as it is.
-    const { groups, errors, warnings } = await readRuleFiles([file], { parseTemplate });
+    const of = <Each extends { readonly file: string }>(each: readonly Each[]) =>
+      each.filter((one) => one.file === file);
+    const [groups, errors, warnings] = [of(all.groups), of(all.errors), of(all.warnings)];
     for (const problem of errors) await io.stderr.write(`${problemText(problem)}\n`);
     for (const { message, ...place } of warnings)
       await io.stderr.write(`${problemText({ ...place, message: `warning: ${message}` })}\n`);

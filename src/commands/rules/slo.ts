@@ -1,7 +1,8 @@
 /** `weir slo`: how much of each error budget is left, and the rules that record it. */
 import { loadConfig } from "../../config/config.ts";
+import { accepted, type Send } from "../client.ts";
 import { type Command, exitCode } from "../command.ts";
-import { command as summary } from "../summary.ts";
+import { type AbsentMetric, absentMetrics, runSummary } from "../summary.ts";
 
 export const command: Command = {
   name: "slo",
@@ -23,10 +24,40 @@ needs no gateway. Prometheus can use the file, too, if no question is in SQL.
 
   weir slo rules --config weir.toml >slo.rules.yml`,
   async run([action, ...rest], io) {
-    if (action !== "rules")
-      return await summary.run(["service_levels", ...(action === undefined ? [] : [action, ...rest])], io);
+    if (action !== "rules") {
+      const argv = ["service_levels", ...(action === undefined ? [] : [action, ...rest])];
+      return await runSummary(argv, io, notesOf);
+    }
     const { generatedRuleFile } = await import("../../open-rules.ts");
     await io.stdout.write(generatedRuleFile(loadConfig(rest, io.env, io.readFile)));
     return exitCode.ok;
   },
 };
+
+/** The group of rules that counts the events of service levels, as Prometheus's API has it. */
+interface ShownGroup {
+  readonly name: string;
+  readonly rules: readonly { readonly lastError?: string }[];
+}
+
+/** Why nothing is recorded yet. A metric of another name, which an option gave, is absent as in other summaries. */
+async function notesOf(absent: readonly AbsentMetric[], send: Send): Promise<readonly string[]> {
+  if (!absent.every(({ metric }) => metric.startsWith("slo:"))) return absentMetrics(absent);
+  const query: [string, string][] = [["exclude_alerts", "true"]];
+  const answer = await accepted(await send("/api/v1/rules", { query }));
+  const { data } = (await answer.json()) as { data: { groups: readonly ShownGroup[] } };
+  const groups = data.groups.filter(({ name }) => /^slo .* counts$/s.test(name));
+  if (groups.length === 0)
+    return ["The gateway has no service level. A table [[slo]] in its weir.toml defines one."];
+  const errors = groups.flatMap(({ name, rules }) =>
+    rules.flatMap(({ lastError }) =>
+      lastError ? [`The rules of the group ${name} fail: ${lastError}`] : [],
+    ),
+  );
+  return errors.length > 0
+    ? [...new Set(errors)]
+    : [
+        `${groups.length === 1 ? "The service level has" : "The service levels have"} no counts yet. Events are ` +
+          "counted every five minutes, for the first time up to five minutes after a start.",
+      ];
+}

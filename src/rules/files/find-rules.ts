@@ -1,5 +1,6 @@
 /** Finds the files of rules that patterns match, and reads them all. */
 import { readFile } from "node:fs/promises";
+import { duplicatesInOtherFiles } from "./duplicate-rules.ts";
 import { readRuleFile, type RuleFileOptions } from "./rule-file.ts";
 import type { RuleGroup } from "./rule-group.ts";
 import type { PlacedProblem } from "./yaml-tree.ts";
@@ -76,6 +77,7 @@ export async function readRuleFiles(
     add(file, text);
   }
   for (const { file, text } of generated) add(file, text);
+  warnings.push(...duplicatesInOtherFiles(groups));
   return { groups, files: [...files, ...generated.map(({ file }) => file)], errors, warnings };
 }
 
