@@ -48,7 +48,7 @@ are invalid.`,
 export async function runSummary(
   argv: readonly string[],
   io: Io,
-  notesOf: (absent: readonly AbsentMetric[], send: Send) => readonly string[] | Promise<readonly string[]>,
+  notesOf: (absent: readonly UnstoredMetric[], send: Send) => readonly string[] | Promise<readonly string[]>,
 ): Promise<number> {
   const { values, others, positionals } = readOpenArguments(argv, OPTIONS);
   const [name, surplus] = positionals;
@@ -77,7 +77,7 @@ export async function runSummary(
 }
 
 /** A metric that a summary reads and that was never pushed. */
-export interface AbsentMetric {
+export interface UnstoredMetric {
   readonly metric: string;
   /** The option that names it. */
   readonly flag: string;
@@ -85,7 +85,7 @@ export interface AbsentMetric {
   readonly near: string | undefined;
 }
 
-function absentIn(response: Response): AbsentMetric[] {
+function absentIn(response: Response): UnstoredMetric[] {
   const header = response.headers.get("weir-absent-metrics") ?? "";
   return header.split(", ").flatMap((text) => {
     const [, metric, parameter, near] = /^([^;]+); parameter=([a-z0-9_]+)(?:; near=(.+))?$/.exec(text) ?? [];
@@ -96,7 +96,7 @@ function absentIn(response: Response): AbsentMetric[] {
 }
 
 /** A sentence for each metric: its part of the answer is empty. */
-export function absentMetrics(absent: readonly AbsentMetric[]): string[] {
+export function absentMetrics(absent: readonly UnstoredMetric[]): string[] {
   return absent.map(({ metric, flag, near }) =>
     near === undefined
       ? `No metric ${metric} is stored; use ${flag} for another metric.`

@@ -2,7 +2,7 @@
 import { loadConfig } from "../../config/config.ts";
 import { accepted, type Send } from "../client.ts";
 import { type Command, exitCode } from "../command.ts";
-import { type AbsentMetric, absentMetrics, runSummary } from "../summary.ts";
+import { type UnstoredMetric, absentMetrics, runSummary } from "../summary.ts";
 
 export const command: Command = {
   name: "slo",
@@ -35,17 +35,17 @@ needs no gateway. Prometheus can use the file, too, if no question is in SQL.
 };
 
 /** The group of rules that counts the events of service levels, as Prometheus's API has it. */
-interface ShownGroup {
+interface CountsGroup {
   readonly name: string;
   readonly rules: readonly { readonly lastError?: string }[];
 }
 
 /** Why nothing is recorded yet. A metric of another name, which an option gave, is absent as in other summaries. */
-async function notesOf(absent: readonly AbsentMetric[], send: Send): Promise<readonly string[]> {
+async function notesOf(absent: readonly UnstoredMetric[], send: Send): Promise<readonly string[]> {
   if (!absent.every(({ metric }) => metric.startsWith("slo:"))) return absentMetrics(absent);
   const query: [string, string][] = [["exclude_alerts", "true"]];
   const answer = await accepted(await send("/api/v1/rules", { query }));
-  const { data } = (await answer.json()) as { data: { groups: readonly ShownGroup[] } };
+  const { data } = (await answer.json()) as { data: { groups: readonly CountsGroup[] } };
   const groups = data.groups.filter(({ name }) => /^slo .* counts$/s.test(name));
   if (groups.length === 0)
     return ["The gateway has no service level. A table [[slo]] in its weir.toml defines one."];
