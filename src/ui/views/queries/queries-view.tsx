@@ -103,7 +103,7 @@ const STATES = { waiting: "waits for its turn", ending: "is ending" } as const;
 function QueryText({ query, language }: ShownQuery) {
   const parameters = new URLSearchParams({ [language === "SQL" ? "sql" : "expr"]: query });
   return (
-    <a class="cut" href={`/query?${parameters}`} title={query}>
+    <a class="cut query-text" href={`/query?${parameters}`} title={query}>
       <code>{query}</code>
     </a>
   );

@@ -111,7 +111,7 @@ export function NewTokenForm({ onCreated }: { readonly onCreated: (created: Crea
           onInput={(event) => change({ labels: event.currentTarget.value })}
         />
         <span id="labels-of-token" class="muted">
-          are added to what it pushes, and it reads only series that have them
+          They are added to what it pushes, and it reads only series that have them.
         </span>
       </label>
       <label>
