@@ -32,6 +32,8 @@ export class EventScanner {
   readonly key = Buffer.allocUnsafeSlow(16_384);
   keyLength = 0;
   keyHash = 0;
+  /** How many events were looked at part by part. For tests: events that repeat others are not. */
+  scans = 0;
   /** The block of labels of the event scanned last, if its template says it; else -1, and the event has a key. */
   block = -1;
   timestampUs = Number.NaN;
@@ -84,10 +86,13 @@ export class EventScanner {
   follow(block: number, body: Buffer, at: number, end: number): void {
     this.#templates.follow(block, () => {
       const { count, what } = this.#holes;
+      const own = what.slice(0, count).filter((each) => each !== "label");
       // An attribute that is empty may come twice, but not if it has a value.
-      const isRepeated = new Set(what.slice(0, count)).size < count;
+      const isRepeated = new Set(own).size < own.length;
       if (isRepeated || this.#hasNumberAttribute) return undefined;
-      return new EventTemplate(block, body, at, end, this.#holes, this.#isNeverNegative);
+      const template = new EventTemplate(block, body, at, end, this.#holes, this.#isNeverNegative);
+      this.#templates.addLayout(template, body, at, end, this.#holes);
+      return template;
     });
   }
 
@@ -96,10 +101,19 @@ export class EventScanner {
     this.#templates.interrupt();
   }
 
-  /** As `scan`, for an event with the expected template; returns -1 if it has another one. Sets `block`. */
+  /**
+   * As `scan`, for an event with the expected template, or with one that differs in the values of labels; returns -1 if it
+   * has another one. Sets `block`.
+   */
   scanExpected(body: Buffer, at: number): number {
-    const template = this.#templates.expected;
-    if (template === undefined) return -1;
+    const { expected } = this.#templates;
+    const end = expected === undefined ? -1 : this.#scanAs(expected, body, at);
+    if (end >= 0) return end;
+    const other = this.#templates.alternative(body, at);
+    return other === undefined ? -1 : this.#scanAs(other, body, at);
+  }
+
+  #scanAs(template: EventTemplate, body: Buffer, at: number): number {
     const words = this.#templates.wordsOf(body);
     const { holes } = template;
     const { from, to } = this.#holes;
@@ -131,7 +145,7 @@ export class EventScanner {
       if (typeof what !== "string") this.#builder.setAttribute(what, body, from[hole]!, to[hole]!);
     }
     this.block = template.block;
-    this.#templates.confirm();
+    this.#templates.confirm(template);
     return p;
   }
 
@@ -142,6 +156,7 @@ export class EventScanner {
    * @returns the position after the event, or -1 for an event that is not usual
    */
   scan(body: Buffer, at: number): number {
+    this.scans++;
     if (body[at] !== OPEN_BRACE) return -1;
     this.timestampUs = Number.NaN;
     this.keyLength = 0;
@@ -280,8 +295,11 @@ export class EventScanner {
         } else this.#hasNumberAttribute = true;
       } else {
         if (!this.#append(body, tag - 1, tagEnd + 1)) return -1;
-        p = body[p] === QUOTE ? this.#appendString(body, p) : this.#appendLiteral(body, p);
+        const from = p;
+        const isText = body[p] === QUOTE;
+        p = isText ? this.#appendString(body, p) : this.#appendLiteral(body, p);
         if (p < 0) return -1;
+        if (isText) this.#holes.add("label", from + 1, p - 1);
       }
       while (body[p] === SPACE) p++;
       if (body[p] === COMMA) p++;

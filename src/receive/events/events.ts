@@ -89,6 +89,11 @@ export class EventDecoder {
     this.#scanner = new EventScanner(this.#builder, buffers, options);
   }
 
+  /** How many events were looked at part by part since the start. The others repeat the bytes of earlier ones. */
+  get scans(): number {
+    return this.#scanner.scans;
+  }
+
   /**
    * Decodes a body.
    *
