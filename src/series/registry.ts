@@ -208,7 +208,7 @@ export class Registry {
     return "refused" in metric ? metric : { seriesId, key };
   }
 
-  /** The series of a head that was passed to `look` in the same turn of the event loop. It is made if there is none. */
+  /** The series of a head that `look` found right. It is made if there is none, unless others that were made since prevent it. */
   take(head: SeriesHead, key: string, terms: SenderTerms): { readonly seriesId: number } | Refused {
     // Series that were taken since may have filled the registry.
     const metric = this.#metricFor(head, head.labels, true, terms);

@@ -8,6 +8,7 @@ import type { Times } from "../../../ingest/contract.ts";
 import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
 import { withUsualEdges } from "../../../model/spelling.ts";
+import { atOnce, inSlices } from "../../../model/tasks/time-slices.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
@@ -71,17 +72,17 @@ interface Plan {
 
 /** The most errors in an answer. The first explains the rejection, and the others help to fix the push. */
 const PROBLEMS_MAX = 10;
-/** How many metrics are checked without a pause: some 20 ms of work. */
-const CHECKED_AT_A_TIME = 5_000;
+/** How many metrics are checked, or registered, without a pause: some 100 µs of work. */
+const METRICS_AT_A_TIME = 16;
 /** How many series of a name outside groups are checked: some 10 µs of work. */
 const UNGROUPED_LOOKED_AT_MAX = 1_000;
 
 const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
 
 /**
- * Plans a push. Returns the plan, or the error. The check of a large push pauses for other work, but no other
- * change of a group runs meanwhile. Everything is registered in one step, after a second check if series were
- * added.
+ * Plans a push. Returns the plan, or the error. A large push is checked and registered in slices, but no other change of
+ * a group runs meanwhile. It is checked a second time if series were added. A push that conflicts with a series of the last
+ * moment is rejected. Those of its own series that were registered before stay without samples, until retention drops them.
  */
 export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
   if (push.invalid !== undefined) return push.invalid;
@@ -90,10 +91,10 @@ export async function planPush(push: GroupPush, target: Target, around: Around):
   const planner = new Planner(push, families.map(withOwnTexts), target, around);
   const { series } = around;
   const known = series.seriesCount;
-  for (const _ of planner.check()) await Bun.sleep(0);
+  await inSlices(planner.check());
   // Series that were registered meanwhile may conflict.
-  if (series.seriesCount !== known) Array.from(planner.check());
-  return planner.make();
+  if (series.seriesCount !== known) atOnce(planner.check());
+  return await inSlices(planner.make());
 }
 
 function hasTimestamps(families: readonly PushedFamily[]): boolean {
@@ -159,7 +160,7 @@ class Planner {
         const found = this.#check(family, metric, earlier);
         if (typeof found === "string") this.#problems.push(this.#about(family, metric, found));
         else checked.push(found);
-        if (++looked % CHECKED_AT_A_TIME === 0) yield;
+        if (++looked % METRICS_AT_A_TIME === 0) yield;
       }
       if (this.#problems.length >= PROBLEMS_MAX) return;
     }
@@ -170,13 +171,13 @@ class Planner {
   }
 
   /** Registers new series and returns the plan, or returns the errors. */
-  make(): Plan | string {
+  *make(): Generator<void, Plan | string> {
     if (this.#problems.length > 0) return errorText(this.#problems);
     const kept = this.#kept();
     for (const name of PUSH_TIMES) kept.delete(name);
     const samples: PlannedSample[] = [];
     for (const [at, family] of this.#families.entries()) {
-      const points = this.#make(family, this.#checked[at]!, samples);
+      const points = yield* this.#make(family, this.#checked[at]!, samples);
       if (typeof points === "string") return points;
       kept.set(family.name, this.#familyOf(family, points));
     }
@@ -263,11 +264,11 @@ class Planner {
   }
 
   /** The points of a family. Adds their samples to `planned`, and registers new series. */
-  #make(
+  *#make(
     { type }: PushedFamily,
     checked: readonly Checked[],
     planned: PlannedSample[],
-  ): readonly Point[] | string {
+  ): Generator<void, readonly Point[] | string> {
     const { unsummed, level, lastUs } = this.#around;
     const lastOf = ({ head: { seriesId } }: HeadedSample) =>
       seriesId === undefined ? undefined : level(seriesId);
@@ -283,7 +284,7 @@ class Planner {
         if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
         planned.push({ head, value, timestampUs, exemplars });
       }
-      points.push({ labels, edges, seriesIds });
+      if (points.push({ labels, edges, seriesIds }) % METRICS_AT_A_TIME === 0) yield;
     }
     return points;
   }
