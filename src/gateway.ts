@@ -461,7 +461,7 @@ function recordRoutes(
         const deletion = { seriesIds: await seriesToDelete(selected, promql), fromUs, toUs };
         return countByMetric(await countSamples(store, deletion), (id) => registry.seriesById(id));
       },
-      takeSnapshot: (withLog) => snapshots.take(withLog),
+      takeSnapshot: (options) => snapshots.take(options),
       enabled: config.enableAdminApi,
       limits,
     }),

@@ -112,6 +112,7 @@ export function openQueries(
   const exemplars = new ExemplarSearch({ ...search, ...pickSettings(config, "attributes") });
   const directory = join(config.data, "snapshots");
   const snapshots = new Snapshots({ store, directory, temporaryDirectory, now });
+  snapshots.removeAbandoned();
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const stop = async () => {
     await sql.close();

@@ -15,6 +15,8 @@ export interface BodyLimits {
   readonly bodyBytesMax: number;
   /** Bytes after decompression. */
   readonly inflatedBytesMax: number;
+  /** The limit of a route that reads no larger bodies, whatever is set. An error then names no setting. */
+  readonly routeBytesMax?: number;
   /** From the first read to the last byte. */
   readonly timeoutMs: number;
   /** What all bodies in progress share. */
@@ -45,7 +47,9 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return await receive(request, limits, async (body) =>
     layers.length === 0
       ? body
-      : await limits.inProgress.inflations.run(() => decompress(body, layers, limits.inflatedBytesMax)),
+      : await limits.inProgress.inflations.run(() =>
+          decompress(body, layers, limits.inflatedBytesMax, limitText(limits, "inflatedBytesMax")),
+        ),
   );
 }
 
@@ -146,8 +150,22 @@ async function withDeadline<T>(
 
 function tooLarge(limits: BodyLimits, what = ""): TooLarge {
   return new TooLarge(
-    `The body may have ${limits.bodyBytesMax} bytes (setting bodyBytesMax)${what || " and has more"}.`,
+    `The body may have ${limits.bodyBytesMax} bytes (${limitText(limits, "bodyBytesMax")})${what || " and has more"}.`,
   );
+}
+
+function limitText(limits: BodyLimits, name: "bodyBytesMax" | "inflatedBytesMax"): string {
+  return limits[name] === limits.routeBytesMax ? "the limit of this route" : `setting ${name}`;
+}
+
+/** The limits of a route whose bodies have at most so many bytes, also after decompression. */
+export function routeBodyLimits(limits: BodyLimits, bytesMax: number): BodyLimits {
+  return {
+    ...limits,
+    bodyBytesMax: Math.min(limits.bodyBytesMax, bytesMax),
+    inflatedBytesMax: Math.min(limits.inflatedBytesMax, bytesMax),
+    routeBytesMax: bytesMax,
+  };
 }
 
 /** The bodies that a gateway is reading: their bytes, and how many are being decompressed. */

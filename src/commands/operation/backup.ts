@@ -42,7 +42,9 @@ The exit code is 0 if the backup is complete, 1 if it failed, and 2 if the argum
     } catch (error) {
       if (!(error instanceof StoreLocked)) throw error;
       source = "running gateway";
-      const response = await accepted(await send("/api/v1/admin/tsdb/snapshot", { method: "POST" }));
+      const response = await accepted(
+        await send("/api/v1/admin/tsdb/snapshot?for_backup=true", { method: "POST" }),
+      );
       const { name } = ((await response.json()) as { data: { name: string } }).data;
       inspection = await moveSnapshot(data, name, dest);
     }

@@ -22,7 +22,7 @@ import type { Log } from "../../log/log.ts";
 import { parseDurationMs } from "../../model/duration.ts";
 import { BadInput, Conflict, NotFound, quote } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
-import { type BodyLimits, readBody } from "../body.ts";
+import { type BodyLimits, readBody, routeBodyLimits } from "../body.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 
@@ -43,7 +43,7 @@ const FIELDS: readonly string[] = ["name", "scopes", "labels", "expires", "limit
 const UNSTORED = { "cache-control": "no-store" };
 
 export const tokenRoutes = ({ access, limits, log, now }: TokenDependencies) => {
-  const bodyLimits = { ...limits, bodyBytesMax: BODY_BYTES_MAX, inflatedBytesMax: BODY_BYTES_MAX };
+  const bodyLimits = routeBodyLimits(limits, BODY_BYTES_MAX);
   /** Who changes tokens, for the log. In an open gateway everyone may. */
   const by = () => access.caller?.name ?? "anyone";
 

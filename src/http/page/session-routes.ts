@@ -7,7 +7,7 @@ import type { Access, CallerIdentity } from "../../access/access.ts";
 import { SCOPES } from "../../access/access-token.ts";
 import { sessionCookie } from "../../access/credentials.ts";
 import { BadInput, Unauthenticated } from "../../model/errors.ts";
-import { type BodyLimits, readBody } from "../body.ts";
+import { type BodyLimits, readBody, routeBodyLimits } from "../body.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 
@@ -23,7 +23,7 @@ const BODY_BYTES_MAX = 4_096;
 const COOKIE_SECONDS = 400 * 86_400;
 
 export const sessionRoutes = ({ access, limits, isSecure }: SessionDependencies) => {
-  const bodyLimits = { ...limits, bodyBytesMax: BODY_BYTES_MAX, inflatedBytesMax: BODY_BYTES_MAX };
+  const bodyLimits = routeBodyLimits(limits, BODY_BYTES_MAX);
   const cookie = (request: Request, value: string, seconds: number) =>
     `${sessionCookie(request.headers.get("host"))}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}`;
 

@@ -33,8 +33,11 @@ interface AdminDependencies {
   readonly deleteSamples: OnSelected<number>;
   /** Counts them by metric. */
   readonly countSamples: OnSelected<readonly SamplesToDelete[]>;
-  /** Makes a snapshot and returns its name. */
-  readonly takeSnapshot: (withLog: boolean) => Promise<string>;
+  /** Makes a snapshot and returns its name. One for a backup is removed by the backup, or later. */
+  readonly takeSnapshot: (options: {
+    readonly withLog: boolean;
+    readonly isForBackup: boolean;
+  }) => Promise<string>;
   readonly enabled: boolean;
   readonly limits: BodyLimits;
 }
@@ -77,7 +80,10 @@ export const adminRoutes = ({
   const cleanTombstones = route(async () => done());
   const snapshot = route(async (parameters) => {
     // Upstream's head is the newest samples, which are in memory there. Here they are in the log.
-    const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
+    const name = await takeSnapshot({
+      withLog: !readFlag(parameters, "skip_head"),
+      isForBackup: readFlag(parameters, "for_backup"),
+    });
     return success({ name });
   });
   return new Routes(apiError)

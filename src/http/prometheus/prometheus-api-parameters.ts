@@ -7,7 +7,7 @@ import { BadInput, quote } from "../../model/errors.ts";
 import { rfc3339Us } from "../../model/time.ts";
 import { noteAskedQuery } from "../asked-query.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
-import { type BodyLimits, readBody } from "../body.ts";
+import { type BodyLimits, readBody, routeBodyLimits } from "../body.ts";
 import { queryOf, queryText } from "../url-text.ts";
 
 /** Enough for the longest expression, percent-encoded, and a hundred selectors. */
@@ -33,11 +33,7 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
     noteAsked(request, query);
     return query;
   }
-  const bodyLimits = {
-    ...limits,
-    bodyBytesMax: Math.min(limits.bodyBytesMax, FORM_BYTES_MAX),
-    inflatedBytesMax: Math.min(limits.inflatedBytesMax, FORM_BYTES_MAX),
-  };
+  const bodyLimits = routeBodyLimits(limits, FORM_BYTES_MAX);
   const body = new TextDecoder().decode(await readBody(request, bodyLimits));
   checkCount(body);
   const form = new URLSearchParams(body);

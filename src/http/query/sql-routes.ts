@@ -20,7 +20,7 @@ import type { Parameters } from "../../store/store.ts";
 import { parseExactJson } from "../../wire/json/exact-number.ts";
 import { findJsonError } from "../../wire/json/json-error.ts";
 import { noteAskedQuery } from "../asked-query.ts";
-import { type BodyLimits, readBody } from "../body.ts";
+import { type BodyLimits, readBody, routeBodyLimits } from "../body.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { contentTypeOf } from "../negotiation.ts";
 import { readCount, rejectUnknown, unknownParameter } from "../parameters.ts";
@@ -57,11 +57,7 @@ const OWN = { scope: "sql", bound: "narrows" } as const;
 const SAME = { scope: "sql", bound: "same" } as const;
 
 export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
-  const bodyLimits = {
-    ...limits,
-    bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_MAX),
-    inflatedBytesMax: Math.min(limits.inflatedBytesMax, BODY_BYTES_MAX),
-  };
+  const bodyLimits = routeBodyLimits(limits, BODY_BYTES_MAX);
   const run = async (
     request: Request,
     { labels }: Caller,

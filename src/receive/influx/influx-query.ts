@@ -3,7 +3,7 @@
  * The gateway has one store. It accepts any name of a database, and creates nothing. Any other statement is an error
  * that points to SQL and PromQL.
  */
-import { type BodyLimits, readBody } from "../../http/body.ts";
+import { type BodyLimits, readBody, routeBodyLimits } from "../../http/body.ts";
 import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
 import { contentTypeOf, preferredType } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
@@ -36,7 +36,7 @@ interface InfluxQueryDependencies {
 }
 
 export const influxQueryRoutes = ({ limits, page }: InfluxQueryDependencies) => {
-  const formLimits = { ...limits, bodyBytesMax: FORM_BYTES_MAX, inflatedBytesMax: FORM_BYTES_MAX };
+  const formLimits = routeBodyLimits(limits, FORM_BYTES_MAX);
   const query = async (request: Request) => {
     const search = queryOf(request.url);
     if (request.method === "POST" && contentTypeOf(request).type === "application/x-www-form-urlencoded") {

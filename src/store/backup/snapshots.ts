@@ -5,8 +5,9 @@
  * - A snapshot has every commit that was made before the request. Commits continue meanwhile.
  * - A snapshot exists whole or not at all. It is made in the folder for temporary files, synced, and then renamed.
  * - One snapshot is made at a time, by a child process: see copy-process.ts.
+ * - `weir backup` removes the snapshot that it asked for. If it is killed, the next start or the next backup removes it.
  */
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Busy, Unavailable } from "../../model/errors.ts";
 import type { Store } from "../store.ts";
@@ -26,6 +27,18 @@ interface SnapshotOptions {
 /** A copy is made again if days were dropped meanwhile (once a day), or if an administrator deleted samples. */
 const ATTEMPTS_MAX = 3;
 
+/** An empty file in a snapshot that was made for a backup. */
+const FOR_BACKUP = "made-for-backup";
+/** A backup that still copies such a snapshot after this time would be of a terabyte. */
+const BACKUP_MS_MAX = 3_600_000;
+
+interface SnapshotRequest {
+  /** False omits the write-ahead log, that is, commits since the last checkpoint. */
+  readonly withLog?: boolean;
+  /** Whether it is for `weir backup`, which removes it. */
+  readonly isForBackup?: boolean;
+}
+
 export class Snapshots {
   readonly #options: SnapshotOptions;
   #running: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
@@ -38,15 +51,15 @@ export class Snapshots {
   /**
    * Makes a snapshot, and returns its name: the time and a random number, as in Prometheus.
    *
-   * @param withLog false omits the write-ahead log, that is, commits since the last checkpoint
    * @throws Busy while another one is made; Unavailable if there is no room, or the gateway is stopping
    */
-  async take(withLog = true): Promise<string> {
+  async take(request: SnapshotRequest = {}): Promise<string> {
     if (this.#running !== undefined)
       throw new Busy("another snapshot is in progress, and only one can be made at a time");
     if (this.#closed) throw new Unavailable("the gateway is stopping");
     const stop = new AbortController();
-    const done = this.#take(withLog, stop.signal);
+    if (request.isForBackup === true) this.removeAbandoned();
+    const done = this.#take(request, stop.signal);
     this.#running = { stop, done: done.catch(() => undefined) };
     try {
       return await done;
@@ -62,7 +75,22 @@ export class Snapshots {
     await this.#running?.done;
   }
 
-  async #take(withLog: boolean, signal: AbortSignal): Promise<string> {
+  /** Removes the snapshots that killed backups have left. */
+  removeAbandoned(): void {
+    const { directory, now } = this.#options;
+    if (!existsSync(directory)) return;
+    for (const name of readdirSync(directory)) {
+      const madeMs = timeOf(name);
+      if (madeMs === undefined || madeMs > now() - BACKUP_MS_MAX) continue;
+      const path = join(directory, name);
+      if (existsSync(join(path, FOR_BACKUP))) rmSync(path, { recursive: true, force: true });
+    }
+  }
+
+  async #take(
+    { withLog = true, isForBackup = false }: SnapshotRequest,
+    signal: AbortSignal,
+  ): Promise<string> {
     const { store, directory, temporaryDirectory, now } = this.#options;
     const name = nameOf(now());
     const making = join(temporaryDirectory, `snapshot-${name}`);
@@ -81,6 +109,7 @@ export class Snapshots {
         if (attempt === ATTEMPTS_MAX) throw new Unavailable("samples were deleted while a snapshot was made");
         rmSync(making, { recursive: true, force: true });
       }
+      if (isForBackup) writeFileSync(join(making, FOR_BACKUP), "");
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       renameSync(making, join(directory, name));
       syncFolder(directory);
@@ -115,4 +144,12 @@ export async function copyFiles(copies: readonly FileCopy[], signal: AbortSignal
 function nameOf(nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
   return `${time}-${crypto.getRandomValues(Buffer.alloc(8)).toString("hex")}`;
+}
+
+/** The time in such a name, ms since the epoch. Undefined if it is no such name. */
+function timeOf(name: string): number | undefined {
+  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{16}$/.exec(name);
+  if (parts === null) return undefined;
+  const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [number, ...number[]];
+  return Date.UTC(year, month! - 1, day, hour, minute, second);
 }

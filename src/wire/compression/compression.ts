@@ -59,15 +59,17 @@ export function parseContentEncoding(header: string | null): Encoding[] {
  * Decodes the layers of a body, the last applied first.
  *
  * @param inflatedBytesMax the most bytes that each layer may inflate to; past it, throws `TooLarge`
+ * @param limit what the error calls that limit
  * @throws BadInput when the data is corrupt, truncated, or followed by other data
  */
 export async function decompress(
   body: Uint8Array,
   layers: readonly Encoding[],
   inflatedBytesMax: number,
+  limit = "setting inflatedBytesMax",
 ): Promise<Uint8Array> {
   let bytes = body;
-  for (const encoding of layers.toReversed()) bytes = await inflate(bytes, encoding, inflatedBytesMax);
+  for (const encoding of layers.toReversed()) bytes = await inflate(bytes, encoding, inflatedBytesMax, limit);
   return bytes;
 }
 
@@ -76,7 +78,12 @@ interface Inflated {
   readonly engine: { readonly bytesWritten: number };
 }
 
-async function inflate(body: Uint8Array, encoding: Encoding, inflatedBytesMax: number): Promise<Uint8Array> {
+async function inflate(
+  body: Uint8Array,
+  encoding: Encoding,
+  inflatedBytesMax: number,
+  limit: string,
+): Promise<Uint8Array> {
   if (encoding === "zstd") requireWholeZstdFrames(body);
   let inflated: Inflated;
   try {
@@ -86,9 +93,7 @@ async function inflate(body: Uint8Array, encoding: Encoding, inflatedBytesMax: n
     });
   } catch (error) {
     if (isTooLong(error)) {
-      throw new TooLarge(
-        `The body inflates past the limit of ${inflatedBytesMax} bytes (setting inflatedBytesMax).`,
-      );
+      throw new TooLarge(`The body inflates past the limit of ${inflatedBytesMax} bytes (${limit}).`);
     }
     throw corrupt(encoding, (error as Error).message);
   }

@@ -30,6 +30,33 @@ test("a token becomes a cookie that no script and no other page can use", async 
   );
 });
 
+test("a body that is too large gets an error with the limit of the route, which no setting changes", async () => {
+  const answer = await session({ method: "POST", body: " ".repeat(5_000) });
+  expect([answer.status, await answer.json()]).toEqual([
+    413,
+    {
+      error: {
+        code: expect.any(String),
+        message: "The body may have 4096 bytes (the limit of this route) and has 5000.",
+      },
+    },
+  ]);
+  const inflated = await session({
+    method: "POST",
+    headers: { "content-encoding": "gzip" },
+    body: Bun.gzipSync(new Uint8Array(5_000)),
+  });
+  expect([inflated.status, await inflated.json()]).toEqual([
+    413,
+    {
+      error: {
+        code: expect.any(String),
+        message: "The body inflates past the limit of 4096 bytes (the limit of this route).",
+      },
+    },
+  ]);
+});
+
 test("the cookie allows what its token allows, and a header goes before it", async () => {
   const { port } = new URL(gateway.url);
   const cookie = `other=1; weir_token_${port}=${token}`;

@@ -28,12 +28,12 @@ const optionsOf = (path: string) => ({
   temporaryDirectory: join(path, "tmp"),
 });
 
-const snapshotsOf = (of: Pick<Store, "whileCopied">) =>
+const snapshotsOf = (of: Pick<Store, "whileCopied">, nowMs = NOW_MS) =>
   new Snapshots({
     store: of,
     directory: join(folder, "snapshots"),
     temporaryDirectory: join(folder, "tmp"),
-    now: () => NOW_MS,
+    now: () => nowMs,
   });
 
 beforeEach(async () => {
@@ -142,7 +142,7 @@ test("without the log, copies what the last checkpoint moved into the file", asy
   await commit(0, 1_000);
   await store.checkpoint();
   await commit(1_000, 200);
-  expect(await contentOf(await snapshots.take(false))).toEqual(first(1_000));
+  expect(await contentOf(await snapshots.take({ withLog: false }))).toEqual(first(1_000));
 });
 
 test("keeps the store's lock on its file", async () => {
@@ -272,4 +272,18 @@ test.skipIf(!isMounted)("reports a full disk, and leaves nothing", async () => {
     "store.duckdb",
     "store.duckdb.journal",
   ]);
+});
+
+test("the snapshot of a killed backup is removed after an hour, by a start or by the next backup, and no other is", async () => {
+  const kept = await snapshots.take();
+  const left = await snapshots.take({ isForBackup: true });
+  const names = () => readdirSync(join(folder, "snapshots")).sort();
+  const inMinutes = (minutes: number) => snapshotsOf(store, NOW_MS + minutes * 60_000);
+  // A backup may be copying it.
+  inMinutes(59).removeAbandoned();
+  expect(names()).toEqual([kept, left].sort());
+  const next = await inMinutes(61).take({ isForBackup: true });
+  expect(names()).toEqual([kept, next].sort());
+  inMinutes(122).removeAbandoned();
+  expect(names()).toEqual([kept]);
 });
