@@ -1,5 +1,6 @@
 /**
- * Lines over time, drawn by uPlot on a canvas. Dragging selects a range, and charts of one group share their crosshair.
+ * Lines over time, drawn by uPlot on a canvas. Dragging selects a range, and so does the wheel with Ctrl. Charts of one
+ * group share their crosshair.
  * A table with the same values stands behind it for readers of screens.
  */
 import { useEffect, useId, useRef } from "preact/hooks";
@@ -8,6 +9,7 @@ import { stepsOfUnit } from "../format/axis-steps.ts";
 import { formatValue } from "../format/units.ts";
 import { formatTime, type Zone } from "../format/times.ts";
 import { colourOf } from "./chart-colours.ts";
+import { focusPlugin, wheelPlugin } from "./chart-pointer.ts";
 import { type ChartLine, type ChartMark, type LineLook, stackedValues } from "./chart-lines.ts";
 
 interface ChartProps {
@@ -33,6 +35,8 @@ interface ChartProps {
   readonly marks?: readonly ChartMark[];
   /** Whether the names are listed below. They are by default, up to 20 lines. */
   readonly hasLegend?: boolean;
+  /** Whether the name and the value of the nearest line stand beside the pointer. */
+  readonly hasTip?: boolean;
   /** Called with the time that the crosshair is at, and its place in the chart in pixels. */
   readonly onHover?: (at: number | undefined, left: number) => void;
   /** Called with the range in seconds that was dragged over. */
@@ -87,11 +91,25 @@ export function Chart(props: ChartProps) {
             },
           },
         },
-        focus: { alpha: 0.3 },
+        // Without it, all lines would be drawn again whenever the pointer comes near to another one.
+        focus: { alpha: 1 },
+        plugins: [
+          focusPlugin({
+            value: (line, at, value) => {
+              const { look } = latest.current.lines[line] ?? {};
+              return text(valueAt(latest.current, line, at, value), look?.axis ?? "left");
+            },
+            time: (seconds) => formatTime(seconds * 1_000, zone),
+            hasTip: () => latest.current.hasTip === true,
+          }),
+          ...(props.onSelect === undefined
+            ? []
+            : [wheelPlugin((from, to) => latest.current.onSelect?.(from, to))]),
+        ],
         series: [
           { value: (_, seconds) => (seconds === null ? "" : formatTime(seconds * 1000, zone)) },
           ...lines.map(({ name, look = {} }, at) => ({
-            ...appearanceOf(look, look.colour ?? colourOf(at), isStacked),
+            ...appearanceOf(look, look.colour ?? colourOf(at), isStacked, lines.length),
             label: name,
             scale: look.axis === "right" ? "right" : "y",
             points:
@@ -217,8 +235,17 @@ function scalesOf({ least, most }: Pick<ChartProps, "least" | "most">, isLogarit
   return least === undefined && most === undefined ? {} : { y: { range } };
 }
 
-function appearanceOf(look: LineLook, colour: string, isStacked: boolean): uPlot.Series {
-  const { width = 1.5, fill = isStacked ? 0.25 : 0, draws = "line", dash, spansGaps = false } = look;
+/** Of more lines, each is thinner: one of 1 pixel is drawn several times as fast. */
+const LINES_THICK_MAX = 20;
+
+function appearanceOf(look: LineLook, colour: string, isStacked: boolean, lines: number): uPlot.Series {
+  const {
+    width = lines > LINES_THICK_MAX ? 1 : 1.5,
+    fill = isStacked ? 0.25 : 0,
+    draws = "line",
+    dash,
+    spansGaps = false,
+  } = look;
   const { linear, spline, stepped, bars } = uPlot.paths;
   const paths = {
     line: linear,

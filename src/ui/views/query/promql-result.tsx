@@ -1,5 +1,5 @@
 /** The answer of an expression: a graph over a range, or the values at its end, or what else the tab shows. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { askJson, askPrometheus } from "../../api/gateway-api.ts";
 import { useLive } from "../../api/live.ts";
 import { formatCount, formatSeconds, formatValue, unitOfName } from "../../format/units.ts";
@@ -83,22 +83,28 @@ export function PromqlResult(props: PromqlResultProps) {
     0,
     `${expr}\n${isRange} ${tab === "json"} ${fromMs} ${toMs} ${step} ${run}`,
   );
+  // While another range is asked for, the last answer stays, so that a graph does not vanish at each zoom.
+  const question = `${expr}\n${isRange} ${tab === "json"}`;
+  const last = useRef<{ readonly question: string; readonly answer: Answer } | undefined>(undefined);
+  if (live.answer !== undefined) last.current = { question, answer: live.answer };
+  const kept = last.current?.question === question ? last.current.answer : undefined;
+  const answer = live.answer ?? (live.error === undefined ? kept : undefined);
   if (tab === "tree") return <SyntaxTree expr={expr} timeMs={toMs} />;
   return (
-    <Answered live={live} what="The answer">
-      {(answer) => (
-        <>
+    <Answered live={{ ...live, answer }} what="The answer">
+      {(shown) => (
+        <div class={live.answer === undefined ? "older" : undefined} aria-busy={live.answer === undefined}>
           <p class="note">
-            {countText(answer.data)} in {formatSeconds(answer.seconds)}
-            {isRange ? `, a point each ${formatSeconds(answer.step)}` : `, at ${formatTime(toMs, zone)}`}
+            {countText(shown.data)} in {formatSeconds(shown.seconds)}
+            {isRange ? `, a point each ${formatSeconds(shown.step)}` : `, at ${formatTime(toMs, zone)}`}
           </p>
-          {answer.warnings.map((warning) => (
+          {shown.warnings.map((warning) => (
             <p key={warning} class="warning">
               {warning}
             </p>
           ))}
-          <Content {...{ answer, expr, tab, zone, isStacked, onSelect }} />
-        </>
+          <Content {...{ answer: shown, expr, tab, zone, isStacked, onSelect }} />
+        </div>
       )}
     </Answered>
   );
@@ -175,6 +181,7 @@ function Content({ answer, expr, tab, zone, isStacked, onSelect }: ContentProps)
           label={expr}
           height={320}
           group="query"
+          hasTip
           onSelect={(from, to) => onSelect(from * 1_000, to * 1_000)}
           onPick={(_, time) => setPicked({ fromS: time - step, toS: time })}
         />

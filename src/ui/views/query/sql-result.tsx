@@ -83,7 +83,7 @@ function SqlContent({
   return (
     <>
       {drawn === undefined ? null : (
-        <Chart {...drawn} label="The rows over time" height={280} group="query" zone={zone} />
+        <Chart {...drawn} label="The rows over time" height={280} group="query" hasTip zone={zone} />
       )}
       <Rows<readonly [number, SqlRow]>
         label="Rows"

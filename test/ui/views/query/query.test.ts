@@ -117,6 +117,33 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("the line under the pointer has its name and value, and Ctrl and the wheel zoom", async () => {
+    const { page, complaints } = await open({ expr: "max(steady_ms)", range: "10m" });
+    const chart = page.locator(".chart .u-over");
+    await chart.waitFor();
+    const { x, y, width, height } = (await chart.boundingBox())!;
+    const tip = page.locator(".chart .tip");
+    // The line is flat, and somewhere in the middle.
+    for (let down = 10; down < height && !(await tip.isVisible()); down += 20)
+      await page.mouse.move(x + width / 2, y + down);
+    expect(await tip.textContent()).toMatch(/^.*700 ms at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
+    const highlighted = await page.evaluate<number>(`(() => {
+      const canvas = document.querySelector(".chart canvas.focus");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((value, at) => at % 4 === 3 && value > 0).length;
+    })()`);
+    expect(highlighted).toBeGreaterThan(100);
+    await page.keyboard.down("Control");
+    await page.mouse.wheel(0, -400);
+    await page.keyboard.up("Control");
+    await page.waitForURL(/from=/);
+    const query = new URL(page.url()).searchParams;
+    const seconds = (Number(query.get("to")) - Number(query.get("from"))) / 1_000;
+    // By e to the power of 0.8, around the middle.
+    expect(Math.abs(seconds - 600 * Math.exp(-0.8))).toBeLessThan(20);
+    expect(complaints).toEqual([]);
+  });
+
   test("an error is a sentence of the gateway", async () => {
     const { page } = await open({ expr: "sum(" });
     await page.getByRole("alert").getByText("The answer could not be loaded").waitFor();
