@@ -104,6 +104,27 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     await gateway.stop("SIGTERM");
   });
 
+  // README shows it.
+  test.skipIf(process.env.WRITE_SCREENSHOTS !== "1")(
+    "the overview of a minute of pushes",
+    async () => {
+      for (let second = 0; second < 90; second++) {
+        const now = Date.now();
+        const some = events(now).filter((_, at) => at % (7 + (second % 5)) === second % 7 || at >= 300);
+        const current = some
+          .filter((event) => !("value" in event && typeof event.value === "string"))
+          .map((event) => ("@timestamp" in event ? { ...event, "@timestamp": now } : event));
+        await fetch(`${gateway.url}/api/v1/push`, { method: "POST", body: JSON.stringify(current) });
+        await Bun.sleep(1_000);
+      }
+      const { page } = await browser.open(gateway.url, { viewport: { width: 1_280, height: 1_000 } });
+      await page.getByRole("region", { name: "Disks" }).waitFor();
+      await page.screenshot({ path: join(import.meta.dir, "screenshots/overview.png") });
+      await page.context().close();
+    },
+    600_000,
+  );
+
   /** How much moved since the page was opened, as browsers add it up, without what a person caused. */
   const layoutShift = (page: Page) =>
     page.evaluate<{ total: number; moved: string[] }>(`new Promise((done) => {

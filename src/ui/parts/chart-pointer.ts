@@ -32,7 +32,9 @@ export function focusPlugin({ value, time, hasTip }: PointerTexts): uPlot.Plugin
   const highlight = (self: uPlot, line: number | null) => {
     focused = line;
     clear();
-    if (line !== null && line > 0) drawLine(canvas, self, line);
+    if (line === null || line === 0) return;
+    if (!canvas.isConnected) self.over.before(canvas);
+    drawLine(canvas, self, line);
   };
   const place = (self: uPlot) => {
     const { idx, left = -1, top = -1 } = self.cursor;
@@ -51,7 +53,6 @@ export function focusPlugin({ value, time, hasTip }: PointerTexts): uPlot.Plugin
   return {
     hooks: {
       ready: (self) => {
-        self.over.before(canvas);
         self.over.append(tip);
       },
       // The lines are elsewhere now. They are found again when the pointer moves.

@@ -1,5 +1,6 @@
 /** The view of queries: PromQL and SQL, several at once, as graph, table, heat map, JSON or tree. Its address has all of it. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { askPrometheus } from "../../api/gateway-api.ts";
 import { endsOf } from "../../format/times.ts";
 import { TimeRangeControls } from "../../parts/time-range.tsx";
 import { go, place } from "../../router.ts";
@@ -59,6 +60,20 @@ export default function Query() {
     for (const query of queries) noteRun(query);
     change({ queries });
   };
+  /** Writes expressions as the gateway does. One that it cannot read stays as it is: running it shows the error. */
+  const formatAll = async () => {
+    const formatted = await Promise.all(
+      drafts.map(async (draft) => {
+        if (draft.language !== "promql" || draft.text.trim() === "") return draft;
+        const parameters = { query: draft.text };
+        return await askPrometheus<string>("/api/v1/format_query", { parameters }).then(
+          (text) => ({ ...draft, text }),
+          () => draft,
+        );
+      }),
+    );
+    open(formatted);
+  };
   const { fromMs, toMs } = endsOf(state.range, run.nowMs);
   return (
     <div class="queries">
@@ -88,6 +103,9 @@ export default function Query() {
         </button>
         <button type="button" onClick={() => setDrafts([...drafts, { language: "promql", text: "" }])}>
           Add a query
+        </button>
+        <button type="button" onClick={() => void formatAll()}>
+          Format
         </button>
         <TimeRangeControls
           range={state.range}

@@ -101,8 +101,6 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(await texts("Storage by day")).toContain("22");
     expect(await seriousFindings(page)).toEqual([]);
     expect(complaints).toEqual([]);
-    if (process.env.WRITE_SCREENSHOTS === "1")
-      await page.screenshot({ path: join(import.meta.dir, "../../screenshots/overview.png") });
     // Nothing is wider than a phone.
     await page.setViewportSize({ width: 390, height: 844 });
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);

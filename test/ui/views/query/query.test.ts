@@ -117,6 +117,22 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("an expression is formatted, and one that cannot be read stays", async () => {
+    const { page, complaints } = await open({ expr: "sum(rate(steady_ms_count[5m]))by(job)" });
+    const editor = page.getByRole("textbox", { name: "Query 1" });
+    await page.getByText("1 series in").waitFor();
+    await page.getByRole("button", { name: "Format" }).click();
+    await editor.getByText("sum by (job) (rate(steady_ms_count[5m]))").waitFor();
+    expect(complaints).toEqual([]);
+    const other = await open({ expr: "1 +" });
+    await other.page.getByRole("alert").waitFor();
+    const answered = other.page.waitForResponse(/format_query/);
+    await other.page.getByRole("button", { name: "Format" }).click();
+    expect((await answered).status()).toBe(400);
+    expect(await other.page.getByRole("textbox", { name: "Query 1" }).textContent()).toBe("1 +");
+    expect(other.complaints).toEqual([]);
+  });
+
   test("the line under the pointer has its name and value, and Ctrl and the wheel zoom", async () => {
     const { page, complaints } = await open({ expr: "max(steady_ms)", range: "10m" });
     const chart = page.locator(".chart .u-over");
