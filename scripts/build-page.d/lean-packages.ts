@@ -4,8 +4,8 @@
  */
 import type { BunPlugin } from "bun";
 
-/** Dialects of SQL beside those of the store. Each lists its words in expressions, which the bundler keeps. */
-const DIALECTS = ["MySQL", "MariaSQL", "MSSQL", "SQLite", "Cassandra", "PLSQL"];
+/** Dialects of SQL, none of which is that of the store. Each lists its words in expressions, which the bundler keeps. */
+const DIALECTS = ["PostgreSQL", "MySQL", "MariaSQL", "MSSQL", "SQLite", "Cassandra", "PLSQL"];
 
 export const leanPackages: BunPlugin = {
   name: "lean packages",

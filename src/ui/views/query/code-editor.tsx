@@ -6,7 +6,7 @@ import {
   completionKeymap,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { PostgreSQL, sql } from "@codemirror/lang-sql";
+import { sql } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, type Extension, Prec } from "@codemirror/state";
@@ -15,6 +15,7 @@ import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
 import { useEffect, useRef } from "preact/hooks";
 import type { QueryLanguage } from "./query-address.ts";
+import { DUCKDB } from "./duckdb-dialect.ts";
 import { promqlCompletion } from "./promql-completion.ts";
 import { sqlSchema } from "./sql-completion.ts";
 
@@ -57,7 +58,7 @@ const theme = EditorView.theme({
 });
 
 function languageOf(language: QueryLanguage): Extension {
-  if (language === "sql") return [sql({ dialect: PostgreSQL, upperCaseKeywords: true }), sqlSchema()];
+  if (language === "sql") return [sql({ dialect: DUCKDB, upperCaseKeywords: true }), sqlSchema()];
   const promql = new PromQLExtension().setComplete({ completeStrategy: promqlCompletion() });
   return promql.asExtension();
 }

@@ -1,6 +1,6 @@
 /** What the editor of SQL completes, from the gateway: tables with their metrics, columns with their types, functions. */
 import type { Completion, CompletionContext, CompletionResult } from "@codemirror/autocomplete";
-import { PostgreSQL } from "@codemirror/lang-sql";
+import { DUCKDB } from "./duckdb-dialect.ts";
 import type { Extension } from "@codemirror/state";
 import { askJson } from "../../api/gateway-api.ts";
 
@@ -58,7 +58,7 @@ export function sqlSchema(): Extension {
       validFor: /^[\w"]*$/,
     };
   };
-  return PostgreSQL.language.data.of({ autocomplete: complete });
+  return DUCKDB.language.data.of({ autocomplete: complete });
 }
 
 function tableOption({ table, metric, kind, unit, help, rows }: SqlTable): Completion {
