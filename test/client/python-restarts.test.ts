@@ -152,6 +152,9 @@ weir.flush()`);
       writeFileSync(`${folder}/${Date.now()}-1-2-${key(3)}.ndjson.gz.tmp`, "xx");
       writeFileSync(`${folder}/${Date.now()}-1-2-${key(4)}.ndjson.gz.tmp`, "xx");
       utimesSync(`${folder}/${readdirSync(folder).find((name) => name.includes(key(3)))}`, 1, 1);
+      // The clock of the files need not be that of the processes (`scripts/test --clock`).
+      const now = new Date();
+      utimesSync(`${folder}/${readdirSync(folder).find((name) => name.includes(key(4)))}`, now, now);
       writeFileSync(`${folder}/notes.txt`, "not ours");
       await python.run(`${client(`, spool=${JSON.stringify(spool)}, worker="_2"`)}
 weir.observe("py_old_ms", 1); weir.flush()`);

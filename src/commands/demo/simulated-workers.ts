@@ -56,10 +56,12 @@ export class FileWorker implements SimulatedWorker {
   }
 
   #write(): void {
+    // Before its first step, its file has the history that is being imported, and keeps its name.
+    if (this.#buffer === "") return;
     const today = dayOf(Date.now());
     if (today !== this.#day && existsSync(this.#path)) renameSync(this.#path, `${this.#path}.${this.#day}`);
     this.#day = today;
-    if (this.#buffer !== "") appendFileSync(this.#path, this.#buffer);
+    appendFileSync(this.#path, this.#buffer);
     this.#buffer = "";
   }
 }

@@ -99,6 +99,10 @@ async function contents(data: string): Promise<Record<string, string>> {
   return found;
 }
 
+/** Two, or three if the day ended while the samples were pushed. */
+const daysIn = (tables: Readonly<Record<string, string>>) =>
+  Object.keys(tables).filter((name) => name.startsWith("samples_")).length;
+
 async function exposed(url: string): Promise<string[]> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return text.split("\n").filter((line) => /^(kept|scrap)_/.test(line));
@@ -109,7 +113,7 @@ test("rewrites the file smaller with the same rows in the same order, totals, gr
   const file = join(data, "store.duckdb");
   const before = await contents(data);
   const bytes = statSync(file).size;
-  expect(Object.keys(before).filter((name) => name.startsWith("samples_"))).toHaveLength(2);
+  expect(daysIn(before)).toBeGreaterThanOrEqual(2);
   const { code, out, err } = await weir(["compact", "--data", data]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   // 24,000 events without the 16,000 deleted ones, and three samples of the group.
@@ -163,7 +167,9 @@ test("moves the journal and the log of a killed gateway first", async () => {
   expect(refused.code).toBe(1);
   expect(refused.err).toContain("the gateway must not run while its file is compacted");
   await gateway.stop("SIGKILL");
-  expect((await weir(["compact", "--data", data])).out).toContain(": 11004 samples of 2 days.");
+  expect((await weir(["compact", "--data", data])).out).toContain(
+    `: 11004 samples of ${daysIn(await contents(data))} days.`,
+  );
 });
 
 test.skipIf(!disk.isMounted)(
