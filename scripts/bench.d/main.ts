@@ -18,6 +18,7 @@ const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 Measures the gateway on generated events: 4 requests, 1 upload and 1 duration per task.
 \`scripts/bench all --help\`: all comparisons with other servers in one run, with a report and plots.
 \`scripts/bench remote-write --help\`: the same for remote_write, compared with other servers.
+\`scripts/bench columns --help\`: the same events as tables: JSON columns and Arrow streams.
 \`scripts/bench otlp --help\`: the same for metrics of OpenTelemetry.
 \`scripts/bench statsd --help\`: datagrams of StatsD, and at which rate losses begin.
 \`scripts/bench influx --help\`: the same for the Influx line protocol, compared with InfluxDB.

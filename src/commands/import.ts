@@ -10,6 +10,7 @@ import { pairs, readArguments } from "./arguments.ts";
 import { gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 import { type FileImportOptions, importFile, type Outcome } from "./import/import-file.ts";
+import { importParquet, isParquet } from "./import/import-parquet.ts";
 import { grouped, ProgressBar } from "./import/progress.ts";
 import { countsText, type FileReport, fileText, Report } from "./import/report.ts";
 import { findSources } from "./import/import-sources.ts";
@@ -23,6 +24,9 @@ const OPTIONS = {
   "extra-label": { type: "string", multiple: true, default: [] as string[] },
   "no-instance": { type: "boolean", default: false },
   as: { type: "string" },
+  metric: { type: "string" },
+  type: { type: "string" },
+  unit: { type: "string" },
   ...formatOptions,
 } as const;
 
@@ -32,13 +36,15 @@ interface ImportOptions {
   /** Whether the label `instance` comes from a file's name. */
   readonly instanceFromName: boolean;
   readonly as: string | undefined;
+  /** Of the rows of Parquet files: `metric`, `type` and `unit`, if they are given. */
+  readonly fields: readonly (readonly [string, string])[];
   /** The format of lines that are not events. */
   readonly format: MappedFormat | undefined;
 }
 
 export const command: Command = {
   name: "import",
-  summary: "stores files of JSON events, logfmt, CSV or line protocol, each line once",
+  summary: "stores files of JSON events, logfmt, CSV, line protocol or Parquet, each line once",
   usage: `Usage: weir import [--url URL] [OPTIONS] FILE|FOLDER|-…
        weir import --data DIR [SETTINGS] [OPTIONS] FILE|FOLDER|-…
 
@@ -62,6 +68,13 @@ ${urlHelp}
   --as NAME          import FILE as the file NAME, whatever content it shares with other files. Use it for a
                      file that cannot be distinguished from another. Use the same NAME when it has grown
 ${FORMAT_HELP}
+
+A Parquet file has a column "value", a time in "ts" (or "timestamp", "time"), and tags in all other columns.
+It is identified by its content, and each of its rows is stored once.
+
+  --metric NAME      the metric of all rows. Without it, the column "metric" or "name" has it
+  --type TYPE, --unit UNIT
+                     the type (observation, counter, gauge, cumulative) and the unit of all rows
 
 Events without the tag "instance" get it from the file's name, from the text between "metrics" and its ending:
 "prod" for metrics_prod.json, "1" for metrics_1.json.2024-01-15. --extra-label instance=NAME overrides it.
@@ -110,6 +123,9 @@ function optionsOf(
     readonly "extra-label": readonly string[];
     readonly "no-instance": boolean;
     readonly as?: string;
+    readonly metric?: string;
+    readonly type?: string;
+    readonly unit?: string;
   } & LineFormatOptions,
   paths: readonly string[],
 ): ImportOptions {
@@ -121,7 +137,12 @@ function optionsOf(
   if (as !== undefined && paths.length > 1)
     throw new UsageError("--as names one import, so it allows only one FILE.");
   pairs("--extra-label", extraLabels);
-  return { paths, extraLabels, instanceFromName: !values["no-instance"], as, format: formatOf(values) };
+  const fields = (["metric", "type", "unit"] as const).flatMap((name): [string, string][] => {
+    const value = values[name];
+    return value === undefined ? [] : [[name, value]];
+  });
+  const format = formatOf(values);
+  return { paths, extraLabels, instanceFromName: !values["no-instance"], as, fields, format };
 }
 
 async function importAll(send: Send, options: ImportOptions, io: Io): Promise<number> {
@@ -142,26 +163,42 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
   let failures = sources.length === 0 ? 1 : 0;
   for (const source of sources) {
     const { path } = source;
-    const onProgress: FileImportOptions["onProgress"] = (file) => {
+    const onProgress = (file: { readonly bytesRead: number }) => {
       const { stored, duplicates, rejected } = report.total;
       return bar.show(fileText(path), doneBytes + file.bytesRead, totalBytes, stored + duplicates + rejected);
     };
     const named = options.instanceFromName && givenInstance === undefined ? source.worker : "";
     const fileReport = report.file();
-    const outcome = await importFile({
-      open: source.open,
-      target,
-      format,
-      report: fileReport,
-      worker: givenInstance?.slice("instance=".length) ?? named,
-      extraLabels: named === "" ? extraLabels : [...extraLabels, `instance=${named}`],
-      as,
-      onProgress,
-      onWait: async (reason, waitMs) => {
-        const when = `retrying in ${Math.ceil(waitMs / 1_000)} s`;
-        await io.stderr.write(`weir import: ${fileText(path)}: ${reason}; ${when}\n`);
-      },
-    }).finally(() => bar.clear());
+    const onWait: FileImportOptions["onWait"] = async (reason, waitMs) => {
+      const when = `retrying in ${Math.ceil(waitMs / 1_000)} s`;
+      await io.stderr.write(`weir import: ${fileText(path)}: ${reason}; ${when}\n`);
+    };
+    const isTable = path !== "-" && (await isParquet(path));
+    if (!isTable && options.fields.length > 0)
+      throw new UsageError(`--${options.fields[0]![0]} is for Parquet files, and ${fileText(path)} is none.`);
+    const importing = isTable
+      ? importParquet({
+          path,
+          target,
+          report: fileReport,
+          fields: options.fields,
+          extraLabels,
+          as,
+          onProgress: (share) => onProgress({ bytesRead: share * source.bytes }),
+          onWait,
+        })
+      : importFile({
+          open: source.open,
+          target,
+          format,
+          report: fileReport,
+          worker: givenInstance?.slice("instance=".length) ?? named,
+          extraLabels: named === "" ? extraLabels : [...extraLabels, `instance=${named}`],
+          as,
+          onProgress,
+          onWait,
+        });
+    const outcome = await importing.finally(() => bar.clear());
     doneBytes += source.bytes;
     await io.stdout.write(outcomeText(path, outcome, fileReport));
     const failure = outcome.failure ?? nothingStored(outcome);

@@ -13,7 +13,7 @@ import { TooManyEvents } from "../../line-formats/line-converter.ts";
 import { ChunkRefused, Interrupted, type LineStore, type PartAnswer } from "../../line-files/line-store.ts";
 
 /** Pauses between failed attempts, in ms: a restart of the gateway takes seconds. After the last, the import fails. */
-const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+export const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
 /** Pauses of at least this length are reported. */
 const REPORTED_PAUSE_MS = 4_000;
@@ -230,7 +230,7 @@ class FileImport {
 }
 
 /** The stored name of an import that the user named. */
-function nameOf(as: string): string {
+export function nameOf(as: string): string {
   return `as-${new Bun.CryptoHasher("sha256").update(as).digest("hex")}`;
 }
 
@@ -254,7 +254,7 @@ async function* readAhead(
 }
 
 /** One sentence for an error of the system, whose own message also names the call and the path. */
-function failureText(error: unknown): string {
+export function failureText(error: unknown): string {
   const { code } = error as { code?: unknown };
   if (code === "ENOENT") return "there is no such file";
   if (code === "EACCES") return "it may not be read";

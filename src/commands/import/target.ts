@@ -65,8 +65,15 @@ export class ImportTarget implements LineStore {
     return await (await this.#ask(() => accepted(response))).json();
   }
 
-  /** @throws Interrupted, ChunkRefused */
-  async push(part: FilePart, extraLabels: readonly string[]): Promise<PartAnswer> {
+  /**
+   * @param fields further parameters of the query
+   * @throws Interrupted, ChunkRefused
+   */
+  async push(
+    part: FilePart,
+    extraLabels: readonly string[],
+    fields: readonly (readonly [string, string])[] = [],
+  ): Promise<PartAnswer> {
     const response = await this.#ask(async () =>
       this.#send("/api/v1/push", {
         method: "POST",
@@ -79,6 +86,7 @@ export class ImportTarget implements LineStore {
           ["import_identity", JSON.stringify(part.identity)],
           ...(part.isLive ? [["historical", "false"] as const] : []),
           ...extraLabels.map((each) => ["extra_label", each] as const),
+          ...fields,
         ],
         headers: { "content-type": "application/x-ndjson" },
         body: withoutMarks(part.body),

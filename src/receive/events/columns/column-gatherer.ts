@@ -32,6 +32,8 @@ export interface GathererOptions extends NameLimits {
 }
 
 const MICROSECONDS_MAX = MILLISECONDS_MAX * 1_000;
+/** Texts that are made without a pause: some 200 µs. */
+const TEXTS_AT_ONCE = 32;
 /** As with JSON events. */
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
@@ -125,12 +127,12 @@ export class ColumnGatherer {
     for (const column of columns)
       if (column.hasAttributes) attributes.push(yield* this.#attribute(column, metrics));
     if (this.#tagCounts !== undefined) yield* this.#checkCounts(this.#tagCounts);
-    this.#noteInexact(table);
+    yield* this.#noteInexact(table);
     const head = yield* this.#headIndexes(layout, numbers, rows);
     const timestampUs = table.timestampUs ?? new Float64Array(rows).fill(Number.NaN);
     const { value, stale } = table;
     this.#parts.push({ rows, head, timestampUs, value, stale, attributes, wrong: this.#wrong });
-    this.#listWrong();
+    yield* this.#listWrong();
     this.#rows += rows;
     this.#layouts.bound();
   }
@@ -417,8 +419,9 @@ export class ColumnGatherer {
     });
   }
 
-  #noteInexact(table: EventTable): void {
-    for (const row of table.inexact) {
+  *#noteInexact(table: EventTable): Generator<void> {
+    const { inexact } = table;
+    const note = (row: number): void => {
       const loss = table.lossOf(row);
       if (this.#strict) this.#reject(row, loss.cause, loss.reason);
       else if (this.#wrong?.[row] !== 1) {
@@ -427,7 +430,8 @@ export class ColumnGatherer {
         const { label, field, warning } = loss;
         this.#warnings.warn(label, { index: this.#rows + row, field, message: warning, metric }, warning);
       }
-    }
+    };
+    yield* inRowSteps(inexact.length, (from, to) => inexact.slice(from, to).forEach(note), TEXTS_AT_ONCE);
   }
 
   /** Rejects a row. What was found first is its reason. */
@@ -438,9 +442,10 @@ export class ColumnGatherer {
     this.#wrongRows.push({ row, cause, reason });
   }
 
-  #listWrong(): void {
+  *#listWrong(): Generator<void> {
     const rejected = this.#rejected;
-    for (const { row, cause, reason } of this.#wrongRows.sort((a, b) => a.row - b.row)) {
+    const wrong = this.#wrongRows.sort((a, b) => a.row - b.row);
+    const list = ({ row, cause, reason }: (typeof wrong)[number]): void => {
       const isDescribed = rejected.length < REASONS_MAX;
       const isLetter = rejected.length < LETTERS_MAX;
       const { metric } = this.#table;
@@ -453,7 +458,8 @@ export class ColumnGatherer {
           : "",
         metric: isLetter && typeof metric === "string" ? metric : undefined,
       });
-    }
+    };
+    yield* inRowSteps(wrong.length, (from, to) => wrong.slice(from, to).forEach(list), TEXTS_AT_ONCE);
   }
 
   /** The batch of all tables, in steps between which the caller may pause. */

@@ -12,6 +12,7 @@ import { timeUs, whyNoTime } from "../../../wire/event-time.ts";
 import { InexactNumber, isStoredAsSent } from "../../../wire/json/exact-number.ts";
 import { endOfValue, skipSpace } from "../../../wire/json/json-extent.ts";
 import { JsonWalker } from "../../../wire/json/json-walker.ts";
+import type { TagCells } from "../../../wire/tag-cells.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../../wire/utf8.ts";
 import { HALF, KINDS } from "../event.ts";
 import { lossOfValue } from "../event-losses.ts";
@@ -167,7 +168,7 @@ class ObjectReader {
       isMore = walker.next("{");
     }
     if (!seen.has("columns")) throw this.#wrong('the object has no "columns"');
-    return this.#table(members, parameters);
+    return yield* this.#table(members, parameters);
   }
 
   #readMember(name: string, members: Members): void {
@@ -267,11 +268,11 @@ class ObjectReader {
     return state.row;
   }
 
-  #table(members: Members, parameters: ColumnParameters): EventTable {
+  *#table(members: Members, parameters: ColumnParameters): Generator<void, EventTable> {
     const rows = this.#rows ?? 1;
     const value = this.#valueColumn(rows);
     const time = this.#timeColumn(rows);
-    const metric = this.#metric(members, parameters);
+    const metric = yield* this.#metric(members, parameters);
     const {
       type = parameters.type ?? "observation",
       unit = parameters.unit,
@@ -286,7 +287,8 @@ class ObjectReader {
       return [[name, constant instanceof InexactNumber ? constant.text : String(constant)]];
     });
     const texts = [...this.#texts.values()];
-    const tags = texts.map((reader) => ({ name: reader.name, cells: reader.take(rows) }));
+    const tags: { name: string; cells: TagCells }[] = [];
+    for (const reader of texts) tags.push({ name: reader.name, cells: yield* reader.taking(rows) });
     return {
       rows,
       metric,
@@ -348,7 +350,7 @@ class ObjectReader {
   }
 
   /** The metric of all rows or of each row, which is no tag then. */
-  #metric({ metric }: Members, parameters: ColumnParameters): EventTable["metric"] {
+  *#metric({ metric }: Members, parameters: ColumnParameters): Generator<void, EventTable["metric"]> {
     const columns = METRIC_NAMES.filter((name) => this.#texts.has(name) || this.#constants.has(name));
     const given = metric ?? parameters.metric;
     if (columns.length > (given === undefined ? 1 : 0)) {
@@ -371,7 +373,7 @@ class ObjectReader {
       throw this.#wrong('the object has no "metric", and no column of that name, expected one of them');
     this.#texts.delete(column);
     this.#metricReader = reader;
-    return reader.take(this.#rows ?? 1);
+    return yield* reader.taking(this.#rows ?? 1);
   }
 }
 

@@ -1,0 +1,2 @@
+-- The number of rows of a Parquet file.
+SELECT count(*) AS rows FROM read_parquet(?)
