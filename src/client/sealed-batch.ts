@@ -1,9 +1,10 @@
 /**
- * A batch as it is sent and spooled: compressed events with an Idempotency-Key. Its bytes never change, so that it can be
+ * A batch as it is sent and spooled: compressed samples with an Idempotency-Key. Its bytes never change, so that it can be
  * sent any number of times and is stored once.
  */
 import { gzip, gzipSync } from "node:zlib";
 import type { OwnIncrement } from "./client-counts.ts";
+import { batchText } from "./column-lines.ts";
 import type { RecordedSample } from "./recorder.ts";
 
 export interface SealedBatch {
@@ -13,7 +14,7 @@ export interface SealedBatch {
   readonly createdMs: number;
   /** Samples of the worker. The client's own are not counted. */
   readonly samples: number;
-  /** NDJSON, compressed with gzip. */
+  /** JSON lines, compressed with gzip. */
   readonly body: Uint8Array;
   /** The client's own counters in it. */
   readonly own: readonly OwnIncrement[];
@@ -30,7 +31,7 @@ export async function sealBatch(
   samples: readonly RecordedSample[],
   options: SealOptions,
 ): Promise<SealedBatch> {
-  const text = eventLines(samples, options);
+  const text = batchText(samples, options);
   const body = await new Promise<Uint8Array>((resolve, reject) =>
     gzip(text, (error, bytes) => (error ? reject(error) : resolve(bytes))),
   );
@@ -39,7 +40,7 @@ export async function sealBatch(
 
 /** As `sealBatch`, for the end of a process, which waits for nothing. */
 export function sealBatchSync(samples: readonly RecordedSample[], options: SealOptions): SealedBatch {
-  return sealed(samples, options, gzipSync(eventLines(samples, options)));
+  return sealed(samples, options, gzipSync(batchText(samples, options)));
 }
 
 function sealed(
@@ -49,32 +50,4 @@ function sealed(
 ): SealedBatch {
   const key = globalThis.crypto.randomUUID();
   return { key, createdMs: nowMs, samples: samples.length, body, own };
-}
-
-function eventLines(
-  samples: readonly RecordedSample[],
-  { labels, nowMs, own }: Pick<SealOptions, "labels" | "nowMs" | "own">,
-): string {
-  let text = "";
-  for (const { name, value, atMs, kind, tags } of samples) {
-    const event = {
-      "@timestamp": atMs,
-      metric_name: name,
-      value,
-      type: kind,
-      tags: { ...labels, ...tags },
-    };
-    text += `${JSON.stringify(event)}\n`;
-  }
-  for (const { name, value, tags } of own) {
-    const event = {
-      "@timestamp": nowMs,
-      metric_name: name,
-      value,
-      type: "counter",
-      tags: { ...labels, ...tags },
-    };
-    text += `${JSON.stringify(event)}\n`;
-  }
-  return text;
 }

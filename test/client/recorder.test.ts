@@ -4,6 +4,28 @@ import { ClientCounts } from "../../src/client/client-counts.ts";
 import { type ClientProblem, createWeir, type SampleTags, type WeirClient } from "../../src/client/index.ts";
 import { Recorder, type RecordedSample } from "../../src/client/recorder.ts";
 
+/** The rows of the columns of a batch, as events. */
+function eventsOf(text: string): unknown[] {
+  const lines = text.trim().split("\n");
+  return lines.flatMap((line) => {
+    const { metric, type, columns } = JSON.parse(line) as {
+      metric: string;
+      type?: string;
+      columns: Record<string, unknown> & { ts: number[]; value: number[] };
+    };
+    const { ts, value, ...tags } = columns;
+    return ts.map((atMs, row) => ({
+      "@timestamp": atMs,
+      metric_name: metric,
+      value: value[row],
+      type: type ?? "observation",
+      tags: Object.fromEntries(
+        Object.entries(tags).map(([name, cells]) => [name, Array.isArray(cells) ? cells[row] : cells]),
+      ),
+    }));
+  });
+}
+
 /** A client whose batches go nowhere, what it has encoded, and its problems. */
 function caught(): {
   weir: WeirClient;
@@ -25,11 +47,7 @@ function caught(): {
   const events = async () => {
     await weir.flush();
     return bodies.flatMap((body) =>
-      new TextDecoder()
-        .decode(Bun.gunzipSync(body as Uint8Array<ArrayBuffer>))
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line) as unknown),
+      eventsOf(new TextDecoder().decode(Bun.gunzipSync(body as Uint8Array<ArrayBuffer>))),
     );
   };
   return { weir, problems, events };
@@ -55,7 +73,7 @@ test("the three kinds are events with the labels of the client, and the time of 
       metric_name: "a.duration_ms",
       value: 1.5,
       type: "observation",
-      tags: { job: "scanner", operation: "get_task", status: 200, ok: true, none: null },
+      tags: { job: "scanner", operation: "get_task", status: 200, ok: true },
     },
     { metric_name: "b_total", value: 1, type: "counter", tags: { job: "scanner" } },
     { metric_name: "b_total", value: 3, type: "counter", tags: { job: "own" } },

@@ -541,34 +541,9 @@ class Weir:
                 self._keep(batch)
 
     def _seal(self, samples, own):
-        labels = self._labels
-        lines = [
-            json.dumps(
-                {
-                    "@timestamp": micros / 1_000,
-                    "metric_name": name,
-                    "value": value,
-                    "type": kind,
-                    "tags": {**labels, **tags} if tags else labels,
-                },
-                ensure_ascii=False,
-                separators=(",", ":"),
-            )
-            for kind, name, value, micros, tags in samples
-        ]
         now = time.time_ns() // 1_000_000
-        lines += [
-            json.dumps(
-                {
-                    "@timestamp": now,
-                    "metric_name": name,
-                    "value": value,
-                    "type": "counter",
-                    "tags": {**labels, **dict(tags)},
-                }
-            )
-            for (name, tags), value in own
-        ]
+        own_samples = [("counter", name, value, now * 1_000, dict(tags)) for (name, tags), value in own]
+        lines = _lines([*samples, *own_samples], self._labels)
         lines.append("")
         # A lone surrogate, as in a path with bytes that are not UTF-8, becomes "?".
         text = "\n".join(lines).encode("utf-8", "replace")
@@ -837,6 +812,53 @@ class _Timer(contextlib.ContextDecorator):
         return False
 
 
+# Names of columns that are no tags. A batch with such a tag is sent as events.
+_RESERVED = frozenset(["ts", "@timestamp", "timestamp", "time", "value", "metric", "metric_name"])
+
+
+def _lines(samples, labels):
+    """The text of a batch, line by line: JSON columns, one object for the samples of one metric with the same tags. That
+    takes a third of the bytes of an event per line. The gateway stores the same samples."""
+    groups = {}
+    for kind, name, value, micros, tags in samples:
+        tags = {**labels, **tags} if tags else labels
+        if not _RESERVED.isdisjoint(tags):
+            return [_event_line(labels, *sample) for sample in samples]
+        key = (kind, name, tuple(tags))
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = ([], [], [[] for _ in tags])
+        times, values, cells = group
+        times.append(micros // 1_000 if micros % 1_000 == 0 else micros / 1_000)
+        values.append(value)
+        for column, cell in zip(cells, tags.values()):
+            column.append(cell)
+    lines = []
+    for (kind, name, names), (times, values, cells) in groups.items():
+        columns = {"ts": times, "value": values}
+        for tag, column in zip(names, cells):
+            # A tag that all samples have with one value is written once. True is no 1, though they are equal.
+            first = column[0]
+            is_one = all(cell is first or (type(cell) is type(first) and cell == first) for cell in column)
+            columns[tag] = first if is_one else column
+        line = {"metric": name, "columns": columns}
+        if kind != "observation":
+            line["type"] = kind
+        lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+    return lines
+
+
+def _event_line(labels, kind, name, value, micros, tags):
+    event = {
+        "@timestamp": micros / 1_000,
+        "metric_name": name,
+        "value": value,
+        "type": kind,
+        "tags": {**labels, **tags} if tags else labels,
+    }
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
 class _Batch:
     """A batch as it is sent and spooled. Its bytes never change, so that it can be sent any number of times and is stored
     once."""
@@ -847,7 +869,7 @@ class _Batch:
         self.key = key  # the Idempotency-Key
         self.created = created  # milliseconds since 1970
         self.samples = samples  # those of the worker; the client's own are not counted
-        self.body = body  # NDJSON, compressed with gzip
+        self.body = body  # JSON lines, compressed with gzip
         self.own = own  # the client's own counters in it
 
 

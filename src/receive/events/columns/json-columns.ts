@@ -280,11 +280,13 @@ class ObjectReader {
     } = members;
     const isLevel = type === "gauge" || type === "cumulative";
     if (isLevel) value.acceptWords(rows);
+    const wrongCells: { readonly row: number; readonly reason: string }[] = [];
     const constants = [...this.#constants].flatMap(([name, constant]): [string, string][] => {
       if (constant === null || constant === "") return [];
-      if (typeof constant === "string" && !constant.isWellFormed())
-        throw this.#wrong(`the column ${quote(name)} ${HALF}`);
-      return [[name, constant instanceof InexactNumber ? constant.text : String(constant)]];
+      if (typeof constant !== "string" || constant.isWellFormed())
+        return [[name, constant instanceof InexactNumber ? constant.text : String(constant)]];
+      for (let row = 0; row < rows; row++) wrongCells.push({ row, reason: `tags.${name} ${HALF}` });
+      return [];
     });
     const texts = [...this.#texts.values()];
     const tags: { name: string; cells: TagCells }[] = [];
@@ -301,7 +303,7 @@ class ObjectReader {
       constants,
       tags,
       inexact: value.inexact,
-      wrongCells: texts.flatMap(({ wrong }) => wrong),
+      wrongCells: [...wrongCells, ...texts.flatMap(({ wrong }) => wrong)],
       isNaN: (row) => isLevel && value.isWord(row),
       whyNoValue: (row) => `value is ${value.shown(row)}, expected a finite number`,
       whyNoTime: (row) => `${time!.name} is ${time!.why(row)}`,

@@ -194,6 +194,17 @@ describe("rejects rows by their index among all objects, with the reasons of eve
     ],
   );
   rejects(
+    "half of a character in a tag of all rows",
+    (metric) => [
+      { metric, columns: { ts: [A, A], value: [1, 2], job: "\ud800" } },
+      { metric, columns: { ts: [A], value: [3] } },
+    ],
+    [
+      [0, "tags.job contains half of a surrogate pair, which is not a character"],
+      [1, "tags.job contains half of a surrogate pair, which is not a character"],
+    ],
+  );
+  rejects(
     "attributes that are too long or have a NUL character",
     (metric) =>
       `{"metric":"${metric}","columns":{"ts":[${A},${A},${A}],"value":[1,2,3],"task_id":["${"x".repeat(5_000)}","a\\u0000","b"]}}`,
