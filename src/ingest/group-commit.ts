@@ -48,25 +48,27 @@ export class GroupCommit {
     this.#counters = options.counters;
   }
 
-  /** Commits the series that are new, without samples. */
+  /** Commits the series that are new, without samples, and the labels of scrapers that are new. */
   async commitPending(): Promise<void> {
-    const { store, registry } = this.#parts;
+    const { store, registry, echoes } = this.#parts;
     const pending = registry.takePending();
-    if (isNothing(pending)) return;
+    const scrapers = echoes?.takeUnstored();
+    if (isNothing(pending) && scrapers === undefined) return;
     try {
-      await store.commit(pending);
+      await store.commit({ ...pending, scrapers });
     } catch (error) {
       registry.restore(pending);
+      if (scrapers !== undefined) echoes?.restore();
       throw error;
     }
-    await this.#count(pending.series, [], this.#options.now());
+    await this.#count(pending.series, []);
   }
 
   /**
    * Commits pushes, and answers them.
    *
    * @param imports how far the files are imported that they contain
-   * @param isBeside whether later commits do not wait. All series of the pushes must be stored already
+   * @param isBeside whether later commits do not wait. `commitPending` must have stored all series of the pushes
    */
   async commit(
     group: readonly Waiting[],
@@ -92,8 +94,10 @@ export class GroupCommit {
     this.#lettersSinceCut += change.rejected.length;
     this.#letterBytesSinceCut += bytesOfLetters(change.rejected);
     // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
+    // Later pushes may have been counted while these were stored. What they have noted as the newest stays so.
+    const arrivedMs = isBeside ? undefined : nowMs;
     try {
-      await this.#count(pending.series, rows, nowMs);
+      await this.#count(pending.series, rows, arrivedMs);
     } catch (error) {
       this.#options.follower?.forget();
       this.#options.onFault(
@@ -104,7 +108,7 @@ export class GroupCommit {
     // What is stored beside commits was decided by nobody.
     if (!isBeside) this.#parts.owners.committed();
     group.forEach((waiting, index) => {
-      this.#finish(waiting, acks[index]!, nowMs);
+      this.#finish(waiting, acks[index]!, arrivedMs ?? this.#options.now());
     });
   }
 
@@ -130,8 +134,12 @@ export class GroupCommit {
     return { rows, acks, ...records };
   }
 
-  /** Applies what was committed to the running totals: many rows in slices. */
-  async #count(series: readonly Series[], rows: readonly Rows[], nowMs: number): Promise<void> {
+  /**
+   * Applies what was committed to the running totals: many rows in slices.
+   *
+   * @param arrivedMs when the rows arrived. Without it they count as arrived when they are applied
+   */
+  async #count(series: readonly Series[], rows: readonly Rows[], arrivedMs?: number): Promise<void> {
     const { registry, totals, snapshots } = this.#parts;
     for (const each of series) this.define(each);
     for (const seriesId of registry.takeEnded()) totals.end(seriesId);
@@ -141,7 +149,7 @@ export class GroupCommit {
         if (from > 0 && slices.isOver) await slices.next();
         const to = Math.min(from + ROWS_AT_ONCE, segment.length);
         const part = slicedRows(segment, from, to);
-        totals.apply(part, nowMs * 1000);
+        totals.apply(part, (arrivedMs ?? this.#options.now()) * 1000);
         this.#options.follower?.add(part);
       }
       snapshots.addRows(segment.length);

@@ -450,7 +450,9 @@ export class Ingest {
         this.#beside = undefined;
         this.#start();
         await this.#checkpoints.committed(countSamples(pushes));
-      });
+      })
+      // Nobody may wait for the end, and a stop waits for it.
+      .catch((error: unknown) => this.#options.onFault("a step after a commit failed", error));
     this.#beside = { pushes, ended };
   }
 

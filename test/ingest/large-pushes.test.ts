@@ -197,3 +197,31 @@ test("snapshots of the totals lose nothing of the pushes beside them", async () 
   const [snapshots] = await subject.query("SELECT max(generation) AS n FROM weir.watermarks");
   expect(Number(snapshots!.n)).toBeGreaterThan(2);
 });
+
+test("a large push that ends after a later one does not set back when their worker pushed", async () => {
+  const labels = { job: "w", instance: "i" };
+  const first = pushLarge(large("large", [{ metric: "d", kind: "delta", labels }]));
+  subject.nowMs += 60_000;
+  const order = orderOf({ small: subject.push([{ ...delta(1), labels }]), large: first });
+  await order.all;
+  expect(order.order).toEqual(["small", "large"]);
+  const pushedAtMs = NOON_MS + 60_000;
+  expect(subject.gateway.totals.lastPushRecords().find(({ job }) => job === "w")).toEqual({
+    job: "w",
+    instance: "i",
+    pushedAtMs,
+  });
+});
+
+test("the labels of a scraper that a large push teaches are stored when it is acknowledged", async () => {
+  const [, text] = await subject.send("GET /metrics");
+  const [, id] = /^weir_exposition_info\{id="(.*)"\} 1$/m.exec(text)!;
+  const labels = { id: id!, job: "weir", instance: "gw" };
+  await pushLarge({
+    ...large("large", [{ metric: "weir_exposition_info", labels }]),
+    protocol: "remote_write",
+  });
+  expect(await subject.query("SELECT added FROM weir.scrapers")).toEqual([
+    { added: JSON.stringify(Object.entries({ instance: "gw", job: "weir" })) },
+  ]);
+});
