@@ -5,14 +5,19 @@
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { BuildArtifact } from "bun";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzipSync } from "node:zlib";
 import { leanPackages } from "./lean-packages.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const SOURCES = join(ROOT, "src/ui");
 
-/** The highest level makes the bundle 8 % smaller and takes twenty times as long: 1.6 s. A package is built once. */
-const BROTLI_QUALITY = { usual: 9, best: 11 };
+/**
+ * Level 10 takes 0.6 s of CPU time and makes the bundle 6 % smaller than level 9, which takes a tenth of it. The highest level
+ * takes 1.6 s for 2 % more. A package is built once.
+ */
+const BROTLI_QUALITY = { usual: 10, best: 11 };
+const brotli = promisify(brotliCompress);
 
 const parameters = process.argv.slice(2);
 const ifStale = parameters.includes("--if-stale");
@@ -64,7 +69,8 @@ async function build(folder: string): Promise<void> {
         "{{script}}",
         nameOf(({ kind }) => kind === "entry-point"),
       );
-    for (const name of readdirSync(assets)) await compress(join(assets, name));
+    // The runtime compresses in several threads.
+    await Promise.all(readdirSync(assets).map((name) => compress(join(assets, name))));
     // It is written last, and its time is that of the bundle.
     writeFileSync(join(fresh, "index.html"), html);
     chmod(fresh);
@@ -79,7 +85,7 @@ async function build(folder: string): Promise<void> {
 async function compress(path: string): Promise<void> {
   const content = Buffer.from(await Bun.file(path).bytes());
   const { BROTLI_PARAM_QUALITY: parameter } = constants;
-  writeFileSync(`${path}.br`, brotliCompressSync(content, { params: { [parameter]: quality } }));
+  writeFileSync(`${path}.br`, await brotli(content, { params: { [parameter]: quality } }));
   writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
 }
 
