@@ -34,6 +34,13 @@ export interface ChartMark {
   readonly isDashed?: boolean;
 }
 
+/** A single value beside the lines, such as an event that stands for others. */
+export interface ChartDot {
+  /** Seconds since 1970. */
+  readonly time: number;
+  readonly value: number;
+}
+
 /**
  * The lines as they are drawn: those of one stack at the sum of those up to it. Negative values are summed by themselves, so that
  * they extend below zero.

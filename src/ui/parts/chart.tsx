@@ -10,7 +10,13 @@ import { formatValue } from "../format/units.ts";
 import { formatTime, type Zone } from "../format/times.ts";
 import { colourOf } from "./chart-colours.ts";
 import { focusPlugin, wheelPlugin } from "./chart-pointer.ts";
-import { type ChartLine, type ChartMark, type LineLook, stackedValues } from "./chart-lines.ts";
+import {
+  type ChartDot,
+  type ChartLine,
+  type ChartMark,
+  type LineLook,
+  stackedValues,
+} from "./chart-lines.ts";
 
 interface ChartProps {
   /** What is drawn, for readers of screens. */
@@ -33,6 +39,8 @@ interface ChartProps {
   readonly most?: number;
   readonly isLogarithmic?: boolean;
   readonly marks?: readonly ChartMark[];
+  /** Values of the left axis that are drawn as single dots. */
+  readonly dots?: readonly ChartDot[];
   /** Whether the names are listed below. They are by default, up to 20 lines. */
   readonly hasLegend?: boolean;
   /** Whether the name and the value of the nearest line stand beside the pointer. */
@@ -41,6 +49,8 @@ interface ChartProps {
   readonly onHover?: (at: number | undefined, left: number) => void;
   /** Called with the range in seconds that was dragged over. */
   readonly onSelect?: (from: number, to: number) => void;
+  /** Called with a clicked dot. */
+  readonly onDot?: (dot: number) => void;
   /** Called with a clicked line and the time. */
   readonly onPick?: (line: number, time: number) => void;
 }
@@ -78,18 +88,6 @@ export function Chart(props: ChartProps) {
           focus: { prox: 24 },
           drag: { x: props.onSelect !== undefined, y: false, setScale: false },
           sync: group === undefined ? undefined : { key: group },
-          bind: {
-            click: () => (event: MouseEvent) => {
-              const { idx } = chart.cursor;
-              const line = chart.series.findIndex(
-                (series, at) => at > 0 && (series as { _focus?: boolean })._focus,
-              );
-              if (idx !== null && idx !== undefined && line > 0)
-                latest.current.onPick?.(line - 1, latest.current.times[idx]!);
-              event.preventDefault();
-              return null;
-            },
-          },
         },
         // Without it, all lines would be drawn again whenever the pointer comes near to another one.
         focus: { alpha: 1 },
@@ -151,7 +149,10 @@ export function Chart(props: ChartProps) {
             : []),
         ],
         hooks: {
-          draw: [(self) => drawMarks(self, latest.current.marks ?? [])],
+          draw: [
+            (self) => drawMarks(self, latest.current.marks ?? []),
+            (self) => drawDots(self, latest.current.dots ?? []),
+          ],
           setCursor: [
             (self) => latest.current.onHover?.(self.cursor.idx ?? undefined, self.cursor.left ?? -1),
           ],
@@ -169,6 +170,18 @@ export function Chart(props: ChartProps) {
       element,
     );
     drawn.current = chart;
+    // After a drag, uPlot stops the event.
+    chart.over.addEventListener("click", () => {
+      const dot = dotAt(chart, latest.current.dots ?? []);
+      if (dot !== undefined && latest.current.onDot !== undefined) {
+        latest.current.onDot(dot);
+        return;
+      }
+      const { idx } = chart.cursor;
+      const line = chart.series.findIndex((series, at) => at > 0 && (series as { _focus?: boolean })._focus);
+      if (idx !== null && idx !== undefined && line > 0)
+        latest.current.onPick?.(line - 1, latest.current.times[idx]!);
+    });
     const resized = new ResizeObserver(() =>
       chart.setSize({ width: Math.max(80, element.clientWidth), height }),
     );
@@ -182,7 +195,7 @@ export function Chart(props: ChartProps) {
 
   useEffect(() => {
     drawn.current?.setData(dataOf(latest.current));
-  }, [times, lines]);
+  }, [times, lines, props.dots]);
 
   const last = times.length - 1;
   return (
@@ -290,6 +303,41 @@ function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: readonly ChartMark[]):
     ctx.stroke();
     ctx.restore();
   }
+}
+
+const DOT_COLOUR = "#7a5af5";
+/** Half the width of a dot, and how near a click must be, in pixels. */
+const DOT_PX = 4;
+const CLICK_PX = 8;
+
+/** A rhombus for each dot within the ends of the axes. */
+function drawDots({ ctx, bbox, valToPos }: uPlot, dots: readonly ChartDot[]): void {
+  const size = DOT_PX * devicePixelRatio;
+  ctx.save();
+  ctx.fillStyle = DOT_COLOUR;
+  for (const { time, value } of dots) {
+    const [x, y] = [valToPos(time, "x", true), valToPos(value, "y", true)];
+    const isWithin =
+      x >= bbox.left && x <= bbox.left + bbox.width && y >= bbox.top && y <= bbox.top + bbox.height;
+    if (!isWithin) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
+/** The dot at the crosshair. */
+function dotAt({ cursor, valToPos }: uPlot, dots: readonly ChartDot[]): number | undefined {
+  const { left = -1, top = -1 } = cursor;
+  const distances = dots.map(({ time, value }) =>
+    Math.hypot(valToPos(time, "x") - left, valToPos(value, "y") - top),
+  );
+  const nearest = Math.min(...distances);
+  return nearest <= CLICK_PX ? distances.indexOf(nearest) : undefined;
 }
 
 /** The areas between lines of one stack, so that each is filled down to the line below it. */

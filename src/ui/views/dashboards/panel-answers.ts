@@ -3,10 +3,11 @@
  * dashboard leaves the gateway free for others.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { askJson } from "../../api/gateway-api.ts";
+import { askJson, askPrometheus } from "../../api/gateway-api.ts";
 import type { PromAnswer } from "../../api/promql-answer.ts";
 import { may } from "../../api/session.ts";
 import { endsOf, type TimeRange } from "../../format/times.ts";
+import type { EventDot } from "./grafana/chart-series.ts";
 import { intervalMs, intervalsOf, intervalText } from "./grafana/dashboard-times.ts";
 import { asLines, type DataFrame, promFrames, type SqlRows, sqlFrame } from "./grafana/frames.ts";
 import type { PanelModel, PanelTarget } from "./grafana/panel-model.ts";
@@ -25,6 +26,7 @@ export interface PanelAnswer extends PanelEnds {
   readonly warnings: readonly string[];
   /** What may be meant otherwise. */
   readonly infos: readonly string[];
+  readonly exemplars: readonly EventDot[];
 }
 
 /** More rows are not drawn. */
@@ -91,10 +93,11 @@ export async function askPanel(panel: PanelModel, options: AskPanel): Promise<Pa
     stepMs: answers[0]?.stepMs ?? stepMs,
     warnings: [...new Set(answers.flatMap(({ warnings }) => warnings))],
     infos: [...new Set(answers.flatMap(({ infos }) => infos))],
+    exemplars: answers.flatMap(({ exemplars }) => exemplars),
   };
 }
 
-type TargetAnswer = Pick<PanelAnswer, "frames" | "stepMs" | "warnings" | "infos">;
+type TargetAnswer = Omit<PanelAnswer, keyof PanelEnds>;
 
 interface KnownTarget {
   readonly known: VariableValues;
@@ -143,7 +146,13 @@ async function askTarget(panel: PanelModel, target: PanelTarget, options: AskPan
     const frame = sqlFrame(target.refId, rows);
     const isTable = panel.type === "table";
     const warnings = rows.truncated === true ? [`The first ${ROWS_MAX} rows are shown.`] : [];
-    return { frames: isTable ? [frame] : asLines(frame, target.legend), stepMs, warnings, infos: [] };
+    return {
+      frames: isTable ? [frame] : asLines(frame, target.legend),
+      stepMs,
+      warnings,
+      infos: [],
+      exemplars: [],
+    };
   }
   const expr = filled(target.text, known, "promql");
   const named = { ...target, legend: filled(target.legend, known, "text") };
@@ -182,7 +191,33 @@ async function askTarget(panel: PanelModel, target: PanelTarget, options: AskPan
     infos.push(...(answer.infos ?? []));
     frames.push(...withGaps(promFrames(named, answer.data, panel.targets.length === 1), parameters));
   }
-  return { frames, stepMs, warnings, infos };
+  const exemplars = target.hasExemplars
+    ? await turns
+        .take(() => askExemplars(expr, options), signal)
+        .catch((error: Error) => {
+          if (!signal.aborted) warnings.push(`Exemplars could not be loaded: ${error.message}`);
+          return [];
+        })
+    : [];
+  return { frames, stepMs, warnings, infos, exemplars };
+}
+
+interface ExemplarsOfSeries {
+  readonly exemplars: readonly {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly value: string;
+    readonly timestamp: number;
+  }[];
+}
+
+async function askExemplars(query: string, { fromMs, toMs, signal }: AskPanel): Promise<EventDot[]> {
+  const series = await askPrometheus<ExemplarsOfSeries[]>("/api/v1/query_exemplars", {
+    parameters: { query, start: fromMs / 1_000, end: toMs / 1_000 },
+    signal,
+  });
+  return series.flatMap(({ exemplars }) =>
+    exemplars.map(({ labels, value, timestamp }) => ({ time: timestamp, value: Number(value), labels })),
+  );
 }
 
 /** Series have no point where they have no value. A line needs a gap there. */

@@ -199,6 +199,34 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(new URL(href!, gateway.url).searchParams.get("sql")).toContain("FROM steady_ms WHERE ts >");
   });
 
+  test("a click on a line of the graph leads to the events behind the point", async () => {
+    const { page, complaints } = await open({
+      expr: 'sum(rate(steady_ms_bucket{le="1000.0"}[1m]))',
+      range: "5m",
+    });
+    const over = page.locator(".chart .u-over");
+    await over.waitFor();
+    // Where the line is, in the middle of the chart: an event each second is a flat line.
+    const y = await page.evaluate<number>(`(() => {
+      const canvas = document.querySelector(".chart canvas");
+      const { left, top, width } = document.querySelector(".chart .u-over").getBoundingClientRect();
+      const own = canvas.getBoundingClientRect();
+      const column = Math.round(left - own.left + width / 2);
+      const { data } = canvas.getContext("2d").getImageData(column, 0, 1, canvas.height);
+      for (let row = 0; row < canvas.height; row++)
+        if (Math.abs(data[4 * row] - 11) < 40 && data[4 * row + 3] > 100) return row - (top - own.top);
+      return -1;
+    })()`);
+    expect(y).toBeGreaterThan(0);
+    const { width } = (await over.boundingBox())!;
+    await over.click({ position: { x: width / 2, y } });
+    await page
+      .getByRole("link", { name: /^task_id=steady-\d/ })
+      .first()
+      .waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   test("the tree says how many series each part has", async () => {
     const { page } = await open({ expr: "sum(http_request_duration_ms_count) * 2", tab: "tree" });
     await page.getByText("2 series in").waitFor();

@@ -1,5 +1,5 @@
 /** The columns of a panel of time series as lines of a chart. Pure. */
-import type { ChartLine, ChartMark, LineLook } from "../../../parts/chart-lines.ts";
+import type { ChartDot, ChartLine, ChartMark, LineLook } from "../../../parts/chart-lines.ts";
 import type { FieldSettings, ShownField } from "../fields/field-settings.ts";
 import { namedColour, paletteColour, scaleColour } from "../fields/grafana-colours.ts";
 import { at, listOf, numberIn, textOf } from "./loose-json.ts";
@@ -124,4 +124,28 @@ function marksOf(settings: FieldSettings | undefined): ChartMark[] {
 /** Whether values of the panel are shares of a whole that is stacked to 100 %. */
 export function isStackedToParts({ settings }: SeriesLines): boolean {
   return settings.some(({ custom }) => at(custom, "stacking.mode") === "percent");
+}
+
+/** An event behind the lines, with the labels that identify it. */
+export interface EventDot extends ChartDot {
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Of the events of each step, the one with the greatest value that the lines leave room for. */
+export function drawnDots(
+  events: readonly EventDot[],
+  { lines }: SeriesLines,
+  stepMs: number,
+): readonly EventDot[] {
+  const most = lines.reduce(
+    (greatest, { values }) => values.reduce<number>((a, b) => Math.max(a, b ?? a), greatest),
+    Number.NEGATIVE_INFINITY,
+  );
+  const byStep = new Map<number, EventDot>();
+  for (const event of events) {
+    const step = Math.floor((event.time * 1_000) / stepMs);
+    if (event.value <= most && event.value > (byStep.get(step)?.value ?? Number.NEGATIVE_INFINITY))
+      byStep.set(step, event);
+  }
+  return [...byStep.values()];
 }

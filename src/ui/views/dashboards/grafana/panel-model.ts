@@ -33,6 +33,8 @@ export interface PanelTarget {
   readonly format: TargetFormat;
   /** The least time between two points, such as `1m`. */
   readonly interval: string;
+  /** Whether events behind the series are drawn too. */
+  readonly hasExemplars: boolean;
 }
 
 export interface PanelModel {
@@ -128,6 +130,7 @@ function targetOf(target: Loose, panel: Loose, index: number, faults: string[]):
       isRange: target.range === true || !isInstant,
       format: formats.find((each) => each === target.format) ?? "time_series",
       interval: textOf(target.interval),
+      hasExemplars: target.exemplar === true && sql === "",
     },
   ];
 }

@@ -6,7 +6,14 @@ import { Chart } from "../../../parts/chart.tsx";
 import { shownValue } from "../fields/field-values.ts";
 import { formatUnit, unitSteps } from "../fields/grafana-units.ts";
 import { at, listOf, textOf } from "../grafana/loose-json.ts";
-import { isStackedToParts, seriesLines, type SeriesLines } from "../grafana/chart-series.ts";
+import {
+  drawnDots,
+  type EventDot,
+  isStackedToParts,
+  seriesLines,
+  type SeriesLines,
+} from "../grafana/chart-series.ts";
+import { go } from "../../../router.ts";
 import type { PanelContentProps } from "./panel-content.ts";
 import { SeriesLegend } from "./series-legend.tsx";
 
@@ -14,8 +21,10 @@ import { SeriesLegend } from "./series-legend.tsx";
 const ITEM_PX = 22;
 const LEGEND_PART = 0.35;
 
-export function TimeSeriesPanel({ panel, title, fields, size, zone, onRange }: PanelContentProps) {
+export function TimeSeriesPanel(props: PanelContentProps) {
+  const { panel, title, fields, answer, size, zone, onRange } = props;
   const drawn = useMemo(() => seriesLines(fields), [fields]);
+  const dots = useMemo(() => drawnDots(answer.exemplars, drawn, answer.stepMs), [answer, drawn]);
   /** The lines that the legend singled out. None for all. */
   const [singled, setSingled] = useState<ReadonlySet<string>>(new Set());
   const [hovered, setHovered] = useState<{ readonly at: number; readonly left: number }>();
@@ -56,6 +65,11 @@ export function TimeSeriesPanel({ panel, title, fields, size, zone, onRange }: P
           group="dashboard"
           hasLegend={false}
           marks={drawn.marks}
+          dots={dots}
+          onDot={(dot) => {
+            const address = taskAddress(dots[dot]!);
+            if (address !== undefined) go(address);
+          }}
           isLogarithmic={at(first?.custom, "scaleDistribution.type") === "log"}
           {...(least === undefined ? {} : { least })}
           {...(most === undefined ? {} : { most })}
@@ -68,6 +82,9 @@ export function TimeSeriesPanel({ panel, title, fields, size, zone, onRange }: P
         />
         {hovered === undefined || mode === "none" ? null : (
           <Tooltip
+            exemplars={dots.filter(
+              ({ time }) => Math.abs(time - (drawn.times[hovered.at] ?? 0)) * 2_000 <= answer.stepMs,
+            )}
             {...{ drawn, lines, zone }}
             sort={textOf(at(options, "tooltip.sort"))}
             {...hovered}
@@ -108,19 +125,27 @@ function hidden(line: ChartLine): ChartLine {
   return { ...line, look: { ...line.look, isHidden: true } };
 }
 
+/** The timeline of the task of an exemplar. */
+function taskAddress({ labels }: EventDot): string | undefined {
+  const { task_id: task } = labels;
+  return task === undefined ? undefined : `/tasks?${new URLSearchParams({ task_id: task })}`;
+}
+
 interface TooltipProps extends Pick<PanelContentProps, "zone"> {
   readonly drawn: SeriesLines;
   readonly lines: readonly ChartLine[];
   readonly sort: string;
+  readonly exemplars: readonly EventDot[];
   readonly at: number;
   readonly left: number;
   readonly width: number;
 }
 
 const TOOLTIP_LINES_MAX = 12;
+const EXEMPLARS_LISTED = 4;
 
 /** The values of all lines at a time. */
-function Tooltip({ drawn, lines, sort, zone, at: place, left, width }: TooltipProps) {
+function Tooltip({ drawn, lines, sort, zone, at: place, left, width, exemplars }: TooltipProps) {
   const values = lines.flatMap(({ name, values: all, look }, index) => {
     const value = all[place];
     if (value === null || value === undefined || look?.isHidden) return [];
@@ -144,6 +169,12 @@ function Tooltip({ drawn, lines, sort, zone, at: place, left, width }: TooltipPr
           </li>
         ))}
       </ul>
+      {exemplars.slice(0, EXEMPLARS_LISTED).map(({ value, labels }, index) => (
+        <p key={index} class="note exemplar">
+          ◆ {shownValue(value, { ...drawn.settings[0]!, mappings: [] }, { zone }).text}{" "}
+          {Object.values(labels).join(" ")}
+        </p>
+      ))}
       {values.length > TOOLTIP_LINES_MAX ? (
         <span class="note">and {values.length - TOOLTIP_LINES_MAX} more</span>
       ) : null}

@@ -1,7 +1,7 @@
 /** The text and the colour of a value: units, mappings, thresholds, and overrides for some columns. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: dashboards write variables so
 import { expect, test } from "bun:test";
-import { seriesLines } from "../../../../../src/ui/views/dashboards/grafana/chart-series.ts";
+import { drawnDots, seriesLines } from "../../../../../src/ui/views/dashboards/grafana/chart-series.ts";
 import { readDashboard } from "../../../../../src/ui/views/dashboards/grafana/dashboard-model.ts";
 import { shownFields } from "../../../../../src/ui/views/dashboards/fields/field-settings.ts";
 import { shownValue } from "../../../../../src/ui/views/dashboards/fields/field-values.ts";
@@ -160,4 +160,11 @@ test("lines that are stacked to 100 % are shares", () => {
     [0.25, null],
     [0.75, null],
   ]);
+});
+
+test("of the events behind lines, the greatest of each step that fits is drawn", () => {
+  const drawn = seriesLines(shownFields(panelOf({ defaults: {} }), [series("a", 10, 20)]));
+  const event = (time: number, value: number) => ({ time, value, labels: { task_id: String(time) } });
+  const events = [event(1, 5), event(2, 15), event(3, 25), event(61, 3)];
+  expect(drawnDots(events, drawn, 60_000).map(({ labels }) => labels.task_id)).toEqual(["2", "61"]);
 });

@@ -15,7 +15,7 @@ import { transformed } from "../../../../../src/ui/views/dashboards/grafana/tran
 
 const target = (more: Partial<PanelTarget> = {}): PanelTarget => ({
   ...{ refId: "A", language: "promql", text: "up", legend: "", isInstant: true, isRange: false },
-  ...{ format: "time_series", interval: "" },
+  ...{ format: "time_series", interval: "", hasExemplars: false },
   ...more,
 });
 const vector = (...series: [Record<string, string>, string][]) => ({
