@@ -34,6 +34,17 @@ export class CellSum {
     this.buckets = new Float64Array(width);
   }
 
+  copy(): CellSum {
+    const copied = new CellSum(this.buckets.length);
+    copied.buckets.set(this.buckets);
+    return Object.assign(copied, {
+      lastStep: this.lastStep,
+      count: this.count,
+      high: this.high,
+      low: this.low,
+    });
+  }
+
   /** Adds to the sum, not to the count: a value, and what rounding left of it. */
   add(value: number, rest: number): void {
     const sum = this.high + value;

@@ -57,6 +57,8 @@ const ASKED_MAX = 20_000;
 const UNUSED_MS = 15 * 60_000;
 /** A metric that does not fit is read from its rows for this time. */
 const TOO_LARGE_MS = 10 * 60_000;
+/** After a fault rows are read for this time, and then cells are tried again. */
+const AFTER_FAULT_MS = 60_000;
 /** How often cells become coarse, and unused ones are forgotten. */
 const AGE_INTERVAL_MS = 60_000;
 /** Series that are asked for at once: 125 MB to send, if all have rows in each step. Mostly there are some hundred. */
@@ -90,6 +92,7 @@ export class GridCells {
   readonly #tooLargeUntil = new WeakMap<Metric, number>();
   #build: CellBuild | undefined;
   #agedMs = 0;
+  #faultMs = Number.NEGATIVE_INFINITY;
   /** Never decreases, even if the clock is set back: older rows are in coarse cells. */
   #fineFromMax = 0;
   #isClosed = false;
@@ -217,7 +220,7 @@ export class GridCells {
         this.#asked.set(id, nowMs);
       } else if (nowMs - firstMs >= AGAIN_AFTER_MS) again.push(id);
     }
-    if (again.length === 0 || this.#build !== undefined) return;
+    if (again.length === 0 || this.#build !== undefined || nowMs - this.#faultMs < AFTER_FAULT_MS) return;
     const build = new CellBuild(this.#options.store, this.#options.observationStepMs);
     this.#build = build;
     void build
@@ -228,6 +231,7 @@ export class GridCells {
       .catch((error: unknown) => {
         if (build.isCanceled) return;
         this.forget();
+        this.#faultMs = this.#options.now();
         this.#options.onFault?.(error);
       })
       .finally(() => {

@@ -35,6 +35,16 @@ export function coarseOf(step: number): number {
   return Math.ceil(step / COARSE_STEPS);
 }
 
+/** The rows after one step up to and including another. */
+interface KnownSum {
+  readonly after: number;
+  readonly to: number;
+  readonly sum: CellSum;
+}
+
+/** Rules have a few ranges, such as 5m and 1h. */
+const SUMS_MAX = 4;
+
 export class TrackedSeries {
   readonly fine: CellList;
   readonly #coarse: CellList;
@@ -46,6 +56,10 @@ export class TrackedSeries {
   #lastCoarse = Number.NEGATIVE_INFINITY;
   /** Whether all of its rows have been added. Rows that come are added at any time. */
   isComplete = false;
+  /** Sums that were asked for last, and that no row has changed since. */
+  #sums: KnownSum[] = [];
+  /** The latest step in them. */
+  #summedTo = Number.NEGATIVE_INFINITY;
   #isFree = false;
 
   constructor(bounds: Float64Array, fineFrom: number, room: CellRoom) {
@@ -62,6 +76,7 @@ export class TrackedSeries {
   add(step: number, value: number): void {
     // The rows of a series that is not kept any more may still be read.
     if (this.#isFree) return;
+    if (step <= this.#summedTo) this.#keepSums(({ to }) => to < step);
     const bucket = bucketOf(this.#bounds, value);
     if (step >= this.#fineFrom) this.fine.add(step, value, bucket);
     else {
@@ -78,25 +93,46 @@ export class TrackedSeries {
       this.#fineFrom = fineFrom;
     }
     this.#coarse.dropBefore(coarseFrom);
+    this.#keepSums(() => false);
   }
 
   /**
-   * The rows after one step up to and including another, as one sum.
+   * The rows after one step up to and including another, as one sum. It must not be changed. The queries of a quarter of
+   * an hour have the same first step, so a sum is mostly an earlier one and the cells since then.
    *
    * @param after a multiple of COARSE_STEPS
    * @param to not before the fine cells
    */
   sumOf(after: number, to: number): CellSum {
+    let known: KnownSum | undefined;
+    for (const each of this.#sums)
+      if (each.after === after && each.to <= to && each.to >= (known?.to ?? each.to)) known = each;
+    if (known?.to === to) return known.sum;
+    const sum = known === undefined ? this.#olderSum(after) : known.sum.copy();
+    sum.lastStep = this.fine.addTo(sum, (known?.to ?? after) + 1, to) ?? sum.lastStep;
+    if (this.#sums.length === SUMS_MAX) this.#sums.shift();
+    this.#sums.push({ after, to, sum });
+    this.#summedTo = Math.max(this.#summedTo, to);
+    return sum;
+  }
+
+  /** The rows in coarse cells after a step. */
+  #olderSum(after: number): CellSum {
     const sum = new CellSum(this.width);
     this.#coarse.addTo(sum, coarseOf(after) + 1, Number.POSITIVE_INFINITY);
-    const last = Math.max(this.#lastCoarse, this.fine.addTo(sum, after + 1, to) ?? Number.NEGATIVE_INFINITY);
-    if (last > after) sum.lastStep = last;
+    if (this.#lastCoarse > after) sum.lastStep = this.#lastCoarse;
     return sum;
+  }
+
+  #keepSums(isKept: (known: KnownSum) => boolean): void {
+    this.#sums = this.#sums.filter(isKept);
+    this.#summedTo = this.#sums.reduce((latest, { to }) => Math.max(latest, to), Number.NEGATIVE_INFINITY);
   }
 
   /** Frees the memory. Nothing is added afterwards. */
   free(): void {
     this.#isFree = true;
+    this.#keepSums(() => false);
     this.fine.free();
     this.#coarse.free();
   }
