@@ -11,7 +11,10 @@ import { atOnce } from "../../model/tasks/time-slices.ts";
 
 /** Bytes of a block without a pause: 64 KiB inflate to 1.4 MB at most, within 5 ms. */
 const STEP_BYTES = 65_536;
-/** Shorter copies are faster byte by byte than by a call into the runtime (measured). */
+/**
+ * Shorter copies are faster byte by byte than by a call into the runtime. Per request of 1,250 samples, some 500 CPU-µs
+ * with 8, 650 with 16, 800 with 24, 1,000 with 32. Words of four bytes by a DataView took 4,400.
+ */
 const CALL_BYTES = 8;
 
 /**
