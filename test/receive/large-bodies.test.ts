@@ -3,6 +3,7 @@
  * pushes beside them are stored meanwhile.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { arrowStream } from "../../scripts/bench.d/arrow-writer.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 import { type Bytes, message, snappy } from "../system/hostile/messages.ts";
 
@@ -14,6 +15,8 @@ const S = NOON_MS / 1000;
 
 const each = (part: (index: number) => string, separator = "") =>
   Array.from({ length: COUNT }, (_, index) => part(index)).join(separator);
+const all = <Value>(part: (index: number) => Value) =>
+  Array.from({ length: COUNT }, (_, index) => part(index));
 const fields = (build: (bytes: Bytes, index: number) => void) =>
   message((bytes) => {
     for (let index = 0; index < COUNT; index++) build(bytes, index);
@@ -69,6 +72,25 @@ const bodies: Record<string, LargeBody> = {
         (i) =>
           `{"metric_name":"${name}","type":"gauge","@timestamp":${NOON_MS},"value":${i},"tags":{"id":"series-${i}"}}\n\n`,
       ),
+  },
+  "columns of JSON": {
+    path: "/api/v1/push",
+    body: (name) =>
+      JSON.stringify({
+        metric: name,
+        type: "gauge",
+        columns: { ts: all(() => NOON_MS), value: all((i) => i), id: all((i) => `series-${i}`) },
+      }),
+  },
+  "an Arrow stream": {
+    path: "/api/v1/push?type=gauge",
+    body: (name) =>
+      arrowStream([
+        { name: "ts", is: "time", values: Float64Array.from(all(() => NOON_MS)) },
+        { name: "value", is: "number", values: Float64Array.from(all((i) => i)) },
+        { name: "metric", is: "dictionary", values: all(() => name) },
+        { name: "id", is: "text", values: all((i) => `series-${i}`) },
+      ]),
   },
   "remote_write 1.0": {
     path: "/api/v1/write",
@@ -306,6 +328,8 @@ describe("a large body that is wrong at its end stores nothing", () => {
     [path: string, headers: Record<string, string>, cut: (body: Uint8Array | string) => Uint8Array | string]
   > = {
     "events in an array": ["/api/v1/push", {}, (body) => `${String(body).trimEnd().slice(0, -1)} {`],
+    "columns of JSON": ["/api/v1/push", {}, (body) => `${String(body).slice(0, -1)}x`],
+    "an Arrow stream": ["/api/v1/push?type=gauge", {}, (body) => body.slice(0, -99)],
     "remote_write 1.0": ["/api/v1/write", WRITE, (body) => body.slice(0, -3)],
     "OTLP, one metric": ["/v1/metrics", PROTOBUF, (body) => body.slice(0, -3)],
     "OTLP in JSON": [

@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { arrowStream, type WrittenColumn } from "../../../../scripts/bench.d/arrow-writer.ts";
 import { BodiesInProgress } from "../../../../src/http/body.ts";
 import { RequestError } from "../../../../src/model/errors.ts";
 import type { Batch } from "../../../../src/model/sample.ts";
@@ -119,6 +120,59 @@ const table = fc
       },
     },
   }));
+
+describe("an Arrow stream", () => {
+  const words = fc.option(fc.constantFrom("a", "b", "mail", "é", "long text of many bytes", ""), {
+    nil: undefined,
+  });
+  const rows = fc.array(
+    fc.record({
+      metric: fc.constantFrom("first", "second"),
+      // JSON.stringify writes -0 as 0.
+      value: fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+      ts: fc.integer({ min: ELEVEN_MS, max: ELEVEN_MS + 10_000 }),
+      job: words,
+      user: words,
+      task_id: words,
+    }),
+    { minLength: 1, maxLength: 40 },
+  );
+
+  test("is the samples of the same events, with texts and with dictionaries", async () => {
+    await fc.assert(
+      fc.asyncProperty(rows, fc.subarray(["metric", "job", "user", "task_id"]), async (listed, coded) => {
+        const column = (name: "metric" | "job" | "user" | "task_id"): WrittenColumn => {
+          const values = listed.map((row) => row[name]);
+          return coded.includes(name) ? { name, is: "dictionary", values } : { name, is: "text", values };
+        };
+        const stream = arrowStream([
+          { name: "ts", is: "time", values: Float64Array.from(listed, ({ ts }) => ts) },
+          { name: "value", is: "number", values: Float64Array.from(listed, ({ value }) => value) },
+          column("metric"),
+          column("job"),
+          column("user"),
+          column("task_id"),
+        ]);
+        const expected = events.decode(
+          Buffer.from(
+            JSON.stringify(
+              listed.map(({ metric, value, ts, ...tags }) => ({
+                "@timestamp": ts,
+                metric_name: metric,
+                value,
+                tags,
+              })),
+            ),
+          ),
+        );
+        expect(formOf("", stream)).toBe("arrow");
+        const got = await columns.decode("arrow", stream, { strict: false });
+        expect(samplesOf(got)).toEqual(samplesOf(expected));
+      }),
+      runs(100),
+    );
+  });
+});
 
 describe("columns of JSON", () => {
   test("are the samples, and the rejected samples, of the same events", async () => {
