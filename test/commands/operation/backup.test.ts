@@ -202,11 +202,14 @@ test("removes what killed backups to the same folder left, and nothing of those 
     old: ".again.part-01234567",
     foreign: `.other.part-${host}-${ended.pid}-01234567`,
   };
+  const now = Date.now() / 1000;
   for (const name of Object.values(left)) {
     mkdirSync(join(folder, name));
     writeFileSync(join(folder, name, "store.duckdb"), "");
+    // The clock of the files need not be that of the processes (`scripts/test --clock`).
+    for (const path of [join(folder, name, "store.duckdb"), join(folder, name)]) utimesSync(path, now, now);
   }
-  const twoDaysAgo = (Date.now() - 2 * 86_400_000) / 1000;
+  const twoDaysAgo = now - 2 * 86_400;
   for (const path of [join(folder, left.old, "store.duckdb"), join(folder, left.old)])
     utimesSync(path, twoDaysAgo, twoDaysAgo);
   expect((await weir(["restore", backup, "--data", to])).code).toBe(0);
