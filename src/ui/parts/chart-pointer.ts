@@ -9,6 +9,8 @@ interface PointerTexts {
   /** The value of a line as it is shown, by its index among the lines. */
   readonly value: (line: number, at: number, value: number) => string;
   readonly time: (seconds: number) => string;
+  /** Whether it is drawn as a line, and not as bars or points. */
+  readonly isLine: (line: number) => boolean;
   /** Whether the name and the value stand beside the pointer. */
   readonly hasTip: () => boolean;
 }
@@ -16,7 +18,7 @@ interface PointerTexts {
 const FOCUS_PX = 3;
 
 /** Draws the nearest line thicker, and says what it is. */
-export function focusPlugin({ value, time, hasTip }: PointerTexts): uPlot.Plugin {
+export function focusPlugin({ value, time, isLine, hasTip }: PointerTexts): uPlot.Plugin {
   const canvas = document.createElement("canvas");
   canvas.className = "focus";
   const tip = document.createElement("div");
@@ -32,7 +34,7 @@ export function focusPlugin({ value, time, hasTip }: PointerTexts): uPlot.Plugin
   const highlight = (self: uPlot, line: number | null) => {
     focused = line;
     clear();
-    if (line === null || line === 0) return;
+    if (line === null || line === 0 || !isLine(line - 1)) return;
     if (!canvas.isConnected) self.over.before(canvas);
     drawLine(canvas, self, line);
   };

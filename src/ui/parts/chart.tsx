@@ -98,6 +98,7 @@ export function Chart(props: ChartProps) {
               return text(valueAt(latest.current, line, at, value), look?.axis ?? "left");
             },
             time: (seconds) => formatTime(seconds * 1_000, zone),
+            isLine: (line) => !/^(?:bars|points)$/.test(latest.current.lines[line]?.look?.draws ?? ""),
             hasTip: () => latest.current.hasTip === true,
           }),
           ...(props.onSelect === undefined
