@@ -3,8 +3,8 @@
  * schema, and for each record batch the bytes of the buffers of each column. It understands the metadata, and no value.
  *
  * This is our own reader. The package of Arrow for JavaScript has all types and no limits: a corrupt length makes it
- * allocate. It takes some 90 ms to load, and it needs further packages for compressed buffers. Of a stream of a sender
- * only tables of simple columns are needed, and each length has to be checked anyway.
+ * allocate, and it needs further packages for compressed buffers. Of a stream of a sender only tables of simple columns are
+ * needed, and each length has to be checked anyway.
  *
  * A stream that is truncated or contradicts itself is a BadInput. Memory that is allocated is bounded by the size of the
  * body, except for compressed buffers: the sizes that they announce count against a limit.
