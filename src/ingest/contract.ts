@@ -84,6 +84,11 @@ export interface Times {
   readonly firstUs: number;
   /** Samples after this are rejected. */
   readonly lastUs: number;
+  /**
+   * The newest time of a gauge's or cumulative series that was admitted, also by a push that is not committed yet.
+   * -Infinity if there is none.
+   */
+  readonly newestUs: (seriesId: number) => number;
 }
 
 /** What a transaction stores: samples, and the groups that it changes. */

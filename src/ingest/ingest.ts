@@ -503,7 +503,8 @@ export class Ingest {
     const { protocol, options } = waiting;
     try {
       const times = this.#admissionOptions(protocol, options);
-      const { batch, seriesIds, groups } = await decide(times);
+      const newestUs = (seriesId: number) => this.#newest.get(seriesId);
+      const { batch, seriesIds, groups } = await decide({ ...times, newestUs });
       // The transaction has checked the times itself, and all of its values count in totals.
       const all = { ...times, lastUs: Number.POSITIVE_INFINITY, totalsLateUs: Number.POSITIVE_INFINITY };
       waiting.batch = this.#admission.admit(batch, undefined, all, { seriesIds });

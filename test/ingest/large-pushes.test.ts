@@ -225,3 +225,16 @@ test("the labels of a scraper that a large push teaches are stored when it is ac
     { added: JSON.stringify(Object.entries({ instance: "gw", job: "weir" })) },
   ]);
 });
+
+test("a group shows what was pushed to it, although a large push before it has a later sample of the series", async () => {
+  const labels = { job: "j" };
+  const { all } = orderOf({
+    large: pushLarge(large("large", [{ metric: "m", labels, atMs: NOON_MS + 1_000, value: 7 }])),
+    put: subject.ok("PUT /metrics/job/j", "# TYPE m gauge\nm 5\n"),
+  });
+  await all;
+  const shown = async () => (await subject.exposed()).filter((line) => line.startsWith("m{"));
+  expect(await shown()).toEqual(['m{instance="",job="j"} 5']);
+  await subject.reopen();
+  expect(await shown()).toEqual(['m{instance="",job="j"} 5']);
+});

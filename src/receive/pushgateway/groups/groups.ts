@@ -271,7 +271,7 @@ export class Groups implements Owner {
         const pending = this.#pending.get(seriesId);
         return pending === undefined ? this.#values.level(seriesId) : pending.value;
       },
-      lastUs: (seriesId) => this.#pending.get(seriesId)?.us ?? this.#values.lastUs(seriesId),
+      lastUs: (seriesId) => this.#lastUsOf(seriesId),
       isExposed: (seriesId, nowUs) => this.#values.isExposed(seriesId, nowUs),
       unsummed: this.#options.groupSumGauges,
       times,
@@ -349,15 +349,19 @@ export class Groups implements Owner {
 
   /**
    * The time of a change: now, but after the previous change and after all samples of its series. If the clock
-   * was set back, the time continues to increase, so that the newest push is exposed.
+   * was set back, the time continues to increase, so that the newest push is exposed. A large push that came before the
+   * change may be stored after it, so admitted samples count too.
    */
-  #tick({ nowUs }: Times, seriesIds: readonly number[]): number {
+  #tick({ nowUs, newestUs }: Times, seriesIds: readonly number[]): number {
     let us = Math.max(nowUs, this.#lastUs + 1);
-    for (const seriesId of seriesIds) {
-      us = Math.max(us, (this.#pending.get(seriesId)?.us ?? this.#values.lastUs(seriesId)) + 1);
-    }
+    for (const seriesId of seriesIds) us = Math.max(us, this.#lastUsOf(seriesId) + 1, newestUs(seriesId) + 1);
     this.#lastUs = us;
     return us;
+  }
+
+  /** The time of the newest sample of a series, as decided. */
+  #lastUsOf(seriesId: number): number {
+    return this.#pending.get(seriesId)?.us ?? this.#values.lastUs(seriesId);
   }
 
   /** Applies changes, and returns what to store: their samples, and stale markers for removed series. */

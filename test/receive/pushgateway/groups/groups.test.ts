@@ -295,7 +295,12 @@ test("checks a large push again if other pushes registered series meanwhile", as
     unit: "",
     metrics: Array.from({ length }, (_, at) => ({ labels: new Map([["x", String(at)]]), value: at })),
   });
-  const times = { nowUs: NOON_MS * 1_000, firstUs: 0, lastUs: Number.POSITIVE_INFINITY };
+  const times = {
+    nowUs: NOON_MS * 1_000,
+    firstUs: 0,
+    lastUs: Number.POSITIVE_INFINITY,
+    newestUs: () => Number.NEGATIVE_INFINITY,
+  };
   const families = [gauge("f", 1), gauge("m", 1), gauge("g", 20_000)];
   const deciding = groups.push({ labels: new Map([["job", "a"]]), families, replace: true }, times);
   registry.admit({ metric: "m", kind: "observation", labels: new Map() });
