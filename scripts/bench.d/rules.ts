@@ -19,6 +19,8 @@ const HELP = `Usage: scripts/bench rules [options] [-- arguments of weir serve]
   --events N         events per second that are pushed meanwhile (default 100000; 0 for none)
   --seconds N        how long is measured without rules, and then with them (default 30)
   --warm N           seconds of pushes before that (default 10)
+  --settle N         seconds of rules before they are measured: the first evaluations start Workers, compile code
+                     and read events into cells (default 20)
   --help             shows this help
 `;
 
@@ -30,15 +32,16 @@ const { values: options, positionals: serveArgs } = parseArgs({
     events: { type: "string", default: "100000" },
     seconds: { type: "string", default: "30" },
     warm: { type: "string", default: "10" },
+    settle: { type: "string", default: "20" },
     help: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
 
 const count = (value: string) => Number(value.replaceAll("_", ""));
-const [ruleCount, groupCount, eventRate, seconds, warmSeconds] = [
-  ...[options.rules, options.groups, options.events, options.seconds, options.warm],
-].map(count) as [number, number, number, number, number];
+const [ruleCount, groupCount, eventRate, seconds, warmSeconds, settleSeconds] = [
+  ...[options.rules, options.groups, options.events, options.seconds, options.warm, options.settle],
+].map(count) as [number, number, number, number, number, number];
 const WORKERS = 100;
 
 /** What people write: thresholds of gauges, rates and quantiles of events by a label, and uses of recorded series. */
@@ -134,8 +137,7 @@ async function main(): Promise<void> {
     const before = await phase(gateway, pushes, pushed, "without rules");
     writeFileSync(path, ruleFile());
     await fetch(`${gateway.url}/-/reload`, { method: "POST" });
-    // The first evaluations start Workers.
-    await Bun.sleep(5_000);
+    await Bun.sleep(settleSeconds * 1_000);
     const names = ["weir_rule_evaluations_total", "weir_rule_evaluation_duration_seconds_sum"];
     const [from, fromSeconds] = await Promise.all(names.map((name) => metric(gateway.url, name)));
     const after = await phase(gateway, pushes, pushed, "with rules");
