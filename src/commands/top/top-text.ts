@@ -40,30 +40,25 @@ export function topLines(answers: TopAnswers, nowMs: number, columns: number): r
   return lines.map((line) => cut(line, columns));
 }
 
-function workerTable({ workers, gauges, windowS }: TopAnswers, nowMs: number): TextTable {
-  const rows = new Map(
-    workers.map(({ job, instance, last, samples, metrics }) => [
-      JSON.stringify([job, instance]),
-      { job, instance, lastMs: Date.parse(`${last.replace(" ", "T")}Z`), rate: samples / windowS, metrics },
-    ]),
-  );
+function workerTable({ workers, gauges }: TopAnswers, nowMs: number): TextTable {
+  const rows = new Map(workers.map((worker) => [JSON.stringify([worker.job, worker.instance]), worker]));
   for (const { labels, value } of gauges) {
     if (labels.__name__ !== "weir_last_push_timestamp_seconds") continue;
     const [job, instance] = [labels.job || "(none)", labels.instance || "(none)"];
     const key = JSON.stringify([job, instance]);
-    const known = rows.get(key) ?? { job, instance, lastMs: 0, rate: 0, metrics: 0 };
+    const known = rows.get(key) ?? { job, instance, lastMs: 0, perSecond: 0, metrics: 0 };
     rows.set(key, { ...known, lastMs: Math.max(known.lastMs, value * 1_000) });
   }
   if (rows.size === 0) return [["Nobody has pushed yet."]];
   const sorted = [...rows.values()].sort((a, b) => b.lastMs - a.lastMs || (a.instance < b.instance ? -1 : 1));
   return [
     ["WORKERS", "JOB", "LAST PUSH", "SAMPLES/S", "METRICS"],
-    ...sorted.map(({ job, instance, lastMs, rate, metrics }) => [
+    ...sorted.map(({ job, instance, lastMs, perSecond, metrics }) => [
       ...[
         instance,
         job,
         `${spanText(Math.max(0, nowMs - lastMs) / 1_000)} ago`,
-        numberText(rate),
+        numberText(perSecond),
         String(metrics),
       ],
     ]),
