@@ -9,6 +9,9 @@ import type { Seeded } from "./seeded.ts";
 
 /** Small pushes wait in the journal, and the largest commit to their tables at once. */
 const LENGTHS = [1, 1, 5, 50, 200, 1_200];
+/** A few are stored beside the commits of others, as one record of the journal and as a transaction. */
+const LARGE = [101_000, 130_000];
+const LARGE_CHANCE = 0.03;
 const DAY_MS = 86_400_000;
 /** Pushes are for today, or for a day before. */
 const DAYS_BACK = [0, 0, 0, 0, 0, 1, 2];
@@ -51,7 +54,7 @@ export class Worker {
   }
 
   #next(round: number): Push {
-    const length = this.#random.pick(LENGTHS);
+    const length = this.#random.pick(this.#random.chance(LARGE_CHANCE) ? LARGE : LENGTHS);
     const scrap = this.#random.chance(0.3) ? 1 + this.#random.below(3) : 0;
     const now = this.#clock.now() - this.#random.below(60_000);
     const timestampMs = Math.floor(now - this.#random.pick(DAYS_BACK) * DAY_MS);
@@ -79,7 +82,8 @@ export class Worker {
           this.#faults.push(
             `${push.name}: ${accepted} events were accepted, ${push.events + push.scrap} sent`,
           );
-        this.#ledger.acknowledged.push(push);
+        // A large body is not needed any more.
+        this.#ledger.acknowledged.push({ ...push, body: "" });
         this.latestDay = Math.max(this.latestDay, push.day);
         this.unanswered = undefined;
       } else if (isRepeated(answer.status)) {
