@@ -96,6 +96,11 @@ const ABOUT_OTHERS: ReadonlySet<string> = new Set([
   "ALERTS_FOR_STATE",
 ]);
 
+/** So do the results of rules. Prometheus keeps colons in names for them. */
+function isAboutOthers({ name, kind }: Metric): boolean {
+  return ABOUT_OTHERS.has(name) || (kind === "gauge" && name.includes(":"));
+}
+
 export class ArrivalCounts {
   /** By the row of a series in the table of the totals. */
   readonly sources: (ArrivalSource | undefined)[] = [];
@@ -282,7 +287,7 @@ function addWorker(
   { arriving, job, instance, arrivedUs }: ArrivalSource,
   count: number,
 ): void {
-  if (ABOUT_OTHERS.has(arriving.metric.name)) return;
+  if (isAboutOthers(arriving.metric)) return;
   const worker = workers.getOrInsertComputed(`${job}\0${instance}`, () => ({
     ...{ job, instance, samples: 0, metrics: 0, arrivedUs: 0, of: new Set<ArrivingMetric>() },
   }));

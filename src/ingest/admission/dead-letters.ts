@@ -30,7 +30,7 @@ export function deadLetters(
     .map(({ cause, reason, payload, metric = "", labels, sample }) => ({
       receivedAtMs: arrivedMs,
       protocol,
-      instance,
+      instance: extraLabels?.get("instance") ?? labels?.get("instance") ?? instance,
       cause,
       reason,
       payload: payload.slice(0, PAYLOAD_CHARACTERS_MAX),

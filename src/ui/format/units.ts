@@ -75,9 +75,9 @@ export function formatValue(value: number, unit = ""): string {
   return unit === "" || unit === "1" ? formatNumber(value) : `${formatNumber(value)} ${unit}`;
 }
 
-/** The unit that the end of a metric's name says: `_bytes`, `_seconds`, `_ratio`, `_duration_ms`. Empty if none. */
+/** The unit that the end of a metric's name says: `_bytes`, `_seconds`, `_ratio`, `_duration_ms`. Empty if none, as for buckets, which are numbers of events. */
 export function unitOfName(name: string): string {
-  const base = name.replace(/_(?:total|sum|max|min|avg|bucket)$/, "");
+  const base = name.replace(/_(?:total|sum|max|min|avg)$/, "");
   const end = /[._]([a-z]+)$/.exec(base)?.[1] ?? "";
   return Object.hasOwn(UNITS, end) && end !== "s" && end !== "byte" ? end : "";
 }

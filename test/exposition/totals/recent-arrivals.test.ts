@@ -90,6 +90,17 @@ describe("samples that arrive", () => {
     });
   });
 
+  test("of rules do not make a silent worker look alive", () => {
+    const totals = totalsOf();
+    const recorded = metric("job_instance:task_workers:count", "gauge");
+    totals.define(series(6, recorded, { job: "worker", instance: "w-1" }));
+    feed(totals, T, [{ id: 1, value: 50 }]);
+    feed(totals, T + 60, [{ id: 6, value: 1 }]);
+    expect(recent(totals, "5m", T + 61).workers).toEqual([
+      { job: "worker", instance: "w-1", samples: 1, metrics: 1, arrivedUs: T * 1e6 },
+    ]);
+  });
+
   test("leave the range when it is over", () => {
     const totals = totalsOf();
     feed(totals, T, [{ id: 4, value: 1 }]);

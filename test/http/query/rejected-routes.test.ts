@@ -92,6 +92,16 @@ describe("the list", () => {
     ]);
   });
 
+  test("has the instance of its own labels, also if no event of the push was accepted", async () => {
+    const event = (instance: string) => ({
+      ...{ "@timestamp": OLD_MS, metric_name: "ms", value: 1, tags: { job: "w", instance } },
+    });
+    await push(event("i-1"));
+    await push(event("i-2"), event("i-3"));
+    const { rejected } = await list();
+    expect(rejected.map(({ instance }) => instance).sort()).toEqual(["i-1", "i-2", "i-3"]);
+  });
+
   test("is selected by metric, cause, reason, time, labels and id", async () => {
     await push({
       "@timestamp": OLD_MS,

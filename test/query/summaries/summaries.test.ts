@@ -87,13 +87,20 @@ const SAMPLES: Sample[] = [
     value: 0.5,
     tags: { task_id: "t3", instance: "w2" },
   },
-  // Metrics of the gateway and of an evaluator of alerts about a worker that has been silent since yesterday.
+  // Metrics of the gateway, of an evaluator of alerts and of a recording rule about a worker that has been silent since yesterday.
   {
     metric: "ALERTS",
     kind: "gauge",
     ts: "2024-01-01T20:00:00Z",
     value: 1,
     tags: { alertname: "WorkerDown", instance: "w1", job: "worker" },
+  },
+  {
+    metric: "job_instance:task_workers:count",
+    kind: "gauge",
+    ts: "2024-01-01T20:00:00Z",
+    value: 1,
+    tags: { instance: "w1", job: "worker" },
   },
   {
     metric: "weir_last_push_timestamp_seconds",

@@ -45,6 +45,7 @@ const theme = EditorView.theme({
   "&": { fontSize: "0.95rem", backgroundColor: "transparent", color: "inherit" },
   "&.cm-focused": { outline: "none" },
   ".cm-content": { fontFamily: "ui-monospace, monospace", caretColor: "currentColor" },
+  ".cm-placeholder": { color: "var(--muted)" },
   ".cm-cursor": { borderLeftColor: "currentColor" },
   ".cm-tooltip": { backgroundColor: "var(--surface)", borderColor: "var(--line)", color: "inherit" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": {

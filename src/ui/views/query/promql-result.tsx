@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { askJson, askPrometheus } from "../../api/gateway-api.ts";
 import { useLive } from "../../api/live.ts";
+import { unitOfExpression } from "../../format/expression-unit.ts";
 import { formatCount, formatSeconds, formatValue, unitOfName } from "../../format/units.ts";
 import { formatTime, type Zone } from "../../format/times.ts";
 import { Chart } from "../../parts/chart.tsx";
@@ -127,11 +128,8 @@ function Content({ answer, expr, tab, zone, isStacked, onSelect }: ContentProps)
     readonly le?: number;
   }>();
   const series = useMemo(() => seriesOf(data), [data]);
-  const unit = unitOfName(
-    series[0]?.metric.__name__ ??
-      expr.match(/[a-zA-Z_:][\w:]*/g)?.find((word) => unitOfName(word) !== "") ??
-      "",
-  );
+  const name = series[0]?.metric.__name__;
+  const unit = name === undefined ? unitOfExpression(expr) : unitOfName(name);
   const lines = useMemo(
     () => (tab === "graph" ? linesOf(series.slice(0, LINES_MAX), times, step) : []),
     [series, times, step, tab],
