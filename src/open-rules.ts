@@ -125,9 +125,9 @@ function originOf(config: Config) {
   return { externalLabels: Object.fromEntries(labels), externalURL: externalUrl.replace(/\/+$/, "") };
 }
 
-/** The address that answers the question of a rule. */
+/** The address of the page that asks the question of a rule: the view of queries (src/ui/views/query/query-address.ts). */
 function pageOf(externalUrl: string, { question: { language, text } }: GroupRule): string {
   if (externalUrl === "") return "";
-  const path = language === "sql" ? "api/v1/sql?format=table&q=" : "api/v1/query?query=";
-  return `${externalUrl.replace(/\/+$/, "")}/${path}${encodeURIComponent(text)}`;
+  const parameter = language === "sql" ? "sql" : "expr";
+  return `${externalUrl.replace(/\/+$/, "")}/query?${parameter}=${encodeURIComponent(text)}`;
 }

@@ -256,12 +256,40 @@ groups:
     externalURL: "http://weir.example.org",
     commonLabels: { alertname: "QueueLong", queue: "q1", severity: "warning" },
     commonAnnotations: { summary: "q1 has 7" },
+    alerts: [{ generatorURL: "http://weir.example.org/query?expr=queue_length%20%3E%205" }],
   });
   await push(2);
   await until(
     "the end arrives",
     () => (hook.received.at(-1)!.body as { status: string }).status === "resolved",
   );
+});
+
+test("the link of an alert opens the page with the question of its rule, in PromQL or SQL", async () => {
+  const hook = receiver();
+  await startGateway(
+    `rules = ["rules.yml"]\nruleIntervalMs = "1s"\nexternalUrl = "http://weir.example.org/behind/"\n[[notify]]\nname = "hook"\ntype = "webhook"\nurl = "${hook.url}"\ngroup_wait = "1s"\ngroup_by = []\n`,
+    {
+      "rules.yml": `
+groups:
+  - name: g
+    rules:
+      - { alert: InPromql, expr: 'vector(2) + 1 > 0' }
+      - { alert: InSql, sql: 'SELECT 1 + 1 AS value' }
+`,
+    },
+  );
+  await hook.until(1);
+  const { alerts } = hook.received[0]!.body as { alerts: { labels: object; generatorURL: string }[] };
+  const asked = alerts.map(({ generatorURL }) => new URL(generatorURL));
+  expect(asked.map(({ origin, pathname }) => origin + pathname)).toEqual([
+    "http://weir.example.org/behind/query",
+    "http://weir.example.org/behind/query",
+  ]);
+  expect(asked.map(({ searchParams }) => Object.fromEntries(searchParams))).toEqual([
+    { expr: "vector(2) + 1 > 0" },
+    { sql: "SELECT 1 + 1 AS value" },
+  ]);
 });
 
 test.skipIf(!canRun("prometheus"))("a Prometheus sends its alerts to the gateway", async () => {
