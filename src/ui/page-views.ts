@@ -12,6 +12,8 @@ export interface PageView {
   readonly title: string;
   /** The scope without which the view shows nothing. The navigation omits it then. */
   readonly scope?: "read" | "sql" | "admin";
+  /** Whether it shows what all workers sent. Tokens with labels do not see it. */
+  readonly isOfAll?: boolean;
   readonly load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -38,6 +40,7 @@ export const VIEWS: readonly PageView[] = [
     path: "/rejected",
     title: "Rejected",
     scope: "read",
+    isOfAll: true,
     load: () => import("./views/rejected/rejected-view.tsx"),
   },
   {

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { followLinks, place } from "./router.ts";
 import { ErrorNote, Loading } from "./parts/states.tsx";
 import { gatewayState } from "./api/gateway-state.ts";
-import { loadSession, may, session, signOut } from "./api/session.ts";
+import { isBound, loadSession, may, session, signOut } from "./api/session.ts";
 import { signInIsNeeded } from "./api/sign-in-state.ts";
 import { viewTitle } from "./view-title.ts";
 import { VIEWS, type PageView } from "./page-views.ts";
@@ -77,19 +77,20 @@ function Navigation({ view }: { readonly view: PageView | undefined }) {
       </button>
       <div id="views">
         <ul>
-          {VIEWS.filter(({ isHidden, scope }) => !isHidden && (scope === undefined || may(scope))).map(
-            (each) => (
-              <li key={each.path}>
-                <a
-                  href={each.path}
-                  aria-current={each === view || each.path === view?.partOf ? "page" : undefined}
-                  onClick={() => setOpen(false)}
-                >
-                  {each.title}
-                </a>
-              </li>
-            ),
-          )}
+          {VIEWS.filter(
+            ({ isHidden, isOfAll, scope }) =>
+              !isHidden && !(isOfAll && isBound()) && (scope === undefined || may(scope)),
+          ).map((each) => (
+            <li key={each.path}>
+              <a
+                href={each.path}
+                aria-current={each === view || each.path === view?.partOf ? "page" : undefined}
+                onClick={() => setOpen(false)}
+              >
+                {each.title}
+              </a>
+            </li>
+          ))}
         </ul>
         <SignedIn />
       </div>
@@ -101,11 +102,13 @@ function Navigation({ view }: { readonly view: PageView | undefined }) {
 function Content({ view, path }: { readonly view: PageView | undefined; readonly path: string }) {
   if (view === undefined)
     return <ErrorNote title={`There is no view at ${path}`} detail="The navigation lists all views." />;
-  const { title, scope } = view;
+  const { title, scope, isOfAll } = view;
   // A request before the answer would fail if the scope is missing.
   if (session.value === undefined && gatewayState.value === "here") return <Loading what={title} />;
   if (session.value !== undefined && scope !== undefined && !may(scope))
     return <ErrorNote title={`Your token does not have the scope ${scope}`} detail={`${title} needs it.`} />;
+  if (isOfAll && isBound())
+    return <ErrorNote title="Your token has labels" detail={`${title} shows what all workers sent.`} />;
   const Loaded = viewOf(view);
   return (
     <Suspense fallback={<Loading what={title} />}>

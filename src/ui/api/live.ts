@@ -8,6 +8,8 @@ export interface Live<Answer> {
   readonly error: Error | undefined;
   /** Asks now. */
   readonly again: () => void;
+  /** Aborts the request, for which `error` says so. Nothing is asked until the key changes. */
+  readonly cancel: () => void;
 }
 
 /** The longest pause after a slow answer. */
@@ -33,6 +35,7 @@ export function useLive<Answer>(
   const latest = useRef(load);
   latest.current = load;
   const ask = useRef(() => {});
+  const cancel = useRef(() => {});
   useEffect(() => {
     const ended = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -73,6 +76,10 @@ export function useLive<Answer>(
       else if (intervalMs > 0) run();
     };
     ask.current = run;
+    cancel.current = () => {
+      ended.abort(new DOMException("The request was cancelled.", "AbortError"));
+      setState({ key, error: new Error("The request was cancelled.") });
+    };
     run();
     document.addEventListener("visibilitychange", onVisible);
     return () => {
@@ -86,5 +93,6 @@ export function useLive<Answer>(
     answer: isCurrent ? state.answer : undefined,
     error: isCurrent ? state.error : undefined,
     again: () => ask.current(),
+    cancel: () => cancel.current(),
   };
 }

@@ -21,6 +21,11 @@ export function may(scope: string): boolean {
   return session.value?.scopes.includes(scope) ?? false;
 }
 
+/** Whether the caller sees only series with certain labels. */
+export function isBound(): boolean {
+  return Object.keys(session.value?.labels ?? {}).length > 0;
+}
+
 /** Asks the gateway who this browser is. */
 export async function loadSession(): Promise<void> {
   set(await askJson<Session>("/api/v1/session"));

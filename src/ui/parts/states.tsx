@@ -2,11 +2,16 @@
 import type { ComponentChildren } from "preact";
 import type { Live } from "../api/live.ts";
 
-export function Loading({ what }: { readonly what: string }) {
+export function Loading({ what, onCancel }: { readonly what: string; readonly onCancel?: () => void }) {
   return (
-    <p class="state loading" role="status">
-      Loading {what} …
-    </p>
+    <div class="state loading" role="status">
+      Loading {what} …{" "}
+      {onCancel === undefined ? null : (
+        <button type="button" onClick={onCancel}>
+          Cancel
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -28,10 +33,13 @@ export function ErrorNote({ title, detail }: { readonly title: string; readonly 
 export function Answered<Answer>({
   live,
   what,
+  onCancel,
   children,
 }: {
   readonly live: Live<Answer>;
   readonly what: string;
+  /** Cancels the first request. A button for it is shown while it loads. */
+  readonly onCancel?: () => void;
   readonly children: (answer: Answer) => ComponentChildren;
 }) {
   const { answer, error } = live;
@@ -42,7 +50,7 @@ export function Answered<Answer>({
       )}
       {answer === undefined ? (
         error === undefined ? (
-          <Loading what={what.charAt(0).toLowerCase() + what.slice(1)} />
+          <Loading what={what.charAt(0).toLowerCase() + what.slice(1)} onCancel={onCancel} />
         ) : null
       ) : (
         children(answer)

@@ -184,6 +184,8 @@ interface Selection {
   readonly groups: readonly { readonly labels: Readonly<Record<string, string>> }[];
 }
 
+const countText = (groups: number) => (groups === 1 ? "1 group" : `${formatCount(groups)} groups`);
+
 /** Deletes all groups that a selector selects, after it has shown which these are. */
 function DeleteByMatcher({ onDeleted }: { readonly onDeleted: () => void }) {
   const [selector, setSelector] = useState("");
@@ -199,7 +201,7 @@ function DeleteByMatcher({ onDeleted }: { readonly onDeleted: () => void }) {
       setError,
     );
   };
-  const action = selection === undefined ? "" : `Delete ${formatCount(selection.selected)} groups`;
+  const action = selection === undefined ? "" : `Delete ${countText(selection.selected)}`;
   return (
     <Panel title="Delete many groups" note="those that a selector of their labels selects" isWide>
       <form

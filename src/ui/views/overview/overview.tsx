@@ -1,6 +1,6 @@
 /** What a person sees first: who pushes, how much, and what needs attention. Panels without anything to show are absent. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { may, session } from "../../api/session.ts";
+import { isBound, may } from "../../api/session.ts";
 import { useLive } from "../../api/live.ts";
 import { formatAgo, formatTime } from "../../format/times.ts";
 import { formatBytes, formatCount, formatNumber, formatSeconds } from "../../format/units.ts";
@@ -36,7 +36,7 @@ export default function Overview() {
   const alerts = useLive(askAlerts, 10_000, "", SHARE);
   const storage = useLive(askStorage, 60_000, "", SHARE);
   // A token with labels may not see what others sent.
-  const maySeeAll = may("read") && Object.keys(session.value?.labels ?? {}).length === 0;
+  const maySeeAll = may("read") && !isBound();
   const rejected = useLive(
     (signal) => (maySeeAll ? askRejected(signal) : Promise.resolve([])),
     15_000,

@@ -92,7 +92,7 @@ export function PromqlResult(props: PromqlResultProps) {
   const answer = live.answer ?? (live.error === undefined ? kept : undefined);
   if (tab === "tree") return <SyntaxTree expr={expr} timeMs={toMs} />;
   return (
-    <Answered live={{ ...live, answer }} what="The answer">
+    <Answered live={{ ...live, answer }} what="The answer" onCancel={live.cancel}>
       {(shown) => (
         <div class={live.answer === undefined ? "older" : undefined} aria-busy={live.answer === undefined}>
           <p class="note">

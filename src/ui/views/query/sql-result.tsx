@@ -44,7 +44,7 @@ export function SqlResult({ statement, tab, zone, run }: SqlResultProps) {
     `${statement}\n${run}`,
   );
   return (
-    <Answered live={live} what="The answer">
+    <Answered live={live} what="The answer" onCancel={live.cancel}>
       {({ columns, rows, truncated, seconds }) => (
         <>
           <p class="note">

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { GatewayProcess } from "../../../gateway-process.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
+import { until } from "../../../until.ts";
 import { hasBrowser, TestBrowser } from "../../browser.ts";
 
 /** Two minutes ago, so that counters and buckets have them. */
@@ -55,6 +56,20 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
         if (data[at] === 11 && data[at + 1] === 132 && data[at + 2] === 165 && data[at + 3] > 200) count++;
       return count;
     })()`);
+
+  test("a query that takes long can be cancelled, and then no longer runs", async () => {
+    const sql = "SELECT sum(sqrt(a.i * b.i)) FROM range(200000) a(i), range(200000) b(i)";
+    const { page } = await open({ sql });
+    const running = async () => {
+      const answer = await fetch(`${gateway.url}/api/v1/status/active_queries`);
+      return JSON.stringify(await answer.json()).includes("range(200000)");
+    };
+    await page.getByRole("button", { name: "Cancel" }).waitFor();
+    await until("the query to run", running);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText("The request was cancelled.").waitFor();
+    await until("the query to end", async () => !(await running()));
+  });
 
   test("a link opens an expression: its values in the table, and a line in the graph", async () => {
     const expr = "sum by (operation) (http_request_duration_ms_count)";

@@ -16,6 +16,19 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       const args = ["token", "create", "--data", data, "--name", scope.replace(",", "-"), "--scope", scope];
       tokens[scope] = (await weir(args)).out.trim();
     }
+    const args = [
+      "token",
+      "create",
+      "--data",
+      data,
+      "--name",
+      "bound",
+      "--scope",
+      "read",
+      "--label",
+      "job=a",
+    ];
+    tokens.bound = (await weir(args)).out.trim();
     gateway = await GatewayProcess.start({ data, args: ["--no-sampler"] });
     browser = await TestBrowser.start();
   });
@@ -50,5 +63,15 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     await page.keyboard.press("Enter");
     await page.getByText("Your token does not have the scope read").waitFor();
     expect(await page.getByRole("link", { name: "Overview" }).count()).toBe(0);
+  });
+
+  test("a token with labels does not see what all workers sent", async () => {
+    const { page, complaints } = await browser.open(`${gateway.url}/rejected`);
+    await page.getByLabel("Token").fill(tokens.bound!);
+    await page.keyboard.press("Enter");
+    await page.getByText("Your token has labels").waitFor();
+    expect(await page.getByRole("link", { name: "Groups" }).count()).toBe(1);
+    expect(await page.getByRole("link", { name: "Rejected" }).count()).toBe(0);
+    expect(complaints).toEqual([]);
   });
 });
