@@ -60,6 +60,15 @@ export function numberOf(text: string): number {
   return text === "-Inf" ? Number.NEGATIVE_INFINITY : Number(text);
 }
 
+/** Buckets in the order of their bounds. The gateway sorts series by labels, and `le` as any other text. */
+export function inOrderOfBounds(series: readonly PromSeries[]): readonly PromSeries[] {
+  if (!series.every(({ metric }) => metric.le !== undefined)) return series;
+  const histograms = Map.groupBy(series, ({ metric: { le: _, ...others } }) => JSON.stringify(others));
+  return [...histograms.values()].flatMap((buckets) =>
+    buckets.toSorted((a, b) => numberOf(a.metric.le!) - numberOf(b.metric.le!)),
+  );
+}
+
 export interface HeatCells {
   /** Upper bounds of the buckets, rising. */
   readonly bounds: readonly number[];

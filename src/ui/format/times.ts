@@ -21,6 +21,23 @@ export function formatTime(ms: number, zone: Zone = "local"): string {
   return `${date!.join("-")} ${time!.join(":")}`;
 }
 
+/**
+ * The times at parts of a range, each as short as the range allows: with seconds if it is some minutes long, with the day
+ * if it is longer than a day.
+ *
+ * @param times of the range, in seconds since 1970
+ * @param parts between 0 and 1
+ */
+export function timesAt(parts: readonly number[], times: readonly number[], zone: Zone): string[] {
+  const first = times[0] ?? 0;
+  const span = (times.at(-1) ?? first) - first;
+  return parts.map((part) => {
+    const text = formatTime((first + part * span) * 1_000, zone);
+    if (span > 86_400) return text.slice(5, 16);
+    return span < 600 ? text.slice(11) : text.slice(11, 16);
+  });
+}
+
 const STEPS: readonly (readonly [seconds: number, unit: string])[] = [
   [86_400, "d"],
   [3_600, "h"],

@@ -1,6 +1,6 @@
 /** A heat map of the buckets of a histogram over time, drawn on a canvas. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { formatTime, type Zone } from "../format/times.ts";
+import { formatTime, timesAt, type Zone } from "../format/times.ts";
 import { formatNumber, formatValue } from "../format/units.ts";
 import type { HeatCells } from "../api/promql-answer.ts";
 
@@ -21,8 +21,10 @@ interface HeatMapProps {
 }
 
 const ROW_PX = 22;
-/** The least height of a row with its bound beside it. */
+/** The least height of a row with its bound beside it, and the height of the times below the rows. */
 const TEXT_PX = 16;
+/** Where times stand below the rows, in parts of the width. */
+const MARKS = [0, 0.25, 0.5, 0.75, 1] as const;
 const BLUE = [11, 132, 165] as const;
 
 export function HeatMap(props: HeatMapProps) {
@@ -30,7 +32,7 @@ export function HeatMap(props: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hovered, setHovered] = useState<string>();
   const rows = heat.bounds.length;
-  const rowPx = height === undefined ? ROW_PX : Math.max(2, height / rows);
+  const rowPx = height === undefined ? ROW_PX : Math.max(2, (height - TEXT_PX) / rows);
   /** Each bound that has room. */
   const every = Math.ceil(TEXT_PX / rowPx);
   const [r, g, b] = colour;
@@ -106,6 +108,13 @@ export function HeatMap(props: HeatMapProps) {
             onPick?.(times[at]!, heat.bounds[row]!);
           }}
         />
+        <div class="heat-times" aria-hidden="true" style={{ height: `${TEXT_PX}px` }}>
+          {timesAt(MARKS, times, zone).map((text, at) => (
+            <span key={MARKS[at]} class="heat-time" style={{ left: `${MARKS[at]! * 100}%` }}>
+              {text}
+            </span>
+          ))}
+        </div>
       </div>
     </figure>
   );

@@ -9,6 +9,7 @@ import {
   rangeQuery,
   spanText,
   sqlTimeMs,
+  timesAt,
 } from "../../../src/ui/format/times.ts";
 
 const NOON = Date.UTC(2026, 10, 26, 12);
@@ -17,6 +18,13 @@ test("a time is written in the order of its parts", () => {
   expect(formatTime(NOON + 61_000, "utc")).toBe("2026-11-26 12:01:01");
   expect(sqlTimeMs("2026-11-26 12:00:00.5")).toBe(NOON + 500);
   expect(sqlTimeMs("2026-11-26T13:00:00+01:00")).toBe(NOON);
+});
+
+test("times along a range are as short as the range allows", () => {
+  const times = (seconds: number) => [NOON / 1_000, NOON / 1_000 + seconds];
+  expect(timesAt([0, 0.5, 1], times(300), "utc")).toEqual(["12:00:00", "12:02:30", "12:05:00"]);
+  expect(timesAt([0, 0.5, 1], times(3_600), "utc")).toEqual(["12:00", "12:30", "13:00"]);
+  expect(timesAt([0, 1], times(2 * 86_400), "utc")).toEqual(["11-26 12:00", "11-28 12:00"]);
 });
 
 test("how long ago a time is", () => {

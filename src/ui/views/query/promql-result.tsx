@@ -12,6 +12,7 @@ import { HeatMap } from "../../parts/heat-map.tsx";
 import {
   eventMetric,
   heatCells,
+  inOrderOfBounds,
   linesOf,
   numberOf,
   type PromAnswer,
@@ -127,7 +128,7 @@ function Content({ answer, expr, tab, zone, isStacked, onSelect }: ContentProps)
     readonly toS: number;
     readonly le?: number;
   }>();
-  const series = useMemo(() => seriesOf(data), [data]);
+  const series = useMemo(() => inOrderOfBounds(seriesOf(data)), [data]);
   const name = series[0]?.metric.__name__;
   const unit = name === undefined ? unitOfExpression(expr) : unitOfName(name);
   const lines = useMemo(

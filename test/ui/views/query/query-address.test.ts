@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import {
   eventMetric,
   heatCells,
+  inOrderOfBounds,
   linesOf,
+  type PromSeries,
   shortNames,
   timesOf,
 } from "../../../../src/ui/api/promql-answer.ts";
@@ -83,6 +85,17 @@ describe("answers", () => {
       most: 5,
     });
     expect(heatCells([series({ le: "1" }), series({ op: "a" })], times, 60)).toBeUndefined();
+  });
+
+  test("of buckets are in the order of their bounds, not of their texts", () => {
+    const les = (some: readonly PromSeries[]) => some.map(({ metric: { le, op } }) => `${op} ${le}`);
+    const buckets = ["a 1", "a 10", "a 2.5", "a +Inf", "b 10", "b 2"].map((text) => {
+      const [op = "", le = ""] = text.split(" ");
+      return series({ op, le });
+    });
+    expect(les(inOrderOfBounds(buckets))).toEqual(["a 1", "a 2.5", "a 10", "a +Inf", "b 2", "b 10"]);
+    const mixed = [series({ op: "z" }), series({ op: "a", le: "1" })];
+    expect(inOrderOfBounds(mixed)).toEqual(mixed);
   });
 
   test("belong to the events of a metric", () => {
