@@ -67,6 +67,9 @@ async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
 /** The most routes of one folder that an answer lists: those of `/api/metrics`, not those of `/api/v1`. */
 const SIBLINGS_MAX = 5;
 
+/** A pattern such as `/d/:name` has too little that is fixed to be meant by a path that is spelled in another way. */
+const FIXED_MIN = 4;
+
 /**
  * The route that was probably meant, as documents write it (`/api/v1/label/NAME/values`): the one that ends with the
  * path (`/push`), or the nearest by spelling. If that one is in another folder, the routes below the path or beside it,
@@ -79,6 +82,8 @@ function nearestRoute(path: string, patterns: Iterable<string>): string | undefi
   for (const pattern of patterns) {
     // Variable parts of a pattern match anything, so only the fixed ones are compared.
     const parts = pattern.split("/");
+    const fixed = parts.filter((part) => part !== "*" && !part.startsWith(":"));
+    if (fixed.length < parts.length && fixed.join("/").length < FIXED_MIN) continue;
     const filled = parts.map((part, at) =>
       part === "*" ? segments.slice(at).join("/") : part.startsWith(":") ? (segments[at] ?? part) : part,
     );

@@ -333,6 +333,8 @@ export class FollowedFile {
 
   async #endReading(): Promise<void> {
     const reader = this.#reader;
+    // What is read and not acknowledged is read again.
+    if (reader !== undefined) this.#readTo = undefined;
     this.#reader = undefined;
     await reader?.return();
   }

@@ -346,7 +346,13 @@ export class Follower {
       }
       // If it was truncated meanwhile, it is unknown which content was read.
       if (!(await this.#isIntact(it))) return;
-      this.#pending = { file: it, name: await this.#nameOf(it), parts: [chunk], isUncertain: false };
+      try {
+        this.#pending = { file: it, name: await this.#nameOf(it), parts: [chunk], isUncertain: false };
+      } catch (error) {
+        // The chunk is lost, so its lines are read again.
+        await it.displace();
+        throw error;
+      }
     });
     return false;
   }

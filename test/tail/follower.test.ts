@@ -410,6 +410,24 @@ describe("a push", () => {
     expect(pushes).toBe(2);
   });
 
+  test("is of all lines that were read, also if the gateway goes away between the reading and the push", async () => {
+    it.write("metrics.json.2024-01-15", lines(1, 3));
+    const { store } = it;
+    let asked = 0;
+    it.store = {
+      // The first time for the place of the file, and then for the name of its import.
+      async withFirstLine(hash) {
+        if (++asked === 2) throw new Interrupted("the connection broke");
+        return await store.withFirstLine(hash);
+      },
+      named: (file) => store.named(file),
+      push: (part, labels) => store.push(part, labels),
+    };
+    it.start();
+    await it.stores(1, 2);
+    expect(asked).toBeGreaterThan(2);
+  });
+
   test("waits as long as Retry-After says", async () => {
     it.write("metrics.json", line(1));
     const { store } = it;
