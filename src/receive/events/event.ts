@@ -52,7 +52,7 @@ export const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> =
  * Values for which JSON has no number, in the spellings of Prometheus, JavaScript and Python. An export writes them so
  * that an import reads them back.
  */
-const WORDS: ReadonlyMap<unknown, number> = new Map([
+export const WORDS: ReadonlyMap<unknown, number> = new Map([
   ["NaN", Number.NaN],
   ["Inf", Number.POSITIVE_INFINITY],
   ["+Inf", Number.POSITIVE_INFINITY],
@@ -63,7 +63,7 @@ const WORDS: ReadonlyMap<unknown, number> = new Map([
 ]);
 
 /** The series ends here: Prometheus's stale marker, which is stored without a value. */
-const STALE = "stale";
+export const STALE = "stale";
 
 /**
  * The number that a text means in an event of this `type`; NaN for `STALE`, undefined if it means none. Only a gauge and a

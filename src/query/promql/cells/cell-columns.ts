@@ -65,19 +65,37 @@ export function columnsOf(
     const lastMs = lastStep === undefined ? Number.NaN : lastStep * stepMs;
     before.set([lastMs, count, high, low], at * BEFORE_NUMBERS);
   }
-  const timestampsMs = joined(slices.map(({ steps }) => steps));
+  const timestampsMs = joined(
+    slices.map(({ steps }) => steps),
+    doubles,
+  );
   for (let at = 0; at < timestampsMs.length; at++) timestampsMs[at]! *= stepMs;
   return {
     seriesIds: Uint32Array.from(series, ({ seriesId }) => seriesId),
     lengths: Uint32Array.from(slices, ({ steps }) => steps.length),
     widths: Uint32Array.from(series, ({ tracked }) => tracked.width),
     before,
-    beforeBuckets: joined(sums.map(({ buckets }) => buckets)),
+    beforeBuckets: joined(
+      sums.map(({ buckets }) => buckets),
+      doubles,
+    ),
     timestampsMs,
-    counts: joined(slices.map(({ counts }) => counts)),
-    highs: joined(slices.map(({ highs }) => highs)),
-    lows: joined(slices.map(({ lows }) => lows)),
-    buckets: joinedCounts(slices.map(({ buckets }) => buckets)),
+    counts: joined(
+      slices.map(({ counts }) => counts),
+      doubles,
+    ),
+    highs: joined(
+      slices.map(({ highs }) => highs),
+      doubles,
+    ),
+    lows: joined(
+      slices.map(({ lows }) => lows),
+      doubles,
+    ),
+    buckets: joined(
+      slices.map(({ buckets }) => buckets),
+      counts,
+    ),
   };
 }
 
@@ -164,8 +182,12 @@ function addSum(sum: CellSum, count: number, value: number, rest: number): void 
   sum.add(value, rest);
 }
 
-function joined(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+/** The values of all parts, in an array that `make` makes. */
+function joined<Column extends Float64Array | Uint32Array>(
+  parts: readonly Column[],
+  make: (length: number) => Column,
+): Column {
+  const all = make(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
     all.set(part, at);
@@ -174,12 +196,5 @@ function joined(parts: readonly Float64Array[]): Float64Array {
   return all;
 }
 
-function joinedCounts(parts: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
+const doubles = (length: number) => new Float64Array(length);
+const counts = (length: number) => new Uint32Array(length);

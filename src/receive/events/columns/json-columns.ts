@@ -14,7 +14,7 @@ import { endOfValue, skipSpace } from "../../../wire/json/json-extent.ts";
 import { JsonWalker } from "../../../wire/json/json-walker.ts";
 import type { TagCells } from "../../../wire/tag-cells.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../../wire/utf8.ts";
-import { HALF, KINDS } from "../event.ts";
+import { HALF, KINDS, STALE, WORDS } from "../event.ts";
 import { lossOfValue } from "../event-losses.ts";
 import { TIME_NAMES } from "./arrow-events.ts";
 import { ColumnGatherer, type GathererOptions } from "./column-gatherer.ts";
@@ -477,7 +477,7 @@ class ValueReader implements CellReader {
       if (Number.isFinite(value.value)) this.inexact.push(row);
     } else {
       this.values[row] = Number.NaN;
-      if (WORDS.has(value)) this.#words.add(row);
+      if (TEXTS.has(value)) this.#words.add(row);
     }
     if (this.#words.has(row) || this.#unusual.size < DESCRIBED_MAX) this.#unusual.set(row, capped(value));
   }
@@ -486,7 +486,7 @@ class ValueReader implements CellReader {
   acceptWords(rows: number): void {
     for (const row of this.#words) {
       const word = this.#unusual.get(row);
-      this.values[row] = WORDS.get(word)!;
+      this.values[row] = TEXTS.get(word)!;
       if (word !== STALE) continue;
       this.stale ??= new Uint8Array(rows);
       this.stale[row] = 1;
@@ -507,18 +507,8 @@ class ValueReader implements CellReader {
   }
 }
 
-/** The text of a stale marker, and those of values that JSON does not have. */
-const STALE = "stale";
-const WORDS: ReadonlyMap<unknown, number> = new Map([
-  [STALE, Number.NaN],
-  ["NaN", Number.NaN],
-  ["Inf", Number.POSITIVE_INFINITY],
-  ["+Inf", Number.POSITIVE_INFINITY],
-  ["-Inf", Number.NEGATIVE_INFINITY],
-  ["Infinity", Number.POSITIVE_INFINITY],
-  ["+Infinity", Number.POSITIVE_INFINITY],
-  ["-Infinity", Number.NEGATIVE_INFINITY],
-]);
+/** The texts of values that JSON does not have, with that of a stale marker. */
+const TEXTS: ReadonlyMap<unknown, number> = new Map([[STALE, Number.NaN], ...WORDS]);
 
 /** Times of a column: milliseconds since 1970, RFC 3339, or null. */
 class TimeReader implements CellReader {
