@@ -158,7 +158,7 @@ function limitText(limits: BodyLimits, name: "bodyBytesMax" | "inflatedBytesMax"
   return limits[name] === limits.routeBytesMax ? "the limit of this route" : `setting ${name}`;
 }
 
-/** The limits of a route whose bodies have at most so many bytes, also after decompression. */
+/** The limits of a route that accepts `bytesMax` bytes in a body. A compressed body may have as many when it is unpacked. */
 export function routeBodyLimits(limits: BodyLimits, bytesMax: number): BodyLimits {
   return {
     ...limits,

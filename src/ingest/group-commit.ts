@@ -194,7 +194,7 @@ export class GroupCommit {
     return false;
   }
 
-  /** Whether so many rejected samples were stored that the oldest should be deleted. It is asked once. */
+  /** Whether the stored rejected samples exceed their limits, so that the oldest should be deleted. True once per excess. */
   takeCutDue(): boolean {
     const { rejectedMax, rejectedBytesMax } = this.#options;
     if (this.#lettersSinceCut <= rejectedMax && this.#letterBytesSinceCut <= rejectedBytesMax) return false;

@@ -76,7 +76,7 @@ interface ArrivedLately {
 const EVENTS_FEW = 500;
 /** The last 5 minutes, without their newest part. A gateway that started later knows no more in an hour. */
 const SHORT_S = 285;
-/** With at most so many samples, quantiles are computed from the values. */
+/** The most samples whose quantiles are computed from their values. */
 const SAMPLES_EXACT = 50_000;
 /** The part of the samples by which times of samples and times of arrival may differ. */
 const DIFFERENCE_MAX = 0.1;

@@ -163,7 +163,7 @@ class EventLayout {
 const TEMPLATES_MAX = 8_192;
 /** Layouts that are known. Senders write events in a few. */
 const LAYOUTS_MAX = 256;
-/** Templates of layouts may be of earlier spellings of a block. When so many were made, all are dropped. */
+/** The most templates that are made before all are dropped: some are for spellings of a block that no longer occur. */
 const MADE_MAX = 4 * TEMPLATES_MAX;
 
 /** The templates of a decoder. */

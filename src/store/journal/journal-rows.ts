@@ -64,7 +64,7 @@ export function writeRows(rows: Rows, target: Buffer, at: number): number {
   return end;
 }
 
-/** Up to so many rows, numbers are copied one by one: a view of a column takes as long as 8 of them. */
+/** The most rows whose numbers are copied one by one. To make a view of a column takes as long as to copy 8 numbers. */
 const FEW_ROWS = 8;
 
 function putDoubles(column: Readonly<Float64Array>, length: number, target: Buffer, at: number): number {

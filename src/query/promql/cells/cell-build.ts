@@ -1,6 +1,6 @@
 /**
  * Reads the stored rows of series into their cells, once, while the thread goes on with other work. Rows that are
- * committed meanwhile are not read: whoever began the build adds them.
+ * committed meanwhile are not read. The caller that began the build adds them.
  */
 import { DAY_MS } from "../../../model/duration.ts";
 import { faultOf } from "../../../store/engine/faults.ts";

@@ -62,7 +62,7 @@ interface ArrivalsAnswer {
 
 /** With fewer events in 5 minutes, the last hour is shown. */
 const EVENTS_FEW = 500;
-/** With at most so many samples in the range, quantiles are computed from the values, which takes about 10 ms. */
+/** The most samples in the range whose quantiles are computed from their values. That takes about 10 ms. */
 const SAMPLES_EXACT = 50_000;
 
 /** All samples per second, as far as it is known. */
@@ -166,7 +166,7 @@ const MACHINE_METRICS = [
   ...["weir_last_push_timestamp_seconds", "weir_store_disk_free_bytes"],
 ];
 
-/** Above so many samples per second, a look-back of 5 minutes reads too many rows for a page that is refreshed. */
+/** The highest rate, in samples per second, at which a refreshed page may look back 5 minutes. Above it there are too many rows. */
 const RATE_LONG_MAX = 10_000;
 
 const TREND_CPU = (range: string) =>
