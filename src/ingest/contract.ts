@@ -174,6 +174,11 @@ export interface IngestOptions {
     readonly rejected: readonly Rejection[];
   }) => void;
   readonly follower?: RowsFollower;
+  /**
+   * The first day that is kept, given the first day that retention keeps: days before it may be held, because a destination
+   * has not received them.
+   */
+  readonly heldFrom?: (firstDay: number) => number;
   /** Called once for each internal fault. */
   readonly onFault: (message: string, error: unknown) => void;
 }

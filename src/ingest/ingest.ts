@@ -12,6 +12,7 @@
 import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
+import type { ForwardRecord } from "../model/records.ts";
 import type { Batch } from "../model/sample.ts";
 import { inSlices, TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
@@ -298,6 +299,15 @@ export class Ingest {
     }, true);
     this.#start();
     return await result;
+  }
+
+  /**
+   * Stores what destinations have received, between two commits.
+   *
+   * @param records returns what is stored. It is called in the moment in which no deletion can change the ids of rows
+   */
+  async storeForwards(records: () => readonly ForwardRecord[]): Promise<void> {
+    await this.#between(() => this.#store.commit({ forwards: records() }));
   }
 
   /**

@@ -55,7 +55,8 @@ export class Retention {
       days.push(...dropped.days);
       rows += dropped.rows;
     };
-    if (store.days().some(({ day }) => day < this.firstDay)) await drop(this.firstDay);
+    const keptFrom = this.#options.heldFrom?.(this.firstDay) ?? this.firstDay;
+    if (store.days().some(({ day }) => day < keptFrom)) await drop(keptFrom);
     while (retentionBytes > 0 && store.days().length > 1) {
       const size = await store.size();
       if (size.fileBytes + size.logBytes - size.freeBytes <= retentionBytes) break;

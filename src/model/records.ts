@@ -67,3 +67,22 @@ export interface LastPushRecord {
   readonly instance: string;
   readonly pushedAtMs: number;
 }
+
+/** Something that forwarding keeps (src/forward/outbox/outbox.ts), or its deletion. */
+export interface ForwardRecord {
+  /** `NAME/STREAM/DAY`, the day as 2026-11-25. */
+  readonly key: string;
+  /** `ForwardedRows` as JSON. Null when it was deleted. */
+  readonly definition: string | null;
+}
+
+/** Ids of rows of one day: from the first, up to and without the second. */
+export type RowRange = readonly [from: number, to: number];
+
+/** What a destination has received of one day. A deletion of samples changes the ids, and this with it. */
+export interface ForwardedRows {
+  /** Ascending, without gaps of length 0 between them. */
+  readonly sent: readonly RowRange[];
+  /** Requests whose answer is not known. A start sends the same rows again, with the same keys. */
+  readonly open?: readonly RowRange[];
+}

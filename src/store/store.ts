@@ -17,6 +17,7 @@
  * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.
  */
 import type {
+  ForwardRecord,
   GroupRecord,
   LastPushRecord,
   NotificationRecord,
@@ -46,6 +47,8 @@ export interface Change {
   readonly groups?: readonly GroupRecord[];
   /** Alerts, silences and sent notifications that changed. Of several records of one key the last counts. */
   readonly notifications?: readonly NotificationRecord[];
+  /** What destinations have received. Of several records of one key the last counts. */
+  readonly forwards?: readonly ForwardRecord[];
   /** Running totals as of the end of the changes that were committed before this one. The store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
   /** The whole list. It replaces the stored one. */
@@ -146,6 +149,7 @@ export interface Stored {
   readonly bodyHashSeed: string;
   readonly groups: readonly GroupRecord[];
   readonly notifications: readonly NotificationRecord[];
+  readonly forwards: readonly ForwardRecord[];
   readonly totals: readonly TotalsRecord[];
   /** In the order of the last push, the oldest first. */
   readonly lastPushes: readonly LastPushRecord[];

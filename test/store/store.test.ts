@@ -312,6 +312,10 @@ test("reads committed records at a start", async () => {
       { key: "silence/a", definition: "1" },
       { key: "silence/b", definition: "1" },
     ],
+    forwards: [
+      { key: "a/samples/2024-10-04", definition: "1" },
+      { key: "b/samples/2024-10-04", definition: "1" },
+    ],
   });
   const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
   const scrapers = [
@@ -336,6 +340,10 @@ test("reads committed records at a start", async () => {
       { key: "silence/b", definition: null },
       { key: "sent/n/{}", definition: "2" },
     ],
+    forwards: [
+      { key: "b/samples/2024-10-04", definition: "2" },
+      { key: "a/samples/2024-10-04", definition: null },
+    ],
   });
   const { prometheusName: _, ...metricRecord } = metric;
   expect(await reopen()).toEqual({
@@ -357,6 +365,7 @@ test("reads committed records at a start", async () => {
       { key: "silence/a", definition: "1" },
       { key: "sent/n/{}", definition: "2" },
     ],
+    forwards: [{ key: "b/samples/2024-10-04", definition: "2" }],
     groups: [
       { key: "a", definition: "1" },
       { key: "b", definition: "3" },
@@ -601,3 +610,39 @@ test("blocks access to external files, and still checkpoints", async () => {
   expect(await store.checkpoint()).toBe(true);
   expect((await store.fileSizes()).logBytes).toBe(0);
 });
+
+test("renumbers what destinations have received when samples before it are deleted", async () => {
+  await store.commit({ rows: [rowsOf(Array.from({ length: 10 }, (_, row) => sampleOf(row)))] });
+  // Of the other day nothing is deleted.
+  await store.commit({ rows: [rowsOf([{ us: DAY_US + 86_400_000_000, value: 1 }], DAY + 1)] });
+  const record = (sent: number[][], open: number[][], date = "2024-10-04") => ({
+    key: `hub/samples/${date}`,
+    definition: JSON.stringify({ sent, open }),
+  });
+  const before = [
+    [0, 2],
+    [4, 8],
+  ];
+  await store.commit({
+    forwards: [record(before, [[3, 4]]), record([[0, 1]], [], "2024-10-05")],
+  });
+  // Rows 1, 3, 5, 7 and 9.
+  const deletion = { seriesIds: [2], fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY };
+  expect(await store.deleteSamples(deletion, snapshotOf([], true))).toBe(5);
+  // Row 0 is row 0; rows 4 and 6 are rows 2 and 3; the request with row 3 has no row left.
+  const sent = [
+    [0, 1],
+    [2, 4],
+  ];
+  const after = [record(sent, []), record([[0, 1]], [], "2024-10-05")];
+  const stored = await reopen();
+  expect(stored.forwards.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(after);
+  // Later states count as usual.
+  await store.commit({ forwards: [record([[0, 5]], [])] });
+  expect((await reopen()).forwards).toContainEqual(record([[0, 5]], []));
+});
+
+/** The n-th of some samples of series 1 and 2 in turn. */
+function sampleOf(row: number): Sample {
+  return { seriesId: 1 + (row % 2), us: DAY_US + row * 1_000_000, value: row };
+}

@@ -4,7 +4,7 @@ import { TextBuilder } from "../engine/columns.ts";
 import { type EntryParts, type EntrySeries, type ReadEntry, seriesOf } from "./entry.ts";
 
 /** The JSON of an entry. */
-type EntryText = Omit<EntryParts, "series" | "notifications"> & {
+type EntryText = Omit<EntryParts, "series" | "notifications" | "forwards"> & {
   /** Bytes of the engine's log when the first entry was made. Absent in others. */
   readonly logBytes?: number;
   readonly series: readonly EntrySeries[];
@@ -24,7 +24,7 @@ interface RowsText {
 export function readEarlierEntry(payload: Buffer): ReadEntry {
   const { rows, series, logBytes = 0, ...parts } = JSON.parse(payload.toString("utf8")) as EntryText;
   return {
-    parts: { ...parts, series: series.map(seriesOf), notifications: [] },
+    parts: { ...parts, series: series.map(seriesOf), notifications: [], forwards: [] },
     rows: rows.map(rowsOf),
     logBytes,
   };

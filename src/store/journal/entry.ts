@@ -3,7 +3,7 @@
  * bits), the text, and the rows (journal-rows.ts). The text has all parts of the change but the rows, and says how many
  * rows there are.
  */
-import type { GroupRecord, NotificationRecord } from "../../model/records.ts";
+import type { ForwardRecord, GroupRecord, NotificationRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Change, MetricRecord, PushRecord, RejectedRecord, SeriesDay, SeriesRecord } from "../store.ts";
 import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
@@ -34,6 +34,7 @@ const PARTS: ReadonlySet<string> = new Set([
   "rejected",
   "groups",
   "notifications",
+  "forwards",
 ] satisfies (keyof Change)[]);
 /** Parts of a change that replace what was stored before. */
 const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
@@ -47,6 +48,7 @@ export interface EntryParts {
   readonly rejected: readonly RejectedRecord[];
   readonly groups: readonly GroupRecord[];
   readonly notifications: readonly NotificationRecord[];
+  readonly forwards: readonly ForwardRecord[];
 }
 
 export interface Entry {
@@ -81,6 +83,7 @@ const NO_PARTS: EntryParts = {
   rejected: [],
   groups: [],
   notifications: [],
+  forwards: [],
 };
 
 /**
@@ -99,7 +102,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     isAnything = true;
   }
   const { metrics = [], series = [], seriesDays = [], pushes = [], rejected = [] } = change;
-  const { groups = [], notifications = [] } = change;
+  const { groups = [], notifications = [], forwards = [] } = change;
   if (!isAnything || series.length > SERIES_MAX || seriesDays.length > SERIES_MAX) return undefined;
   const rows = withoutEmpty(change.rows ?? []);
   let length = 0;
@@ -123,6 +126,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     rejected,
     groups,
     notifications,
+    forwards,
   };
   const text = textOf(parts);
   return text.length > TEXT_LENGTH_MAX ? undefined : { parts, text, rows };

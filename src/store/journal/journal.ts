@@ -498,6 +498,7 @@ export class Journal {
       pushes: [...stored.pushes, ...pushes],
       groups: newestStates(stored.groups, states.groups),
       notifications: newestStates(stored.notifications, states.notifications),
+      forwards: newestStates(stored.forwards, states.forwards),
     };
   }
 
@@ -556,6 +557,7 @@ function changeOf(all: readonly Gathered[]): Change {
     rejected: gathered(all, ({ rejected }) => rejected),
     groups: gathered(all, ({ groups }) => groups),
     notifications: gathered(all, ({ notifications }) => notifications),
+    forwards: gathered(all, ({ forwards }) => forwards),
   };
 }
 

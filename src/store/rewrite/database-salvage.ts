@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { Unavailable } from "../../model/errors.ts";
+import { dateText } from "../../model/time.ts";
 import { openStore } from "../duckdb-store.ts";
 import { faultOf, reasonOf } from "../engine/faults.ts";
 import { hasDamagedHeader, type HeaderRepair, repairHeaders } from "../engine/file-headers.ts";
@@ -253,11 +254,15 @@ async function salvageDays(
     const { table } = source;
     const { watermark, ...loss } = await salvageTable(copy, source, watermarks.get(source.day!));
     losses.push(loss);
+    const orphansBefore = orphans;
     if (hasOrphans) {
       const before = await countRows(copy, table);
       await copy.connection.run(statement("store/delete_rows_without_series", { table }));
       orphans += before - (await countRows(copy, table));
     }
+    // The ids of the other rows have changed. Destinations get the whole day again, rather than miss rows.
+    if (loss.lostRows > 0 || orphans > orphansBefore)
+      await copy.connection.run(statement("store/delete_forwards_of_day"), [dateText(source.day!)]);
     if (watermarks.has(source.day!))
       await copy.connection.run(statement("store/set_watermark"), [source.day!, watermark]);
     await copy.checkpoint();

@@ -8,6 +8,7 @@ import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import type { Day, Deletion, Ended, Store } from "../store.ts";
+import { renumberForwarded } from "./forward-rows.ts";
 
 /** Deletes series and metrics. Call it inside a transaction. */
 export async function deleteSeries(writer: Connection, { seriesIds, metrics }: Ended): Promise<void> {
@@ -33,6 +34,7 @@ export async function deleteRows(
     await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
     if (count!.rows === 0) continue;
+    await renumberForwarded(writer, day);
     await writer.run(statement("store/rewrite_day", { table }));
     deleted.set(day, count!.rows);
   }

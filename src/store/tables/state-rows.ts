@@ -1,5 +1,5 @@
 /**
- * Tables of states by key: groups, and what notifications keep. Each change appends a state, and the newest state of a
+ * Tables of states by key: groups, what notifications keep, and what forwarding keeps. Each change appends a state, and the newest state of a
  * key counts. Outdated states are deleted when they are most of the table. An UPDATE by key would read the table for each
  * change.
  */
@@ -11,6 +11,8 @@ import { statement } from "../statements.ts";
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
 const OUTDATED_MAX = 10_000;
 
+type StateName = "groups" | "notifications" | "forwards";
+
 /** A state of a key. Null when it was deleted. */
 interface State {
   readonly key: string;
@@ -18,13 +20,13 @@ interface State {
 }
 
 export class StateTable {
-  readonly #name: "groups" | "notifications";
+  readonly #name: StateName;
   #version = 0;
   #rows = 0;
   #rowsAfterTrim = 0;
 
   /** @param name the table in schema weir, whose columns are a version, a key and a text */
-  constructor(name: "groups" | "notifications") {
+  constructor(name: StateName) {
     this.#name = name;
   }
 
@@ -80,9 +82,11 @@ export class StateTable {
 /** Opens the tables of states, and reads their records. */
 export async function loadStates(connection: Connection) {
   const [groups, notifications] = [new StateTable("groups"), new StateTable("notifications")];
+  const forwards = new StateTable("forwards");
   const records = {
     groups: await groups.load(connection),
     notifications: await notifications.load(connection),
+    forwards: await forwards.load(connection),
   };
-  return { tables: { groups, notifications }, records };
+  return { tables: { groups, notifications, forwards }, records };
 }

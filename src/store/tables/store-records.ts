@@ -206,7 +206,7 @@ export async function writeTotals(
 
 /** Reads all records when a file is opened. */
 export async function load(connection: Connection): Promise<{
-  stored: Omit<Stored, "groups" | "notifications">;
+  stored: Omit<Stored, "groups" | "notifications" | "forwards">;
   generation: number;
   watermarks: Map<number, number>;
 }> {
@@ -214,7 +214,7 @@ export async function load(connection: Connection): Promise<{
     connection.all<Row>(statement(`store/load_${name}`));
   const watermarks = await rows<{ day: number; rows: number }>("watermarks");
   const [newest] = await rows<{ generation: number }>("generation");
-  const stored: Omit<Stored, "groups" | "notifications"> = {
+  const stored: Omit<Stored, "groups" | "notifications" | "forwards"> = {
     metrics: (
       await rows<{
         metric: string;

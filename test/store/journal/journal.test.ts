@@ -146,6 +146,7 @@ const first: Change = {
   ],
   groups: [{ key: '{"job":"a"}', definition: '{"families":[]}' }],
   notifications: [{ key: "silence/1", definition: '{"comment":"ü"}' }],
+  forwards: [{ key: "hub/samples/2024-10-04", definition: '{"sent":[[0,1]]}' }],
   pushes: [{ scope: "PUT", key: "k", bodyHash: "h", receivedAtMs: 1, accepted: 2, answer: "{}" }],
   rejected: [{ receivedAtMs: 1, protocol: "p", instance: "", reason: "r", payload: "\ud800" }],
 };
@@ -168,6 +169,7 @@ function expectFirst(stored: Stored): void {
   expect(stored.seriesDays).toEqual([...first.seriesDays!]);
   expect(stored.groups).toEqual([...first.groups!]);
   expect(stored.notifications).toEqual([...first.notifications!]);
+  expect(stored.forwards).toEqual([...first.forwards!]);
   expect(stored.pushes).toEqual([...first.pushes!]);
 }
 

@@ -51,6 +51,7 @@ function registryOf(stored: Partial<Stored>): Registry {
       imports: [],
       groups: [],
       notifications: [],
+      forwards: [],
       totals: [],
       lastPushes: [],
       scrapers: [],
