@@ -52,6 +52,7 @@ import { isExposed } from "./model/protocol.ts";
 import type { Batch } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
+import { programPath } from "./program/program-files.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
@@ -95,7 +96,7 @@ export interface GatewayOptions {
 }
 
 /** The bundle of the page, which `scripts/build-page` writes. */
-const PAGE = join(import.meta.dir, "..", "dist", "ui");
+const PAGE = programPath("dist/ui");
 /** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
 const EXPORTS_MAX = 4;
 const EXPORT_WAIT_MS = 30_000;

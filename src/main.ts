@@ -6,7 +6,6 @@
  * connects the rooms. commands/serve.ts says in which order `weir serve` stops.
  */
 import { readFileSync } from "node:fs";
-import manifest from "../package.json" with { type: "json" };
 import {
   codeOf,
   type Command,
@@ -18,6 +17,7 @@ import {
 } from "./commands/command.ts";
 import { SettingError } from "./config/config.ts";
 import { nearest } from "./model/nearest.ts";
+import { innerName, tuneProcess } from "./program/program-command.ts";
 import { alignedRows } from "./query/formats/aligned-text.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
@@ -43,6 +43,22 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   silence: () => import("./commands/operation/silence.ts"),
 };
 
+/** Commands that may open a database, and so need the tuning of `tuneProcess`. */
+const TUNED: readonly string[] = ["serve", "demo", "import", "compact", "backup", "restore", "doctor"];
+
+/** Other processes of the program, which the one file starts by these names. */
+const INNER: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
+  [innerName("copy-files")]: async ([json]) => {
+    const { copyProcess } = await import("./store/backup/copy-process.ts");
+    return copyProcess(json);
+  },
+  [innerName("demo-worker")]: async (argv) => {
+    const { clientWorker } = await import("./commands/demo/client-worker.ts");
+    await clientWorker(argv);
+    return exitCode.ok;
+  },
+};
+
 /** Runs one command line, without the program's name. Resolves to the exit code. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
@@ -54,7 +70,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function dispatch([name, ...rest]: readonly string[], io: Io): Promise<number> {
   if (name === "--version" || name === "-V" || name === "version") {
-    await io.stdout.write(`weir ${manifest.version}\n`);
+    const { programVersions, versionText } = await import("./program/versions.ts");
+    await io.stdout.write(`${versionText(programVersions())}\n`);
     return exitCode.ok;
   }
   if (name === undefined) {
@@ -193,8 +210,10 @@ function readTextFile(path: string): string | undefined {
 if (import.meta.main) {
   // Log, journal, temporary files and exports are created in several places, also by the engine. Only the owner
   // may read them.
+  const [name = "", ...rest] = process.argv.slice(2);
+  if (TUNED.includes(name)) tuneProcess([name, ...rest], process.env);
   const umask = process.umask(0o077);
-  const code = await main(process.argv.slice(2), processIo(umask));
+  const code = await (INNER[name]?.(rest) ?? main(process.argv.slice(2), processIo(umask)));
   // Every write was awaited. Open handles, such as idle connections of a pool, must not keep the process running.
   process.exit(code);
 }

@@ -6,6 +6,7 @@ import { SettingError } from "./config/setting-error.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
 import { BadInput } from "./model/errors.ts";
+import { programPath } from "./program/program-files.ts";
 import type { Promql } from "./query/promql/promql-queries.ts";
 import type { SqlEngine } from "./query/sql/sql-engine.ts";
 import type { AlertReceiver } from "./rules/alert.ts";
@@ -21,7 +22,7 @@ import type { SampleStore } from "./rules/running/sample-writer.ts";
 import { storedAlerts } from "./rules/running/stored-alerts.ts";
 import { parseTemplate } from "./rules/templates/template.ts";
 
-const DEFAULT_RULES = join(import.meta.dir, "rules", "default-rules");
+const DEFAULT_RULES = programPath("src/rules/default-rules");
 
 interface RuleParts {
   readonly log: Log;

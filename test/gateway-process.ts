@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that starts it, such as `nohup`. */
   readonly by?: readonly string[];
+  /** The program; by default this Bun with the sources. */
+  readonly program?: readonly string[];
 }
 
 export class GatewayProcess {
@@ -77,15 +79,16 @@ export class GatewayProcess {
   }
 }
 
-function spawn({ data, args = [], runtimeArgs = [], cwd = ROOT, env = {}, by = [] }: StartOptions) {
-  const program = join(ROOT, "src/main.ts");
-  const child = Bun.spawn(
-    [
-      ...[...by, process.execPath, ...runtimeArgs, program],
-      ...["serve", "--listen", "127.0.0.1:0", "--data", data, ...args],
-    ],
-    { cwd, env: { ...process.env, ...env }, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
-  );
+function spawn(options: StartOptions) {
+  const { data, args = [], runtimeArgs = [], cwd = ROOT, env = {}, by = [] } = options;
+  const program = options.program ?? [process.execPath, ...runtimeArgs, join(ROOT, "src/main.ts")];
+  const child = Bun.spawn([...by, ...program, "serve", "--listen", "127.0.0.1:0", "--data", data, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const log = { text: "" };
   const announcement = Promise.withResolvers<string>();
   const read = async (stream: ReadableStream<Uint8Array>) => {

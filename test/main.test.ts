@@ -36,10 +36,28 @@ async function weir(
   return { code, ...printed };
 }
 
+/** The version of the library itself. */
+async function duckdbVersion(): Promise<string> {
+  const { default: duckdb } = await import("@duckdb/node-bindings");
+  return duckdb.library_version().replace(/^v/, "");
+}
+
+function currentCommit(): string {
+  const { success, stdout } = Bun.spawnSync(["git", "rev-parse", "HEAD"], { cwd: import.meta.dir });
+  return success ? stdout.toString().slice(0, 12) : "unknown";
+}
+
 describe("weir", () => {
-  test("--version prints the version", async () => {
-    for (const name of ["--version", "-V", "version"])
-      expect(await weir([name])).toEqual({ code: 0, out: `weir ${manifest.version}\n`, err: "" });
+  test("--version prints the version, the commit, and the versions of Bun and DuckDB", async () => {
+    const duckdb = await duckdbVersion();
+    for (const name of ["--version", "-V", "version"]) {
+      const { code, out, err } = await weir([name]);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      const [, version, commit, ...others] =
+        /^weir (\S+) \(commit (unknown|[0-9a-f]{12}), Bun (\S+), DuckDB (\S+)\)\n$/.exec(out) ?? [];
+      expect({ version, others }).toEqual({ version: manifest.version, others: [Bun.version, duckdb] });
+      expect(commit).toBe(currentCommit());
+    }
   });
 
   test("help lists every command, on stdout only if help was requested", async () => {

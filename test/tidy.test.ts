@@ -65,8 +65,8 @@ describe("imports", () => {
     ["commands"],
     ["main"],
   ];
-  /** The vocabulary, and the log, which every room may import. */
-  const vocabulary = ["model", "log"];
+  /** The vocabulary, the log, and the files of the program, which every room may import. */
+  const vocabulary = ["model", "log", "program"];
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 

@@ -8,6 +8,7 @@
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, extname, join, relative } from "node:path";
+import { programPath } from "../program/program-files.ts";
 import {
   type DashboardJson,
   DashboardFault,
@@ -48,7 +49,7 @@ export interface DashboardList {
 export type FoundDashboard = { readonly json: string } | { readonly problem: DashboardProblem };
 
 /** The dashboards that come with Weir. A package contains them. */
-const SHIPPED = join(import.meta.dir, "../../scripts/deploy/grafana/dashboards");
+const SHIPPED = programPath("scripts/deploy/grafana/dashboards");
 const LOOK_INTERVAL_MS = 1_000;
 /** The largest published dashboards have 1 MB. Reading this much takes some 20 ms. */
 const FILE_BYTES_MAX = 2 * 1_048_576;

@@ -4,8 +4,9 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { programPath } from "../program/program-files.ts";
 
-const root = join(import.meta.dir, "..", "..", "sql");
+const root = programPath("sql");
 const texts = new Map<string, string>();
 
 /** Quotes a name as an SQL identifier: doubles its quotation marks. Rejects NUL, which SQL does not allow. */

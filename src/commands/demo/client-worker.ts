@@ -10,8 +10,10 @@ import { recordStep } from "./event-lines.ts";
 import { FLUSH_INTERVAL_MS } from "./simulated-workers.ts";
 import type { WorkStep } from "./task-work.ts";
 
-if (import.meta.main) {
-  const [url, worker, spool] = process.argv.slice(2);
+if (import.meta.main) await clientWorker(process.argv.slice(2));
+
+/** The program: works until its input ends. */
+export async function clientWorker([url, worker, spool]: readonly string[]): Promise<void> {
   const weir = createWeir({
     url: url!,
     worker,

@@ -4,9 +4,11 @@
  * The questions are asked before the workers begin to work, so that their answers depend only on the seed: README.md shows
  * some of them, and a test compares them with what the workers have sent.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { innerCommand, programCommand } from "../../program/program-command.ts";
+import { programPath } from "../../program/program-files.ts";
 import { statement } from "../../store/statements.ts";
 import { accepted, gatewayAt, type Send } from "../client.ts";
 import { exitCode, type Io } from "../command.ts";
@@ -42,8 +44,6 @@ const STATUS_INTERVAL_MS = 1_000;
 const STREAM = { present: 100, batchJob: 200 } as const;
 /** The label of the workers. */
 const JOB = "scanner";
-
-const SOURCE = join(import.meta.dir, "../..");
 
 /** A worker, and what the demo prints about it. */
 interface Role {
@@ -220,9 +220,9 @@ and ask question 4 a few minutes later.
   }
 
   async #startTypescript(index: string): Promise<Role> {
-    const program = [process.execPath, "--no-env-file", join(import.meta.dir, "client-worker.ts")];
-    const arguments_ = [this.#url, index, join(this.#folder, "spool")];
-    const worker = await this.#startProcess(index, [...program, ...arguments_], {});
+    const module = join(import.meta.dir, "client-worker.ts");
+    const program = innerCommand("demo-worker", module, this.#url, index, join(this.#folder, "spool"));
+    const worker = await this.#startProcess(index, program, {});
     if (typeof worker === "string") return { index, what: `TypeScript: did not start; it ${worker}` };
     return { index, what: `TypeScript, with weir/client (process ${worker.pid})`, worker };
   }
@@ -233,11 +233,19 @@ and ask question 4 a few minutes later.
     const arguments_ = [this.#url, index, join(this.#folder, "spool"), String(FLUSH_INTERVAL_MS / 1_000)];
     const worker = await this.#startProcess(
       index,
-      [python, join(import.meta.dir, "worker.py"), ...arguments_],
-      { PYTHONPATH: join(SOURCE, "client/python"), PYTHONDONTWRITEBYTECODE: "1" },
+      [python, this.#copied("src/commands/demo/worker.py"), ...arguments_],
+      { PYTHONPATH: dirname(this.#copied("src/client/python/weir.py")), PYTHONDONTWRITEBYTECODE: "1" },
     );
     if (typeof worker === "string") return { index, what: `Python: skipped, because python3 ${worker}` };
     return { index, what: `Python, with weir.py (process ${worker.pid})`, worker };
+  }
+
+  /** A copy of a file of the program in the folder of the demo: Python does not read files that are embedded in the program. */
+  #copied(path: string): string {
+    const copy = join(this.#folder, "python", basename(path));
+    mkdirSync(dirname(copy), { recursive: true });
+    writeFileSync(copy, readFileSync(programPath(path)));
+    return copy;
   }
 
   async #startProcess(
@@ -275,16 +283,8 @@ and ask question 4 a few minutes later.
     const files = join(this.#folder, "metrics", "metrics_*.json");
     const child = startOnLeash(
       [
-        ...[process.execPath, "--no-env-file", join(SOURCE, "main.ts"), "tail", files],
-        ...[
-          "--url",
-          this.#url,
-          "--label",
-          `job=${JOB}`,
-          "--from-start",
-          "--state",
-          join(this.#folder, "tail.json"),
-        ],
+        ...programCommand("tail", files, "--url", this.#url, "--label", `job=${JOB}`),
+        ...["--from-start", "--state", join(this.#folder, "tail.json")],
       ],
       { cwd: this.#folder, env: this.#childEnv() },
     );

@@ -17,6 +17,7 @@ import { BadInput, Forbidden, NotFound, quote } from "../../model/errors.ts";
 import { findingNearest } from "../../model/nearest.ts";
 import { inSlices } from "../../model/tasks/time-slices.ts";
 import { parseTime } from "../../model/time.ts";
+import { programPath } from "../../program/program-files.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
 import type { Tables } from "../sql/tables.ts";
@@ -49,7 +50,7 @@ const FACTS: readonly (keyof Facts)[] = [
   "stored_days",
 ];
 
-const FOLDER = join(import.meta.dir, "..", "..", "..", "sql", "summaries");
+const FOLDER = programPath("sql/summaries");
 
 /** The maximum length of a stored tag. */
 const TEXT_LENGTH_MAX = 4_096;

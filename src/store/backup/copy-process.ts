@@ -33,12 +33,16 @@ const SYNC_BYTES = 32 * 1_048_576;
 /** The copy leaves at least this much free, because pushes continue and the log grows meanwhile. */
 const LEFT_BYTES_MIN = 64 * 1_048_576;
 
-if (import.meta.main) {
+if (import.meta.main) process.exitCode = copyProcess(process.argv[2]);
+
+/** The program: copies the files of a JSON text, and returns its exit code. */
+export function copyProcess(json = "[]"): number {
   try {
-    copyAll(JSON.parse(process.argv[2] ?? "[]") as FileCopy[]);
+    copyAll(JSON.parse(json) as FileCopy[]);
+    return 0;
   } catch (error) {
     process.stderr.write(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
+    return 1;
   }
 }
 

@@ -10,6 +10,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Busy, Unavailable } from "../../model/errors.ts";
+import { innerCommand } from "../../program/program-command.ts";
 import type { Store } from "../store.ts";
 import { writeEmptyJournal } from "../journal/journal-file.ts";
 import { syncFolder } from "../sync-folder.ts";
@@ -125,8 +126,8 @@ export class Snapshots {
 export async function copyFiles(copies: readonly FileCopy[], signal: AbortSignal): Promise<void> {
   const stopping = new Unavailable("the gateway is stopping");
   if (signal.aborted) throw stopping;
-  const program = join(import.meta.dir, "copy-process.ts");
-  const child = Bun.spawn([process.execPath, "--no-env-file", program, JSON.stringify(copies)], {
+  const module = join(import.meta.dir, "copy-process.ts");
+  const child = Bun.spawn(innerCommand("copy-files", module, JSON.stringify(copies)), {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",

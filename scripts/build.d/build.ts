@@ -1,0 +1,180 @@
+/**
+ * Builds the one file with `bun build --compile`: all modules as bytecode, the Workers, and the files that programPath()
+ * names. ../build says what the arguments are.
+ *
+ * DuckDB is not what Bun's loader of native modules expects: a binding that loads a second library from its own folder. So
+ * the package that selects a binding is replaced by src/program/engine-library.ts.
+ */
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import type { BunPlugin } from "bun";
+import manifest from "../../package.json" with { type: "json" };
+import { foreignPackage, type Target, TARGETS, targetOfMachine } from "./target-packages.ts";
+
+const ROOT = join(import.meta.dir, "..", "..");
+
+/** What programPath() names, by the paths of the repository. */
+const EMBEDDED = [
+  "sql",
+  "dist/ui",
+  "scripts/deploy/grafana/dashboards",
+  "src/rules/default-rules",
+  "src/commands/demo/worker.py",
+  "src/client/python/weir.py",
+];
+
+/** Of DuckDB's 70 MB, level 3 makes 22 MB in 0.4 s of CPU time, level 12 19.7 MB in 5 s, and level 19 17.7 MB in 54 s. */
+const ZSTD_LEVEL = 3;
+
+const engineLibrary: BunPlugin = {
+  name: "engine library",
+  setup(build) {
+    build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({
+      path: "library",
+      namespace: "weir-engine",
+    }));
+    build.onLoad({ filter: /.*/, namespace: "weir-engine" }, () => ({
+      contents: `
+        import { loadEngineLibrary } from ${JSON.stringify(join(ROOT, "src/program/engine-library.ts"))};
+        export default loadEngineLibrary();
+      `,
+      loader: "js",
+      resolveDir: ROOT,
+    }));
+  },
+};
+
+const { values } = parseArgs({
+  options: {
+    target: { type: "string", multiple: true },
+    all: { type: "boolean" },
+    beside: { type: "boolean" },
+    out: { type: "string", default: join(ROOT, "dist") },
+  },
+});
+const targets = values.all ? TARGETS : (values.target ?? [targetOfMachine()]).map(targetOf);
+mkdirSync(values.out, { recursive: true });
+buildPage();
+for (const target of targets) await build(target, values.out, values.beside === true);
+
+function targetOf(text: string): Target {
+  const target = TARGETS.find((each) => each === text);
+  if (target === undefined)
+    fail(`--target is ${JSON.stringify(text)}, expected one of ${TARGETS.join(", ")}.`);
+  return target;
+}
+
+function fail(message: string): never {
+  process.stderr.write(`scripts/build: ${message}\n`);
+  process.exit(1);
+}
+
+function buildPage(): void {
+  const { success } = Bun.spawnSync([join(ROOT, "scripts/build-page"), "--if-stale"], {
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  if (!success) fail("the page could not be bundled.");
+}
+
+async function build(target: Target, out: string, isBeside: boolean): Promise<void> {
+  const stage = mkdtempSync(join(out, "stage-"));
+  try {
+    const folder = isBeside ? join(out, `weir-${target}`) : out;
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, isBeside ? "weir" : `weir-${target}`);
+    const library = foreignPackage(ROOT, "@duckdb/node-bindings", target);
+    stageFiles(stage);
+    if (isBeside) for (const name of libraryFiles(library)) cpSync(join(library, name), join(folder, name));
+    else await embedLibrary(library, stage);
+    await compile(target, path, stage);
+    process.stdout.write(`${path} ${statSync(path).size}\n`);
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+function stageFiles(stage: string): void {
+  for (const path of EMBEDDED) {
+    const to = join(stage, path);
+    mkdirSync(dirname(to), { recursive: true });
+    cpSync(join(ROOT, path), to, { recursive: true });
+  }
+  mkdirSync(join(stage, "dist"), { recursive: true });
+  writeFileSync(join(stage, "dist/build.json"), JSON.stringify({ commit: commit() }));
+}
+
+/** The commit of the checkout. A copy without its history may have the file of an earlier build. */
+function commit(): string | undefined {
+  const { success, stdout } = Bun.spawnSync(["git", "-C", ROOT, "rev-parse", "HEAD"], { stderr: "ignore" });
+  return success ? stdout.toString().trim() : undefined;
+}
+
+function libraryFiles(folder: string): string[] {
+  return readdirSync(folder).filter((name) => /\.(node|so|dylib)$/.test(name));
+}
+
+/** Writes the files, compressed, and a list of them, where engine-library.ts reads them. */
+async function embedLibrary(folder: string, stage: string): Promise<void> {
+  const engine = join(stage, "engine");
+  mkdirSync(engine);
+  const hash = createHash("sha256");
+  const files: { name: string; bytes: number }[] = [];
+  for (const name of libraryFiles(folder).sort()) {
+    const content = readFileSync(join(folder, name));
+    hash.update(name).update(content);
+    files.push({ name, bytes: content.length });
+    writeFileSync(join(engine, `${name}.zst`), await Bun.zstdCompress(content, { level: ZSTD_LEVEL }));
+  }
+  const version = manifest.dependencies["@duckdb/node-bindings"].replace(/-.*$/, "");
+  const name = `duckdb-${version}-${hash.digest("hex").slice(0, 12)}`;
+  writeFileSync(join(engine, "engine.json"), JSON.stringify({ name, files }));
+}
+
+async function compile(target: Target, path: string, stage: string): Promise<void> {
+  const { success, logs } = await Bun.build({
+    entrypoints: [join(ROOT, "src/main.ts"), ...workers()],
+    root: join(ROOT, "src"),
+    // Every Worker is then beside the other modules, where its URL says: names of modules are unique.
+    naming: { entry: "[name].[ext]" },
+    target: "bun",
+    format: "esm",
+    splitting: true,
+    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
+    bytecode: true,
+    sourcemap: "none",
+    plugins: [engineLibrary],
+    define: { "process.env.NODE_ENV": '"production"' },
+    compile: {
+      target: `bun-${target}`,
+      executablePath: join(foreignPackage(ROOT, "@oven/bun", target), "bin/bun"),
+      outfile: path,
+      assets: readdirSync(stage).map((name) => join(stage, name)),
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+  });
+  if (!success) fail(logs.map(String).join("\n"));
+}
+
+/** The modules that run as Workers. */
+function workers(): string[] {
+  return [...new Bun.Glob("**/*.ts").scanSync({ cwd: join(ROOT, "src"), absolute: true })].flatMap((module) =>
+    [
+      ...readFileSync(module, "utf8").matchAll(
+        /new Worker\(new URL\("\.\/([\w-]+\.ts)", import\.meta\.url\)/g,
+      ),
+    ].map(([, name]) => join(dirname(module), name!)),
+  );
+}
