@@ -5,12 +5,14 @@
  * `scripts/bench` (events) and `scripts/bench remote-write` measure it.
  */
 import type { SeriesHead } from "../model/sample.ts";
+import type { ByteLoops } from "./wasm/byte-loops.ts";
 
 const ENTRIES_MAX = 65_536;
 const BYTES_MAX = 32 * 1_048_576;
 const SMALL_BYTES = 1_024;
 /** A gateway has some twenty of these, and most senders use one or two. */
 const SLOTS_MIN = 2_048;
+const NO_BYTES = new Uint8Array(0);
 
 export class LabelBlocks<Head = SeriesHead> {
   readonly #entriesMax: number;
@@ -19,12 +21,14 @@ export class LabelBlocks<Head = SeriesHead> {
   #hashes = new Int32Array(1_024);
   #offsets = new Int32Array(1_024);
   #lengths = new Int32Array(1_024);
-  #bytes = Buffer.allocUnsafeSlow(65_536);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(65_536);
   #words = wordsOf(this.#bytes);
   /** The buffer that was compared last. */
   #source: Buffer = Buffer.alloc(0);
   #sourceWords = wordsOf(this.#source);
   #end = 0;
+  /** The memory that has the bytes of the blocks, beside a message with blocks that are compared with them. */
+  #loops: ByteLoops | undefined;
   #heads: Head[] = [];
   #generation = 0;
 
@@ -35,6 +39,24 @@ export class LabelBlocks<Head = SeriesHead> {
   /** Changes when numbering starts again. A caller that keeps block numbers must drop them then. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /**
+   * Makes room for a message in the memory of `loops`, and keeps the bytes of the blocks there. Blocks of that message
+   * are compared by the loops, 16 bytes at a time. See `ByteLoops.arrange`.
+   */
+  arrange(loops: ByteLoops, block: Uint8Array, messageBytes: number): void {
+    const moved = this.#loops === loops ? undefined : this.#bytes.subarray(0, this.#end);
+    // All blocks that the message can add have room, because its bytes must not move while it is read.
+    loops.arrange(block, messageBytes, this.#end + messageBytes);
+    if (moved !== undefined) loops.kept.set(moved);
+    this.#loops = loops;
+    this.#viewKept(loops);
+  }
+
+  #viewKept({ kept }: ByteLoops): void {
+    this.#bytes = kept;
+    this.#words = wordsOf(kept);
   }
 
   /** Looks up the block with `length` bytes of `key` at `from`; returns its number, or -1 if it was not seen. */
@@ -57,6 +79,9 @@ export class LabelBlocks<Head = SeriesHead> {
 
   /** Whether a block has the bytes of `source` at `from`. Four at a time take half of the time of `Buffer.compare`. */
   #has(entry: number, source: Buffer, from: number, length: number): boolean {
+    const loops = this.#loops;
+    if (loops !== undefined && source === loops.message)
+      return loops.isKept(this.#offsets[entry]!, from, length);
     // For so few blocks, a view of the source takes longer than it saves.
     if (source.length <= SMALL_BYTES && source !== this.#source) {
       const bytes = this.#bytes;
@@ -130,6 +155,12 @@ export class LabelBlocks<Head = SeriesHead> {
       this.#lengths = grown(this.#lengths);
     }
     if (this.#end + length <= this.#bytes.length) return;
+    if (this.#loops !== undefined) {
+      // The message that is read is not in this memory, because all blocks of one that is have room.
+      this.#loops.arrange(NO_BYTES, 0, this.#end + length);
+      this.#viewKept(this.#loops);
+      return;
+    }
     const bytes = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#end + length));
     bytes.set(this.#bytes.subarray(0, this.#end));
     this.#bytes = bytes;

@@ -28,13 +28,15 @@ import { quote, type RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
-import { inflatingSnappyBlock, snappyBlockLength } from "../../wire/compression/snappy.ts";
-import { type BodyDecoder, type Decoding, LARGE_BODY_BYTES_MIN } from "../body-decoder.ts";
+import { inflatingSnappyBlock, type SnappyOutput, snappyBlockLength } from "../../wire/compression/snappy.ts";
+import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import type { RemoteWriteRequest } from "./request-gatherer.ts";
 
 interface Decoder {
+  /** Room for the message of a snappy block, until the next call. */
+  reserve(block: Uint8Array, bytes: number): SnappyOutput;
   decoding(body: Uint8Array): Decoding<RemoteWriteRequest>;
 }
 
@@ -56,14 +58,11 @@ const VM_PROTOCOL_VERSION = "1";
 const REASONS_MAX = 10;
 const NO_EXEMPLAR =
   "their series was not stored, their time is outside retention, or their labels are wrong or too long";
-/** A buffer for decompressed bodies is kept up to this size. The decoder may pause within larger bodies. */
-const ROOM_BYTES_MAX = LARGE_BODY_BYTES_MIN;
 /** For errors that other routes answer with another status. */
 const RETRY_AFTER_SECONDS = 1;
 
 export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits, REMOTE_WRITE.terms);
-  const bodies = new Bodies(limits);
   return new Routes(failure, { bound: "adds" }).on(
     "POST",
     "/api/v1/write",
@@ -74,7 +73,7 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
       if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
       const version = versionOf(request);
       const { extraLabels, historical } = parameters.read(query);
-      const { bytes, message } = await bodies.receive(request);
+      const { bytes, message } = await receive(request, limits);
       const write = await decoders[version].decode(bytes, (decoder) => decodingOf(decoder, message));
       counters.nativeHistograms.inc(write.classicHistograms);
       counters.exemplarsDropped.inc(write.exemplarsDropped);
@@ -93,50 +92,34 @@ function asksForVmProtocol(query: string): boolean {
   return query.includes("get_vm_proto_version") && new URLSearchParams(query).has("get_vm_proto_version");
 }
 
-/** A message, or its decompression. */
-type Message = Uint8Array | Decoding<Uint8Array>;
+/** A message, or its decompression in the room of a decoder. */
+type Message = (decoder: Decoder) => Uint8Array | Decoding<Uint8Array>;
 
-function* decodingOf(decoder: Decoder, message: () => Message): Decoding<RemoteWriteRequest> {
-  const sent = message();
+function* decodingOf(decoder: Decoder, message: Message): Decoding<RemoteWriteRequest> {
+  const sent = message(decoder);
   return yield* decoder.decoding(sent instanceof Uint8Array ? sent : yield* sent);
 }
 
-/** Reads bodies: in a snappy block, as the specification says, or in the encodings of other routes. */
-class Bodies {
-  readonly #limits: BodyLimits;
-  #room = Buffer.alloc(0);
-
-  constructor(limits: BodyLimits) {
-    this.#limits = limits;
+/**
+ * Reads a body: in a snappy block, as the specification says, or in the encodings of other routes. Resolves to the
+ * size of the message, and a function that decompresses it.
+ */
+async function receive(request: Request, limits: BodyLimits): Promise<{ bytes: number; message: Message }> {
+  // Old senders omit the header.
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
+  const { inflatedBytesMax } = limits;
+  const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
+  const body = await readEncodedBody(request, limits);
+  if (encoding === "snappy") {
+    const bytes = snappyBlockLength(body, inflatedBytesMax);
+    return {
+      bytes,
+      message: (decoder) =>
+        inflatingSnappyBlock(body, inflatedBytesMax, (length) => decoder.reserve(body, length)),
+    };
   }
-
-  /**
-   * Resolves to a function that decompresses the message, and the size of the message. The buffer of a small message is
-   * reused for the next one: decode it without waiting in between.
-   */
-  async receive(request: Request): Promise<{ bytes: number; message: () => Message }> {
-    // Old senders omit the header.
-    const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
-    const { inflatedBytesMax } = this.#limits;
-    const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
-    const body = await readEncodedBody(request, this.#limits);
-    if (encoding === "snappy") {
-      const bytes = snappyBlockLength(body, inflatedBytesMax);
-      return {
-        bytes,
-        message: () => inflatingSnappyBlock(body, inflatedBytesMax, (length) => this.#reserve(length)),
-      };
-    }
-    const message = await decompress(body, layers, inflatedBytesMax);
-    return { bytes: message.length, message: () => message };
-  }
-
-  #reserve(bytes: number): Buffer {
-    if (bytes >= ROOM_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
-    if (bytes > this.#room.length)
-      this.#room = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#room.length));
-    return this.#room.subarray(0, bytes);
-  }
+  const message = await decompress(body, layers, inflatedBytesMax);
+  return { bytes: message.length, message: () => message };
 }
 
 /** The version by content type: 1.0 if it names no message. Throws `Unsupported` for any other. */

@@ -11,6 +11,8 @@ import type { SeriesHead } from "../../model/sample.ts";
 import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+import type { SnappyOutput } from "../../wire/compression/snappy.ts";
+import { MessageRoom } from "./message-room.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { Symbols } from "./symbols.ts";
@@ -36,6 +38,7 @@ export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
   readonly #symbols = new Symbols();
+  readonly #room = new MessageRoom();
   /** The block of the series that is being read: type, unit, help, then the names and values of the labels. */
   readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
   readonly #key = Buffer.from(this.#row.buffer);
@@ -45,6 +48,11 @@ export class RemoteWriteV2Decoder {
   /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
     this.#gatherer = new RequestGatherer(layouts);
+  }
+
+  /** Room for the message of a snappy block, until the next call. */
+  reserve(block: Uint8Array, bytes: number): SnappyOutput {
+    return this.#room.reserve(block, bytes);
   }
 
   /**

@@ -12,7 +12,9 @@ import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { FamilyMetadata } from "../../wire/exposition-formats/family-metadata.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+import type { SnappyOutput } from "../../wire/compression/snappy.ts";
 import { withLabelsFirst } from "./label-order.ts";
+import { MessageRoom } from "./message-room.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import {
@@ -38,6 +40,7 @@ const V2_TIMESERIES = 40 | BYTES;
 export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
+  readonly #room: MessageRoom;
   /** The version of the metadata that the remembered heads have. */
   #metadataVersion = 0;
 
@@ -47,6 +50,12 @@ export class RemoteWriteDecoder {
    */
   constructor(layouts?: BucketLayouts, metadata?: FamilyMetadata) {
     this.#gatherer = new RequestGatherer(layouts, metadata);
+    this.#room = new MessageRoom(this.#gatherer.blocks);
+  }
+
+  /** Room for the message of a snappy block, until the next call. */
+  reserve(block: Uint8Array, bytes: number): SnappyOutput {
+    return this.#room.reserve(block, bytes);
   }
 
   /**
@@ -60,7 +69,9 @@ export class RemoteWriteDecoder {
 
   /** As `decode`, in steps between which the caller may pause. */
   *decoding(body: Uint8Array): Generator<void, RemoteWriteRequest> {
-    const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    // The room of a message is recognised by its buffer.
+    const message =
+      body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     if (!(yield* this.#read(message))) {
       yield* this.#read(yield* withLabelsFirst(message, TIMESERIES, LABEL));
     }
