@@ -31,19 +31,6 @@ export interface ElementPlace {
   to: number;
 }
 
-/** Undefined where the engine cannot compile it. Compiled at the first use. */
-let compiled: WebAssembly.Module | undefined | null = null;
-
-function moduleOf(): WebAssembly.Module | undefined {
-  if (compiled !== null) return compiled;
-  try {
-    compiled = new WebAssembly.Module(Uint8Array.fromBase64(BYTE_LOOPS));
-  } catch {
-    compiled = undefined;
-  }
-  return compiled;
-}
-
 export class ByteLoops {
   readonly #exports: Exports;
   #blockBytes = 0;
@@ -58,8 +45,11 @@ export class ByteLoops {
 
   /** New loops with memory of their own, or undefined if this engine cannot run them. */
   static open(): ByteLoops | undefined {
-    const module = moduleOf();
-    return module === undefined ? undefined : new ByteLoops(module);
+    try {
+      return new ByteLoops(new WebAssembly.Module(Uint8Array.fromBase64(BYTE_LOOPS)));
+    } catch {
+      return undefined;
+    }
   }
 
   /** The bytes of the message, as `arrange` was called with. */
