@@ -102,6 +102,8 @@ export class Echoes {
   /** Changes with the scrapers. */
   #version = 0;
   #isStored = true;
+  /** The decision that was made last. */
+  #last: EchoDecision | undefined;
 
   /** @param scrapers the labels that were learned and stored before */
   constructor(options: EchoesOptions, scrapers: readonly Labels[] = []) {
@@ -171,8 +173,21 @@ export class Echoes {
       known.untilMs > nowMs &&
       known.extra === extra;
     if (isKnown) return known;
-    const decided = this.#decide(head, extra, nowMs);
-    note.echo = decided;
+    note.echo = this.#shared(this.#decide(head, extra, nowMs));
+    return note.echo;
+  }
+
+  /** An equal decision that was made before, if it was the last one: of 300,000 heads of a body, most are no echoes. */
+  #shared(decided: EchoDecision): EchoDecision {
+    const last = this.#last;
+    const isEqual =
+      last?.seriesId === decided.seriesId &&
+      last.version === decided.version &&
+      last.epoch === decided.epoch &&
+      last.untilMs === decided.untilMs &&
+      last.extra === decided.extra;
+    if (isEqual) return last;
+    this.#last = decided;
     return decided;
   }
 
