@@ -1,3 +1,4 @@
+/** The notes that ingest keeps about heads: whose they are, and how long. */
 import { expect, test } from "bun:test";
 import { HeadNotes } from "../../../src/ingest/admission/head-notes.ts";
 import type { SeriesHead } from "../../../src/model/sample.ts";
