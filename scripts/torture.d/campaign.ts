@@ -111,7 +111,7 @@ export class Campaign {
       "--name",
       "torture",
       "--scope",
-      "push,read,sql,scrape,admin",
+      "push,read,sql,scrape,alerts,admin",
       "--token-file",
       this.#tokenFile,
     ]);

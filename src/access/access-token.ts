@@ -8,10 +8,11 @@ import type { LimitRates } from "./limits.ts";
 
 /**
  * What a token can allow. `push` stores samples and changes the groups that it names, `read` evaluates PromQL and
- * summaries, `sql` also reads single rows with their attributes, `scrape` reads the current values, `admin` deletes what
- * others pushed, copies the store, and stops the gateway. No scope includes another.
+ * summaries, `sql` also reads single rows with their attributes, `scrape` reads the current values, `alerts` sends alerts
+ * that everybody is notified of, `admin` deletes what others pushed, copies the store, and stops the gateway. No scope
+ * includes another.
  */
-export const SCOPES = ["push", "read", "sql", "scrape", "admin"] as const;
+export const SCOPES = ["push", "read", "sql", "scrape", "alerts", "admin"] as const;
 export type TokenScope = (typeof SCOPES)[number];
 
 export interface AccessToken {

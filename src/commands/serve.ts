@@ -129,7 +129,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
 function requireToken(config: Config, { access, webConfig }: Gateway): void {
   if (access.hasValidToken || webConfig.hasUsers || webConfig.verifiesClients) return;
   const { data, tokenFile } = config;
-  const create = "weir token create --name admin --scope push,read,sql,scrape,admin";
+  const create = "weir token create --name admin --scope push,read,sql,scrape,alerts,admin";
   if (tokenFile !== "" && !access.hasFile) {
     throw new SettingError(
       `tokenFile is "${tokenFile}", which does not exist, so no request would need a token: run "${create} ` +

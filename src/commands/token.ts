@@ -50,7 +50,8 @@ reads a change within a second, and while it does not.
 
   --name NAME        up to 64 letters, digits, and characters of "._-"
   --scope SCOPE      push (stores samples), read (PromQL, summaries), sql (SQL, exports), scrape (/metrics,
-                     /federate), admin (deletes, copies, stops). Can be given more than once, or with commas
+                     /federate), alerts (sends alerts, as a Prometheus does to an Alertmanager), admin (deletes,
+                     copies, stops, adds silences). Can be given more than once, or with commas
   --label NAME=VALUE is added to everything that the token pushes. A sample that has another value is rejected.
                      The token reads and changes only series that have the labels. Can be given more than once
   --expires DURATION the token expires after this time: 90d, 12h. Without it, it does not expire

@@ -148,7 +148,7 @@ test("an expired token is rejected from its time on, and keeps the gateway close
 test("the token of the environment has every scope, and closes the gateway", () => {
   const access = open({ adminToken: "0123456789abcdefghij" }).start();
   expect(ask(access, undefined)).toBe(NO_TOKEN);
-  for (const scope of ["push", "read", "sql", "scrape", "admin"] as const)
+  for (const scope of ["push", "read", "sql", "scrape", "alerts", "admin"] as const)
     expect(ask(access, "0123456789abcdefghij", scope)).toBe("admitted");
   expect(ask(access, "0123456789abcdefghi")).toBe(INVALID);
 });

@@ -140,11 +140,11 @@ describe("weir token", () => {
     await bad(["create", "--scope", "push"], "--name is missing: it names the token in lists.");
     await bad(
       ["create", "--name", "a"],
-      "The token has no scope, expected at least one of push, read, sql, scrape, admin.",
+      "The token has no scope, expected at least one of push, read, sql, scrape, alerts, admin.",
     );
     await bad(
       ["create", "--name", "a", "--scope", "write"],
-      '--scope is "write", expected one of push, read, sql, scrape, admin.',
+      '--scope is "write", expected one of push, read, sql, scrape, alerts, admin.',
     );
     await bad(
       ["create", "--name", "a b", "--scope", "push"],
@@ -187,10 +187,10 @@ describe("a start", () => {
     expect(exitCode).toBe(2);
     expect(log).toContain(
       'listen is "0.0.0.0:0", which other machines may reach, and there is no token and no user of web.yml: run ' +
-        `"weir token create --name admin --scope push,read,sql,scrape,admin --data ${data}", and then ` +
+        `"weir token create --name admin --scope push,read,sql,scrape,alerts,admin --data ${data}", and then ` +
         `"weir serve --listen 0.0.0.0:0 --data ${data}".`,
     );
-    const token = await create(data, "--name", "admin", "--scope", "push,read,sql,scrape,admin");
+    const token = await create(data, "--name", "admin", "--scope", "push,read,sql,scrape,alerts,admin");
     const gateway = await start(data, ["--listen", "0.0.0.0:0"]);
     expect([await statusOf(gateway, ""), await statusOf(gateway, token)]).toEqual([401, 200]);
     // The last token is revoked: everyone could write now, if the gateway were open.
@@ -208,7 +208,7 @@ describe("a start", () => {
       expect(exitCode).toBe(2);
       expect(log).toContain(
         `tokenFile is "${file}", which does not exist, so no request would need a token: run "weir token create --name ` +
-          `admin --scope push,read,sql,scrape,admin --token-file ${file}", or start without this setting.`,
+          `admin --scope push,read,sql,scrape,alerts,admin --token-file ${file}", or start without this setting.`,
       );
     }
     const boot = "of-the-environment-1";

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { addToken } from "../access/token-texts.ts";
 import { canRun, startAlertmanager, startPrometheus } from "../real-servers.ts";
 import { HttpReceiver } from "../rules/notifications/receivers/http-receiver.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -292,10 +293,15 @@ groups:
   ]);
 });
 
-test.skipIf(!canRun("prometheus"))("a Prometheus sends its alerts to the gateway", async () => {
+test.skipIf(!canRun("prometheus"))("a Prometheus sends its alerts to a gateway with tokens", async () => {
   const hook = receiver();
+  const secrets = temporaryFolder();
+  const tokens = join(secrets, "tokens.json");
+  const token = join(secrets, "alerts-token");
+  writeFileSync(token, `${await addToken(tokens, "prometheus", { scopes: ["alerts"] })}\n`);
   const gateway = await startGateway(
-    `[[notify]]\nname = "hook"\ntype = "webhook"\nurl = "${hook.url}"\ngroup_wait = "0s"\n`,
+    `tokenFile = "${tokens}"\n` +
+      `[[notify]]\nname = "hook"\ntype = "webhook"\nurl = "${hook.url}"\ngroup_wait = "0s"\n`,
   );
   const rules = join(temporaryFolder(), "rules.yml");
   writeFileSync(
@@ -305,7 +311,10 @@ test.skipIf(!canRun("prometheus"))("a Prometheus sends its alerts to the gateway
   const prometheus = await startPrometheus(
     `global: { evaluation_interval: 1s, external_labels: { site: b } }
 rule_files: ["${rules}"]
-alerting: { alertmanagers: [{ static_configs: [{ targets: ["${new URL(gateway.url).host}"] }] }] }
+alerting:
+  alertmanagers:
+    - authorization: { credentials_file: "${token}" }
+      static_configs: [{ targets: ["${new URL(gateway.url).host}"] }]
 `,
     // Its first alerts are dropped, before it knows the gateway.
     "--rules.alert.resend-delay=1s",

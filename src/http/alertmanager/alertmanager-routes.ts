@@ -107,7 +107,7 @@ export const alertmanagerRoutes = (dependencies: AlertmanagerDependencies) => {
         groups.filter(({ alerts }) => alerts.length > 0),
       );
     })
-    .on("POST", "/api/v2/alerts", "push", "takes alerts, as from a Prometheus", async (request) => {
+    .on("POST", "/api/v2/alerts", "alerts", "takes alerts, as from a Prometheus", async (request) => {
       const body = parseJsonBody(await readBody(request, limits));
       const { alerts, faults } = readAlerts(body, now(), RESOLVE_TIMEOUT_MS);
       await notifications.receive(alerts);

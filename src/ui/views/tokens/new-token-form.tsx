@@ -16,6 +16,7 @@ const SCOPES = {
   read: "PromQL, summaries, this page",
   sql: "SQL and exports: single rows",
   scrape: "/metrics and /federate",
+  alerts: "sends alerts, as a Prometheus does",
   admin: "deletes, stops, creates tokens",
 } as const;
 
