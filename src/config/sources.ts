@@ -3,9 +3,9 @@
  * the name that the user gave, so that an error can quote it. src/config/config.ts ranks the sources.
  */
 import { parseArgs } from "node:util";
-import { parse, TomlError } from "smol-toml";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
+import { toml } from "../program/deferred-libraries.ts";
 import { withoutPassword } from "./scrape-jobs.ts";
 import { SettingError } from "./setting-error.ts";
 import { isList, type Type } from "./values.ts";
@@ -220,9 +220,9 @@ export function tomlSettings(
 
 function parseToml(text: string, file: string): Readonly<Record<string, unknown>> {
   try {
-    return parse(text);
+    return toml().parse(text);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
+    if (!(error instanceof toml().TomlError)) throw error;
     const [first] = error.message.split("\n");
     throw new SettingError(`${file} is not TOML at line ${error.line}, column ${error.column}: ${first}`);
   }

@@ -1,6 +1,6 @@
 /** Reads the text of a dashboard, in JSON or TOML, and says with line and column what is wrong in it. Pure. */
-import { parse, TomlError } from "smol-toml";
 import { quote } from "../model/errors.ts";
+import { toml } from "../program/deferred-libraries.ts";
 import { findJsonError } from "../wire/json/json-error.ts";
 import { grafanaDashboard } from "./toml-dashboard.ts";
 import { TomlLines } from "./toml-lines.ts";
@@ -62,9 +62,9 @@ export function readTomlDashboard(bytes: Uint8Array): DashboardJson {
   }
   let table: DashboardJson;
   try {
-    table = parse(text);
+    table = toml().parse(text);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
+    if (!(error instanceof toml().TomlError)) throw error;
     // The message of the parser ends with a copy of the line.
     const reason = error.message.split("\n")[0]!.replace(/^Invalid TOML document: /, "");
     throw new DashboardFault(`the file is not TOML: ${reason}`, error.line, error.column);

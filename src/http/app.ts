@@ -11,7 +11,7 @@
  *   that does not exist and a method that is not supported need no token: the routes are no secret.
  * - Every answer has a content type and is counted by the pattern of its route.
  */
-import { type AnyElysia, Elysia } from "elysia";
+import { Memoirist } from "memoirist";
 import { type Caller, UNBOUND } from "../access/access.ts";
 import type { Arrival, ClientSocket, RequestGate } from "../access/gate.ts";
 import type { Counters } from "../model/counters.ts";
@@ -81,16 +81,9 @@ export function createApp(
   const routes = declared.flatMap(({ list }) => list);
   /** What the guard found about the requests that it must know more about. Most have no entry. */
   const arrivals = new WeakMap<Request, Arrival>();
-  const root: AnyElysia = new Elysia({ name: "weir" }).onError(
-    { as: "global" },
-    async ({ error, code, request }) =>
-      errorResponse(
-        code === "NOT_FOUND" ? await unknownPath(request, routes) : error,
-        request,
-        log,
-        answerError,
-      ),
-  );
+  const handlers = new Memoirist<(request: Request, parameters: RouteParameters) => Promise<Response>>({
+    onParam: decoded,
+  });
   for (const route of routes) {
     const { method, path, handle, answerError, permission } = route;
     const noteEnd = (request: Request, begin: number, outcome: string) => {
@@ -98,34 +91,31 @@ export function createApp(
       const ms = performance.now() - begin;
       if (ms >= slowQueryMs) summary?.noteQuery({ route: path, outcome, ms, text: askedQueryOf(request) });
     };
-    root.route(
-      method,
-      path,
-      async ({ request, params }) => {
-        const begin = performance.now();
-        try {
-          const run = (caller: Caller) => handle(request, params as RouteParameters, caller);
-          const prepared = guard?.prepare(request, route, arrivals.get(request));
-          if (prepared !== undefined) await prepared;
-          const response = await (guard === undefined
-            ? run(UNBOUND)
-            : guard.admit(request, route, run, arrivals.get(request)));
-          noteEnd(request, begin, "ok");
-          return response;
-        } catch (error) {
-          noteEnd(request, begin, error instanceof RequestError ? error.code : "failed");
-          const response = errorResponse(error, request, log, answerError);
-          if (permission === "push" && error instanceof RequestError) {
-            const { code, message } = error;
-            // The protocol of the route may answer with another status than the error has.
-            summary?.noteRequest({ route: path, status: response.status, reason: code, message });
-          }
-          return response;
+    const answerRoute = async (request: Request, parameters: RouteParameters) => {
+      const begin = performance.now();
+      try {
+        const run = (caller: Caller) => handle(request, parameters, caller);
+        const prepared = guard?.prepare(request, route, arrivals.get(request));
+        if (prepared !== undefined) await prepared;
+        const response = await (guard === undefined
+          ? run(UNBOUND)
+          : guard.admit(request, route, run, arrivals.get(request)));
+        noteEnd(request, begin, "ok");
+        return response;
+      } catch (error) {
+        noteEnd(request, begin, error instanceof RequestError ? error.code : "failed");
+        const response = errorResponse(error, request, log, answerError);
+        if (permission === "push" && error instanceof RequestError) {
+          const { code, message } = error;
+          // The protocol of the route may answer with another status than the error has.
+          summary?.noteRequest({ route: path, status: response.status, reason: code, message });
         }
-      },
-      // Handlers read bodies themselves, within limits.
-      { parse: "none" },
-    );
+        return response;
+      }
+    };
+    handlers.add(method, path, answerRoute);
+    // One trailing slash makes no difference.
+    handlers.add(method, path.endsWith("/") ? path.slice(0, -1) : `${path}/`, answerRoute);
   }
   const table = new RouteTable(routes);
 
@@ -146,20 +136,22 @@ export function createApp(
     // have.
     const handled = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
     if (arrival !== undefined) arrivals.set(handled, arrival);
-    return await root.handle(handled);
+    const found = handlers.find(handled.method, pathOf(handled.url));
+    if (found === null) throw await unknownPath(request, routes);
+    return await found.store(handled, found.params);
   };
 
   return {
     routes,
     async fetch(received, socket) {
       const begin = performance.now();
-      const usual = withUsualHost(received);
-      const path = pathOf(usual.url);
+      const whole = withWholeUrl(received);
+      const path = pathOf(whole.url);
       const clean = path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
-      const isRedirected = clean !== path && (usual.method === "GET" || usual.method === "HEAD");
+      const isRedirected = clean !== path && (whole.method === "GET" || whole.method === "HEAD");
       const request =
-        path.startsWith("//") && !isRedirected ? withPath(usual, path.replace(/^\/+/, "/")) : usual;
-      const asked = isRedirected ? clean : request === usual ? path : pathOf(request.url);
+        path.startsWith("//") && !isRedirected ? withPath(whole, path.replace(/^\/+/, "/")) : whole;
+      const asked = isRedirected ? clean : request === whole ? path : pathOf(request.url);
       const match = table.match(asked, request.method);
       const { pattern, allow } = match;
       let response: Response;
@@ -170,7 +162,7 @@ export function createApp(
         isReceived = true;
         response =
           isRedirected && allow.length > 0
-            ? redirect(usual, path, clean)
+            ? redirect(whole, path, clean)
             : await answer(request, allow, arrival);
       } catch (error) {
         const form = pattern === undefined ? answerError : match.answerError;
@@ -228,15 +220,18 @@ function withPath(request: Request, path: string): Request {
   return new Request(`${url.slice(0, at)}${path}${url.slice(at + before.length)}`, request);
 }
 
-/**
- * The request with a URL that Elysia parses correctly. Elysia looks for the path from the eleventh character on, and
- * misses it if the Host has three letters or fewer. Without a Host (HTTP/1.0) Bun's URL is only the path. The Host
- * header does not change.
- */
-function withUsualHost(request: Request): Request {
+/** The request with a whole URL. Without a Host (HTTP/1.0), Bun's URL is only the path. The Host header does not change. */
+function withWholeUrl(request: Request): Request {
   const { url } = request;
-  const path = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
-  return path >= 11
-    ? request
-    : new Request(`http://localhost${path === -1 ? "/" : url.slice(path)}`, request);
+  return url.startsWith("/") ? new Request(`http://localhost${url}`, request) : request;
+}
+
+/** A part of a path without its percent-encoding. Handlers reject one that is not encoded correctly: null. */
+function decoded(part: string): string | null {
+  if (!part.includes("%")) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
 }

@@ -7,10 +7,10 @@
  */
 import { isAbsolute, join } from "node:path";
 import type { SecureVersion } from "node:tls";
-import { parseDocument } from "yaml";
 import { parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
+import { yaml } from "../program/deferred-libraries.ts";
 import { CIPHERS, CIPHERS_13, CURVES, TLS_VERSIONS } from "./tls-names.ts";
 
 /** A file, or a certificate or key, cannot be used. The message names it and the reason, a sentence. */
@@ -102,7 +102,7 @@ const BCRYPT = /^\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$/;
  */
 export function readWebConfig(text: string, name: string, directory: string): WebConfig {
   // Prometheus reads YAML 1.1, in which `yes` and `on` are true.
-  const document = parseDocument(text, { version: "1.1", prettyErrors: false, logLevel: "silent" });
+  const document = yaml().parseDocument(text, { version: "1.1", prettyErrors: false, logLevel: "silent" });
   const [error] = document.errors;
   if (error !== undefined) {
     const line = text.slice(0, error.pos[0]).split("\n").length;

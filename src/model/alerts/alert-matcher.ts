@@ -3,7 +3,8 @@
  * `severity="critical"`, `job!=a`, `host=~"db.*"`, `host!~"db.*"`. An absent label has an empty value. A regular
  * expression has the syntax of RE2 and matches a whole value, in time linear in its length. Pure.
  */
-import { RE2JS } from "re2js";
+import type { RE2JS } from "re2js";
+import { re2 } from "../../program/deferred-libraries.ts";
 import { quote } from "../errors.ts";
 
 /** One condition on a label, in the form of Alertmanager's API. */
@@ -112,7 +113,7 @@ function compile(expression: string): RE2JS {
       `a regular expression has ${expression.length} characters, expected at most ${EXPRESSION_LENGTH_MAX}`,
     );
   try {
-    return RE2JS.compile(`^(?:${expression})$`);
+    return re2().RE2JS.compile(`^(?:${expression})$`);
   } catch (error) {
     throw new MatcherFault(`${quote(expression)} is not a regular expression: ${(error as Error).message}`);
   }

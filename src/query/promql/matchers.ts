@@ -2,7 +2,8 @@
  * Label matchers: the conditions between the braces of a selector. An absent label has an empty value. Regular
  * expressions have RE2's semantics and match the whole value; they run in time linear in its length.
  */
-import { RE2JS } from "re2js";
+import type { RE2JS } from "re2js";
+import { re2 } from "../../program/deferred-libraries.ts";
 import { quoteText } from "./promql-text.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
@@ -29,7 +30,7 @@ export type TestTexts = (expression: string, texts: readonly string[]) => Promis
 
 /** Compiles an expression that must match a whole text, with `.` matching any character; throws RE2's own message. */
 export function compileAnchored(expression: string): RE2JS {
-  return RE2JS.compile(`^(?s:${expression})$`);
+  return re2().RE2JS.compile(`^(?s:${expression})$`);
 }
 
 /** One expression is matched against few different values, which repeat series by series. */

@@ -4,20 +4,10 @@
  *
  * Each error is noted with its line and column, and reading continues, so that one check of a file finds all of them.
  */
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  visit,
-  type YAMLParseError,
-} from "yaml";
+import type { Document, Node, YAMLParseError } from "yaml";
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
+import { yaml } from "../../program/deferred-libraries.ts";
 
 /** Something that is wrong at a place of a file. Lines and columns count from 1. */
 export interface PlacedProblem {
@@ -46,13 +36,13 @@ export class TooManyAliases extends Error {
 
 export class YamlTree {
   readonly problems: PlacedProblem[] = [];
-  readonly #lines = new LineCounter();
+  readonly #lines = new (yaml().LineCounter)();
   readonly #document: Document;
   #anchored: ReadonlyMap<YamlNode, YamlNode> | undefined;
   #aliases = 0;
 
   constructor(text: string) {
-    this.#document = parseDocument(text, {
+    this.#document = yaml().parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
       uniqueKeys: false,
@@ -94,7 +84,7 @@ export class YamlTree {
     const found = this.resolved(node);
     const fields = new Map<string, YamlField>();
     if (isNull(found)) return fields;
-    if (!isMap(found)) {
+    if (!yaml().isMap(found)) {
       this.note(at, `expected ${what}, a mapping, got ${describe(found)}`);
       return undefined;
     }
@@ -106,7 +96,7 @@ export class YamlTree {
   items(node: YamlNode | null, what: string, at: YamlNode | undefined): (YamlNode | null)[] | undefined {
     const found = this.resolved(node);
     if (isNull(found)) return [];
-    if (isSeq(found)) return found.items.map((item) => item as YamlNode | null);
+    if (yaml().isSeq(found)) return found.items.map((item) => item as YamlNode | null);
     this.note(node ?? at, `expected ${what}, a list, got ${describe(found)}`);
     return undefined;
   }
@@ -118,7 +108,7 @@ export class YamlTree {
   text(node: YamlNode | null, name: string, at: YamlNode | undefined): string | undefined {
     const found = this.resolved(node);
     if (isNull(found)) return "";
-    if (!isScalar(found)) {
+    if (!yaml().isScalar(found)) {
       this.note(node ?? at, `expected a text for ${quote(name)}, got ${describe(found)}`);
       return undefined;
     }
@@ -131,7 +121,7 @@ export class YamlTree {
    * @throws TooManyAliases, which is noted
    */
   resolved(node: YamlNode | null): YamlNode | null {
-    if (!isAlias(node)) return node;
+    if (!yaml().isAlias(node)) return node;
     this.#aliases++;
     if (this.#aliases > ALIASES_MAX) {
       const message = `the file resolves more than ${ALIASES_MAX} aliases`;
@@ -151,16 +141,16 @@ export class YamlTree {
     known: readonly string[] | undefined,
     depth: number,
   ): void {
-    if (!isMap(map)) return;
+    if (!yaml().isMap(map)) return;
     const own = new Set<string>();
     const merged: (YamlNode | null)[] = [];
     for (const pair of map.items) {
       const key = this.resolved(pair.key as YamlNode | null);
       const value = (pair.value ?? null) as YamlNode | null;
-      const name = isScalar(key) ? String(key.source ?? key.value) : undefined;
+      const name = yaml().isScalar(key) ? String(key.source ?? key.value) : undefined;
       if (key === null || name === undefined) {
         this.note(key ?? map, "expected a text as the name of a field");
-      } else if (name === "<<" && isScalar(key) && key.type === "PLAIN") {
+      } else if (name === "<<" && yaml().isScalar(key) && key.type === "PLAIN") {
         merged.push(value);
       } else if (own.has(name)) {
         this.note(key, `the field ${quote(name)} is there twice`);
@@ -177,8 +167,8 @@ export class YamlTree {
     for (const value of merged) {
       const source = this.resolved(value);
       if (depth >= MERGE_DEPTH_MAX) this.note(map, `"<<" may be nested ${MERGE_DEPTH_MAX} deep at most`);
-      else if (isMap(source)) this.#collect(source, fields, known, depth + 1);
-      else if (isSeq(source)) {
+      else if (yaml().isMap(source)) this.#collect(source, fields, known, depth + 1);
+      else if (yaml().isSeq(source)) {
         for (const item of source.items) {
           const each = this.resolved(item as YamlNode | null);
           if (each !== null) this.#collect(each, fields, known, depth + 1);
@@ -203,9 +193,9 @@ export class YamlTree {
 function anchoredNodes(document: Document): ReadonlyMap<YamlNode, YamlNode> {
   const byName = new Map<string, YamlNode>();
   const byAlias = new Map<YamlNode, YamlNode>();
-  visit(document, {
+  yaml().visit(document, {
     Node(_, node) {
-      if (isAlias(node)) {
+      if (yaml().isAlias(node)) {
         const found = byName.get(node.source);
         if (found !== undefined) byAlias.set(node, found);
       } else if (node.anchor !== undefined) byName.set(node.anchor, node);
@@ -215,12 +205,12 @@ function anchoredNodes(document: Document): ReadonlyMap<YamlNode, YamlNode> {
 }
 
 function isNull(node: YamlNode | null): node is null {
-  return node === null || (isScalar(node) && node.value === null);
+  return node === null || (yaml().isScalar(node) && node.value === null);
 }
 
 function describe(node: YamlNode | null): string {
-  if (isMap(node)) return "a mapping";
-  if (isSeq(node)) return "a list";
-  if (isScalar(node)) return `the text ${quote(String(node.source ?? node.value))}`;
+  if (yaml().isMap(node)) return "a mapping";
+  if (yaml().isSeq(node)) return "a list";
+  if (yaml().isScalar(node)) return `the text ${quote(String(node.source ?? node.value))}`;
   return "nothing";
 }

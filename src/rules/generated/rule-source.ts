@@ -1,5 +1,5 @@
 /** Groups of rules as a rule file has them, for rules that are generated. */
-import { stringify } from "yaml";
+import { yaml } from "../../program/deferred-libraries.ts";
 import type { LabelValues } from "../label-values.ts";
 
 export interface RuleSource {
@@ -20,5 +20,5 @@ export interface GroupSource {
 
 /** The text of a rule file with these groups. Prometheus reads it, too, if no rule has `sql`. */
 export function ruleFileText(groups: readonly GroupSource[]): string {
-  return stringify({ groups }, { lineWidth: 0, aliasDuplicateObjects: false });
+  return yaml().stringify({ groups }, { lineWidth: 0, aliasDuplicateObjects: false });
 }

@@ -3,8 +3,9 @@
  * https://prometheus.io/docs/prometheus/latest/configuration/template_reference/. Regular expressions have RE2's syntax
  * and run in linear time.
  */
-import { RE2JS } from "re2js";
+import type { RE2JS } from "re2js";
 import { parseDurationMs } from "../../model/duration.ts";
+import { re2 } from "../../program/deferred-libraries.ts";
 import { compareText } from "../../query/promql/labels.ts";
 import { parseFloatStrict, quoteText } from "../../query/promql/promql-text.ts";
 import { escapeQuery } from "./builtin-functions.ts";
@@ -175,7 +176,7 @@ function title(text: string): string {
 
 function compiled(pattern: string): RE2JS {
   try {
-    return RE2JS.compile(pattern);
+    return re2().RE2JS.compile(pattern);
   } catch (error) {
     throw new CallError((error as Error).message);
   }
@@ -213,7 +214,7 @@ function replaceAll(pattern: string, replacement: string, text: string): string 
 /** In Go a pattern that is not valid panics here, with its own message. */
 function safely(pattern: string): RE2JS {
   try {
-    return RE2JS.compile(pattern);
+    return re2().RE2JS.compile(pattern);
   } catch (error) {
     const quoted = isBackquotable(pattern) ? `\`${pattern}\`` : quoteText(pattern);
     throw new CallError(`regexp: Compile(${quoted}): ${(error as Error).message}`);

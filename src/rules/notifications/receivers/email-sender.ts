@@ -2,7 +2,6 @@
  * Notifications by mail, over SMTP. A receiver that rejects a message for ever (5xx) is not asked again. Line feeds of a
  * title cannot add headers: nodemailer folds them.
  */
-import { createTransport } from "nodemailer";
 import type { NotifierTarget } from "../../../model/alerts/notifier.ts";
 import { SecretFault, secretText, tlsOptions } from "../../../wire/outgoing-request.ts";
 import { DeliveryFailure, type SendMessage } from "./notification-sender.ts";
@@ -22,6 +21,8 @@ const RESPONSE_CHARACTERS_MAX = 200;
 /** @param timeoutMs the time limit of an attempt, for each of its steps */
 export function emailSender(target: EmailTarget, timeoutMs: number): SendMessage {
   return async ({ title, text, data }, signal) => {
+    // Loaded for the first mail: it is 0.4 MB of code.
+    const { createTransport } = await import("nodemailer");
     const transport = createTransport({
       host: target.host,
       port: target.port,
