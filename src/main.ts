@@ -6,6 +6,7 @@
  * connects the rooms. commands/serve.ts says in which order `weir serve` stops.
  */
 import { readFileSync } from "node:fs";
+import { COMMANDS } from "./commands/all-commands.ts";
 import {
   codeOf,
   type Command,
@@ -19,29 +20,6 @@ import { SettingError } from "./config/config.ts";
 import { nearest } from "./model/nearest.ts";
 import { innerName, tuneProcess } from "./program/program-command.ts";
 import { alignedRows } from "./query/formats/aligned-text.ts";
-
-const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
-  serve: () => import("./commands/serve.ts"),
-  import: () => import("./commands/import.ts"),
-  tail: () => import("./commands/tail/tail.ts"),
-  export: () => import("./commands/export.ts"),
-  sql: () => import("./commands/sql.ts"),
-  summary: () => import("./commands/summary.ts"),
-  top: () => import("./commands/top/top.ts"),
-  promql: () => import("./commands/promql.ts"),
-  check: () => import("./commands/check.ts"),
-  rules: () => import("./commands/rules/rules.ts"),
-  slo: () => import("./commands/rules/slo.ts"),
-  backup: () => import("./commands/operation/backup.ts"),
-  restore: () => import("./commands/operation/restore.ts"),
-  compact: () => import("./commands/operation/compact.ts"),
-  token: () => import("./commands/token.ts"),
-  doctor: () => import("./commands/operation/doctor.ts"),
-  delete: () => import("./commands/operation/delete.ts"),
-  demo: () => import("./commands/demo/demo.ts"),
-  rejected: () => import("./commands/operation/rejected.ts"),
-  silence: () => import("./commands/operation/silence.ts"),
-};
 
 /** Commands that may open a database, and so need the tuning of `tuneProcess`. */
 const TUNED: readonly string[] = ["serve", "demo", "import", "compact", "backup", "restore", "doctor"];
@@ -86,7 +64,7 @@ async function dispatch([name, ...rest]: readonly string[], io: Io): Promise<num
   const load = find(name);
   if (load === undefined) return await unknown(name, io);
   const { command } = await load();
-  if (!asksForHelp(rest)) return await command.run(rest, io);
+  if (!asksForHelp(rest)) return await command.run(rest, io, allCommands);
   await io.stdout.write(`${command.usage}\n`);
   return exitCode.ok;
 }
@@ -102,8 +80,12 @@ async function help(name: string | undefined, io: Io): Promise<number> {
   return exitCode.ok;
 }
 
+async function allCommands(): Promise<readonly Command[]> {
+  return await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
+}
+
 async function overview(): Promise<string> {
-  const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
+  const commands = await allCommands();
   const lines = commands.map(({ name, summary }) => [`  ${name}`, summary]);
   return [
     "Usage: weir COMMAND [ARGUMENTS]",

@@ -51,8 +51,12 @@ export interface Command {
   readonly summary: string;
   /** The whole text of `weir NAME --help`. It begins with `Usage: weir NAME` and ends without a newline. */
   readonly usage: string;
-  /** Runs with the arguments after the command's name. main.ts handles `--help`. Resolves to the exit code. */
-  run(argv: readonly string[], io: Io): Promise<number>;
+  /**
+   * Runs with the arguments after the command's name. main.ts handles `--help`. Resolves to the exit code.
+   *
+   * @param all loads all commands in the order of the overview, for the commands that describe the others
+   */
+  run(argv: readonly string[], io: Io, all: () => Promise<readonly Command[]>): Promise<number>;
 }
 
 /** The arguments are invalid. The message is one sentence that quotes them. The exit code is 2. */

@@ -253,6 +253,10 @@ interface SettingDescription {
   readonly what: string;
   readonly why: string;
   readonly alias?: string;
+  /** The words that it accepts. Empty if others are accepted too. */
+  readonly choices: readonly string[];
+  /** Whether the flag stands alone, with or without `no-` before its name. */
+  readonly isSwitch: boolean;
 }
 
 /** Every setting in the order of the table, for README.md beside this file, `weir check` and `weir serve --help`. */
@@ -267,6 +271,8 @@ export function describeSettings(): readonly SettingDescription[] {
       what: setting.what,
       why: setting.why,
       alias: setting.alias,
+      choices: setting.type.is === "choice" || setting.type.is === "choices" ? setting.type.of : [],
+      isSwitch: setting.type.is === "flag",
     };
   });
 }

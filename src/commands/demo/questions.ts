@@ -102,6 +102,8 @@ export async function printedBy(
     isTerminal: false,
     columns: 80,
   };
-  const code = await command.run(argv, { ...io, stdout: output, stderr: output });
+  const code = await command.run(argv, { ...io, stdout: output, stderr: output }, () =>
+    Promise.resolve([command]),
+  );
   return { code, printed: printed.trimEnd() };
 }

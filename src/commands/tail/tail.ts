@@ -63,7 +63,8 @@ ${urlHelp}
   --from-start       at the first start, also push the lines that the files have already, those of rotated files
                      first. Without it, they are skipped
   --state FILE       where it remembers its files (default weir-tail.json)
-  --label NAME=VALUE add this tag to each event that does not have it; repeatable
+  --label NAME=VALUE
+                     add this tag to each event that does not have it; repeatable
   --no-instance      do not take the tag "instance" from the names of files
 ${FORMAT_HELP}
   --log-format FORMAT  ${LOG_FORMATS.join(" or ")} (default logfmt)

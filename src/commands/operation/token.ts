@@ -4,19 +4,19 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { type AccessToken, faultOf, SCOPES, TOKEN_NAME } from "../access/access-token.ts";
-import type { LimitRates } from "../access/limits.ts";
-import { EXPIRES_MS_MAX, newToken, revokeToken, storeToken } from "../access/token-changes.ts";
-import { readTokenFile } from "../access/token-file.ts";
-import { readTokenUses } from "../access/token-uses.ts";
-import { loadConfig, SettingError, takeSettings, tokenPaths } from "../config/config.ts";
-import { SETTINGS } from "../config/settings.ts";
-import { formatValue, readValue } from "../config/values.ts";
-import { openDataFolder } from "../data-folder.ts";
-import { parseDurationMs } from "../model/duration.ts";
-import { alignedRows } from "../query/formats/aligned-text.ts";
-import { oneOf, pairs, readArguments } from "./arguments.ts";
-import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+import { type AccessToken, faultOf, SCOPES, TOKEN_NAME } from "../../access/access-token.ts";
+import type { LimitRates } from "../../access/limits.ts";
+import { EXPIRES_MS_MAX, newToken, revokeToken, storeToken } from "../../access/token-changes.ts";
+import { readTokenFile } from "../../access/token-file.ts";
+import { readTokenUses } from "../../access/token-uses.ts";
+import { loadConfig, SettingError, takeSettings, tokenPaths } from "../../config/config.ts";
+import { SETTINGS } from "../../config/settings.ts";
+import { formatValue, readValue } from "../../config/values.ts";
+import { openDataFolder } from "../../data-folder.ts";
+import { parseDurationMs } from "../../model/duration.ts";
+import { alignedRows } from "../../query/formats/aligned-text.ts";
+import { oneOf, pairs, readArguments } from "../arguments.ts";
+import { type Command, exitCode, type Io, UsageError } from "../command.ts";
 
 const CREATE_OPTIONS = {
   name: { type: "string" },
@@ -52,9 +52,11 @@ reads a change within a second, and while it does not.
   --scope SCOPE      push (stores samples), read (PromQL, summaries), sql (SQL, exports), scrape (/metrics,
                      /federate), alerts (sends alerts, as a Prometheus does to an Alertmanager), admin (deletes,
                      copies, stops, adds silences). Can be given more than once, or with commas
-  --label NAME=VALUE is added to everything that the token pushes. A sample that has another value is rejected.
+  --label NAME=VALUE
+                     is added to everything that the token pushes. A sample that has another value is rejected.
                      The token reads and changes only series that have the labels. Can be given more than once
-  --expires DURATION the token expires after this time: 90d, 12h. Without it, it does not expire
+  --expires DURATION
+                     the token expires after this time: 90d, 12h. Without it, it does not expire
   --limit LIMITS     its own limits per second, which replace those of the setting limitToken:
                      requests=100,samples=50000,bytes=10MiB,scrapes=1
 

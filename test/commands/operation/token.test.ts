@@ -2,10 +2,10 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { GatewayProcess } from "../gateway-process.ts";
-import { temporaryFolder } from "../temporary-folder.ts";
-import { until } from "../until.ts";
-import { weir } from "./weir.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
+import { until } from "../../until.ts";
+import { weir } from "../weir.ts";
 
 setDefaultTimeout(300_000);
 
