@@ -13,17 +13,27 @@ interface LimitOptions {
   /** How long a task may wait. By default there is no limit. */
   readonly waitMs?: number;
   readonly waitingPerRunning?: number;
+  /**
+   * How long a task waits for those that run, before it runs beside them. Absent: not at all. For tasks that are quick,
+   * and that are cheaper one after the other.
+   */
+  readonly patienceMs?: number;
   /** The setting with the limit, for messages. */
   readonly setting?: string;
   /** Called with the number of running tasks whenever that changes. */
   onChange?(running: number): void;
 }
 
+/** A task that waits. */
+interface Entry {
+  readonly admit: () => void;
+}
+
 export class ConcurrencyLimit {
   readonly #count: number;
   readonly #options: LimitOptions;
   readonly #waitingMax: number;
-  readonly #waiting: { admit: () => void; reject: (error: Error) => void }[] = [];
+  readonly #waiting: Entry[] = [];
   #running = 0;
 
   /** @param count tasks that may run at once */
@@ -53,13 +63,15 @@ export class ConcurrencyLimit {
    * takes too long, and the reason of `signal` if that aborts during the wait.
    */
   async acquire(signal?: AbortSignal): Promise<void> {
-    if (!this.isFull) {
+    const { waitMs, patienceMs } = this.#options;
+    const isFree = this.#running === 0 && this.#waiting.length === 0;
+    if (!this.isFull && (patienceMs === undefined || isFree)) {
       this.#start();
       return;
     }
     if (this.#waiting.length >= this.#waitingMax) throw this.#busy("");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const entry = { admit: resolve, reject };
+    const entry = { admit: resolve };
     this.#waiting.push(entry);
     const giveUp = (error: unknown) => {
       const at = this.#waiting.indexOf(entry);
@@ -68,9 +80,9 @@ export class ConcurrencyLimit {
       this.#waiting.splice(at, 1);
       reject(error);
     };
-    const { waitMs } = this.#options;
     const late = () => giveUp(this.#busy(` for ${waitMs} ms`));
     const timer = waitMs === undefined ? undefined : setTimeout(late, waitMs);
+    const patience = patienceMs === undefined ? undefined : setTimeout(() => this.#admit(entry), patienceMs);
     const abort = () => giveUp(signal?.reason);
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
@@ -78,6 +90,7 @@ export class ConcurrencyLimit {
       await promise;
     } finally {
       clearTimeout(timer);
+      clearTimeout(patience);
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -86,10 +99,17 @@ export class ConcurrencyLimit {
   release(): void {
     this.#running--;
     this.#options.onChange?.(this.#running);
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
+    const [next] = this.#waiting;
+    if (next !== undefined) this.#admit(next);
+  }
+
+  /** Runs a task that waits, if the limit allows it. */
+  #admit(entry: Entry): void {
+    const at = this.#waiting.indexOf(entry);
+    if (this.isFull || at < 0) return;
+    this.#waiting.splice(at, 1);
     this.#start();
-    next.admit();
+    entry.admit();
   }
 
   #busy(duration: string): Busy {

@@ -60,3 +60,35 @@ test("a task that waited for too long, or whose signal aborts, never runs", asyn
   expect(await a.done).toBe("a");
   expect([log, limit.isFull]).toEqual([["a"], false]);
 });
+
+test("a patient task waits for the one that runs, and runs beside it if that takes long", async () => {
+  const log: string[] = [];
+  const running: number[] = [];
+  const patient = new ConcurrencyLimit(2, {
+    tasks: "queries",
+    patienceMs: 1_000_000,
+    onChange: (count) => running.push(count),
+  });
+  const first = task(patient, "first", log);
+  const second = task(patient, "second", log);
+  const third = task(patient, "third", log);
+  first.end();
+  expect(await first.done).toBe("first");
+  second.end();
+  expect(await second.done).toBe("second");
+  third.end();
+  expect(await third.done).toBe("third");
+  expect([log, running]).toEqual([
+    ["first", "second", "third"],
+    [1, 0, 1, 0, 1, 0],
+  ]);
+
+  const impatient = new ConcurrencyLimit(2, { tasks: "queries", patienceMs: 1 });
+  const slow = task(impatient, "slow", log);
+  const beside = task(impatient, "beside", log);
+  beside.end();
+  expect(await beside.done).toBe("beside");
+  expect(impatient.isFull).toBe(false);
+  slow.end();
+  expect(await slow.done).toBe("slow");
+});

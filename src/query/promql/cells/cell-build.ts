@@ -8,11 +8,15 @@ import { statement } from "../../../store/statements.ts";
 import type { Reader, Store } from "../../../store/store.ts";
 import { Slices } from "../catalog/slices.ts";
 import type { StoredDay } from "../store/table-reader.ts";
+import type { TrackedSamples } from "./tracked-samples.ts";
 import type { TrackedSeries } from "./tracked-series.ts";
+
+/** A series whose rows are kept: added up, or as they are. */
+export type Tracked = TrackedSeries | TrackedSamples;
 
 /** The rows to read: those of some series, after a time, among the first rows of each day. */
 export interface StoredPart {
-  readonly series: ReadonlyMap<number, TrackedSeries>;
+  readonly series: ReadonlyMap<number, Tracked>;
   readonly afterMs: number;
   readonly days: readonly StoredDay[];
 }
@@ -23,15 +27,13 @@ const HOUR_MS = 3_600_000;
 
 export class CellBuild {
   readonly #store: Pick<Store, "reader">;
-  readonly #stepUs: number;
   readonly #canceled = new AbortController();
   #reader: Reader | undefined;
   /** Resolves when nothing is read any more. Never rejects. */
   done: Promise<void> = Promise.resolve();
 
-  constructor(store: Pick<Store, "reader">, stepMs: number) {
+  constructor(store: Pick<Store, "reader">) {
     this.#store = store;
-    this.#stepUs = stepMs * 1_000;
   }
 
   get isCanceled(): boolean {
@@ -49,30 +51,35 @@ export class CellBuild {
    * @param begin resolves to what is to be read; it is called at once
    * @param onRead is called now and then
    */
-  run(begin: () => Promise<StoredPart>, onRead: () => void): Promise<void> {
+  run(begin: () => Promise<readonly StoredPart[]>, onRead: () => void): Promise<void> {
     const running = this.#run(begin, onRead);
     this.done = running.catch(() => {});
     return running;
   }
 
-  async #run(begin: () => Promise<StoredPart>, onRead: () => void): Promise<void> {
+  async #run(begin: () => Promise<readonly StoredPart[]>, onRead: () => void): Promise<void> {
     const { signal } = this.#canceled;
-    const part = await begin();
+    const parts = await begin();
     signal.throwIfAborted();
     this.#reader = await this.#store.reader();
     try {
-      for (const day of part.days) {
-        for (const range of rangesOf(day, part.afterMs)) {
-          signal.throwIfAborted();
-          await this.#read(day, range, part.series, onRead);
-        }
-      }
+      for (const part of parts) await this.#readPart(part, onRead);
     } finally {
       this.#reader.close();
       this.#reader = undefined;
     }
+  }
+
+  async #readPart({ series, afterMs, days }: StoredPart, onRead: () => void): Promise<void> {
+    const { signal } = this.#canceled;
+    for (const day of days) {
+      for (const range of rangesOf(day, afterMs)) {
+        signal.throwIfAborted();
+        await this.#read(day, range, series, onRead);
+      }
+    }
     signal.throwIfAborted();
-    for (const each of part.series.values()) each.isComplete = true;
+    for (const each of series.values()) each.isComplete = true;
   }
 
   async #read(
@@ -89,8 +96,8 @@ export class CellBuild {
       await this.#reader!.scan(sql, parameters, 2, async (columns, count, isNull) => {
         const [ids, timestampsUs, values] = columns as [Uint32Array, Float64Array, Float64Array];
         for (let row = 0; row < count; row++) {
-          if (!isNull(row))
-            series.get(ids[row]!)!.add(Math.ceil(timestampsUs[row]! / this.#stepUs), values[row]!);
+          const isStale = isNull(row);
+          series.get(ids[row]!)!.add(timestampsUs[row]!, isStale ? Number.NaN : values[row]!, isStale);
         }
         onRead();
         if (slices.isDue) await slices.pause();

@@ -1,6 +1,6 @@
 /**
- * Keeps the rows of events that are asked for again and again as cells of the grid, so that a rule does not read and
- * count the rows of its range at each evaluation.
+ * Keeps the recent rows of series that are asked for again and again, so that a rule does not read the rows of its range
+ * at each evaluation: events as cells of the grid, already added up, and gauges and cumulative series as samples.
  *
  * A series is kept from its second query on. From one moment between two commits, each committed row is added to its
  * cell. The rows that were stored before that moment are read once, in the background. Then the cells contain each row
@@ -12,9 +12,11 @@
 import { dayOf, type Metric, type Rows, type Series } from "../../../model/sample.ts";
 import type { Store } from "../../../store/store.ts";
 import type { FollowedRegistry } from "../catalog/series-index.ts";
-import { CellBuild, type StoredPart } from "./cell-build.ts";
+import { CellBuild, type StoredPart, type Tracked } from "./cell-build.ts";
 import { type CellColumns, type CellsAsked, columnsOf } from "./cell-columns.ts";
 import type { CellRoom } from "./cell-list.ts";
+import { type SampleColumns, type SamplesAsked, sampleColumnsOf } from "./sample-columns.ts";
+import { TrackedSamples } from "./tracked-samples.ts";
 import {
   COARSE_STEPS,
   coarseOf,
@@ -61,6 +63,10 @@ const TOO_LARGE_MS = 10 * 60_000;
 const AFTER_FAULT_MS = 60_000;
 /** How often cells become coarse, and unused ones are forgotten. */
 const AGE_INTERVAL_MS = 60_000;
+/** Samples are kept for this time: rules mostly look back for 5 minutes. */
+const SAMPLES_MS = 10 * 60_000;
+/** If longer ranges are asked for again, samples are kept for this time. */
+const SAMPLES_LONG_MS = RECENT_MS + 15 * 60_000;
 /** Series that are asked for at once: 125 MB to send, if all have rows in each step. Mostly there are some hundred. */
 const SERIES_AT_ONCE = 5_000;
 const UNKNOWN = 0;
@@ -70,11 +76,21 @@ const PAGE_BITS = 12;
 const PAGE_IDS = 1 << PAGE_BITS;
 
 interface TrackedMetric {
-  readonly bounds: Float64Array;
-  readonly series: Map<number, TrackedSeries>;
+  /** Absent if samples are kept as they are. */
+  readonly bounds: Float64Array | undefined;
+  readonly series: Map<number, Tracked>;
   /** Series with this id, or a greater one, had no rows when the first series of the metric was kept. */
   readonly newFromId: number;
+  /** For samples: all rows after this time are kept. */
+  samplesFromMs: number;
+  /** For how long samples are kept. */
+  readonly samplesMs: number;
   askedMs: number;
+}
+
+interface Found<Kept> {
+  readonly seriesId: number;
+  readonly tracked: Kept;
 }
 
 export class GridCells {
@@ -83,13 +99,16 @@ export class GridCells {
   readonly #room: CellRoom = { bytes: 0 };
   readonly #metrics = new Map<Metric, TrackedMetric>();
   /** By slot. */
-  #series: (TrackedSeries | undefined)[] = [undefined, undefined];
+  #series: (Tracked | undefined)[] = [undefined, undefined];
   #freeSlots: number[] = [];
   /** By id: UNKNOWN, UNTRACKED, or a slot. */
   #pages: (Uint32Array | undefined)[] = [];
   /** By id: when it was first asked for. */
   readonly #asked = new Map<number, number>();
   readonly #tooLargeUntil = new WeakMap<Metric, number>();
+  /** When samples before those that are kept were first asked for. */
+  readonly #longAskedMs = new WeakMap<Metric, number>();
+  readonly #longUntilMs = new WeakMap<Metric, number>();
   #build: CellBuild | undefined;
   #agedMs = 0;
   #faultMs = Number.NEGATIVE_INFINITY;
@@ -121,18 +140,31 @@ export class GridCells {
     const nowMs = now();
     if (this.#isClosed || !mayHaveCells(asked.baseMs, nowMs, stepMs, seriesIdleMs)) return undefined;
     if (asked.baseMs / stepMs + 1 < this.#fineFrom()) return undefined;
-    const found: { seriesId: number; tracked: TrackedSeries }[] = [];
-    const missing: number[] = [];
-    for (const seriesId of seriesIds) {
-      const tracked = this.#series[this.#slotOf(seriesId)];
-      if (tracked === undefined) missing.push(seriesId);
-      else found.push({ seriesId, tracked });
-    }
-    for (const metric of new Set(found.map(({ seriesId }) => this.#metricOf(seriesId))))
-      if (metric !== undefined) metric.askedMs = nowMs;
+    const { found, missing } = this.#find(seriesIds, TrackedSeries, nowMs);
     this.#want(missing, nowMs);
     if (missing.length > 0 || found.some(({ tracked }) => !tracked.isComplete)) return undefined;
     return found.length > SERIES_AT_ONCE ? undefined : columnsOf(found, asked, stepMs);
+  }
+
+  /**
+   * The samples of those of some series that are kept. Undefined if none is. Series of other kinds than gauges and
+   * cumulative ones must not be asked for.
+   */
+  samples(seriesIds: Iterable<number>, asked: SamplesAsked): SampleColumns | undefined {
+    const nowMs = this.#options.now();
+    if (this.#isClosed || !mayHaveSamples(asked.afterMs, nowMs)) return undefined;
+    const { found, missing } = this.#find(seriesIds, TrackedSamples, nowMs);
+    this.#want(missing, nowMs);
+    const tooShort = new Map<Metric, number[]>();
+    const kept = found.filter(({ seriesId, tracked }) => {
+      const metric = this.#options.registry.seriesById(seriesId)?.metric;
+      const from = metric && this.#metrics.get(metric)?.samplesFromMs;
+      if (from !== undefined && from <= asked.afterMs) return tracked.isComplete;
+      if (metric !== undefined) tooShort.getOrInsertComputed(metric, () => []).push(seriesId);
+      return false;
+    });
+    for (const [metric, ids] of tooShort) this.#keepLonger(metric, ids, nowMs);
+    return kept.length === 0 ? undefined : sampleColumnsOf(kept.slice(0, SERIES_AT_ONCE), asked);
   }
 
   /** Adds rows that were committed, before anyone learns that they were. */
@@ -143,8 +175,7 @@ export class GridCells {
       let slot = this.#slotOf(id);
       if (slot === UNTRACKED) continue;
       if (slot === UNKNOWN) slot = this.#slotOfNew(id);
-      if (slot !== UNTRACKED && stale?.[row] !== 1)
-        this.#series[slot]!.add(Math.ceil(timestampUs[row]! / this.#stepUs), value[row]!);
+      if (slot !== UNTRACKED) this.#series[slot]!.add(timestampUs[row]!, value[row]!, stale?.[row] === 1);
     }
     this.#age();
     this.#makeRoom();
@@ -172,6 +203,37 @@ export class GridCells {
     await build?.done;
   }
 
+  /** The series that are kept in a form, and the others. Notes that their metrics are asked for. */
+  #find<Kept extends Tracked>(
+    seriesIds: Iterable<number>,
+    Form: abstract new (...parts: never[]) => Kept,
+    nowMs: number,
+  ): { readonly found: readonly Found<Kept>[]; readonly missing: readonly number[] } {
+    const found: Found<Kept>[] = [];
+    const missing: number[] = [];
+    for (const seriesId of seriesIds) {
+      const tracked = this.#series[this.#slotOf(seriesId)];
+      if (tracked instanceof Form) found.push({ seriesId, tracked });
+      else missing.push(seriesId);
+    }
+    for (const metric of new Set(found.map(({ seriesId }) => this.#metricOf(seriesId))))
+      if (metric !== undefined) metric.askedMs = nowMs;
+    return { found, missing };
+  }
+
+  /** Samples before those that are kept are asked for. If that happens again, they are read again. */
+  #keepLonger(metric: Metric, seriesIds: readonly number[], nowMs: number): void {
+    const firstMs = this.#longAskedMs.get(metric);
+    if (firstMs === undefined || nowMs - firstMs > AGAIN_BEFORE_MS) this.#longAskedMs.set(metric, nowMs);
+    else if (nowMs - firstMs >= AGAIN_AFTER_MS) {
+      this.#longAskedMs.delete(metric);
+      this.#longUntilMs.set(metric, nowMs + UNUSED_MS);
+      this.#drop(metric);
+      for (const id of seriesIds) this.#asked.set(id, firstMs);
+      this.#want(seriesIds, nowMs);
+    }
+  }
+
   #slotOf(seriesId: number): number {
     return this.#pages[seriesId >>> PAGE_BITS]?.[seriesId & (PAGE_IDS - 1)] ?? UNKNOWN;
   }
@@ -196,8 +258,11 @@ export class GridCells {
     return this.#slotOf(seriesId);
   }
 
-  #track(metric: TrackedMetric, seriesId: number): TrackedSeries {
-    const tracked = new TrackedSeries(metric.bounds, this.#fineFrom(), this.#room);
+  #track(metric: TrackedMetric, seriesId: number): Tracked {
+    const tracked =
+      metric.bounds === undefined
+        ? new TrackedSamples(this.#room)
+        : new TrackedSeries(metric.bounds, this.#stepUs, this.#fineFrom(), this.#room);
     metric.series.set(seriesId, tracked);
     const slot = this.#freeSlots.pop() ?? this.#series.length;
     this.#series[slot] = tracked;
@@ -221,7 +286,7 @@ export class GridCells {
       } else if (nowMs - firstMs >= AGAIN_AFTER_MS) again.push(id);
     }
     if (again.length === 0 || this.#build !== undefined || nowMs - this.#faultMs < AFTER_FAULT_MS) return;
-    const build = new CellBuild(this.#options.store, this.#options.observationStepMs);
+    const build = new CellBuild(this.#options.store);
     this.#build = build;
     void build
       .run(
@@ -240,23 +305,40 @@ export class GridCells {
   }
 
   /** Begins to add the rows of some series, between two commits. Returns the rows that are stored already. */
-  #begin(seriesIds: readonly number[], build: CellBuild): StoredPart {
+  #begin(seriesIds: readonly number[], build: CellBuild): readonly StoredPart[] {
     const { registry, store, now } = this.#options;
     const nowMs = now();
-    const begun = new Map<number, TrackedSeries>();
+    /** By the time after which rows are read. */
+    const begun = new Map<number, Map<number, Tracked>>();
+    const wanted = new Map<number, Metric>();
     for (const id of build.isCanceled ? [] : seriesIds) {
       this.#asked.delete(id);
       const metric = registry.seriesById(id)?.metric;
-      if (metric === undefined || (this.#tooLargeUntil.get(metric) ?? 0) > nowMs) continue;
-      let kept = this.#metrics.get(metric);
-      if (kept === undefined) {
-        kept = { ...boundsAndIds(metric, registry), series: new Map(), askedMs: nowMs };
-        this.#metrics.set(metric, kept);
-      }
-      if (!kept.series.has(id)) begun.set(id, this.#track(kept, id));
+      if (metric !== undefined && (this.#tooLargeUntil.get(metric) ?? 0) <= nowMs) wanted.set(id, metric);
+    }
+    const unknown = new Set(wanted.values().filter((metric) => !this.#metrics.has(metric)));
+    const newFrom = newFromIds(unknown, registry);
+    for (const metric of unknown) this.#metrics.set(metric, this.#metric(metric, newFrom, nowMs));
+    for (const [id, metric] of wanted) {
+      const kept = this.#metrics.get(metric)!;
+      if (kept.series.has(id)) continue;
+      const afterMs = kept.bounds === undefined ? kept.samplesFromMs : this.#coarseFromMs();
+      begun.getOrInsertComputed(afterMs, () => new Map()).set(id, this.#track(kept, id));
     }
     const days = store.days().map(({ day, table, rows }) => ({ day, table, rows }));
-    return { series: begun, afterMs: this.#coarseFromMs(), days };
+    return [...begun].map(([afterMs, series]) => ({ series, afterMs, days }));
+  }
+
+  #metric(metric: Metric, newFrom: ReadonlyMap<Metric, number>, nowMs: number): TrackedMetric {
+    const samplesMs = (this.#longUntilMs.get(metric) ?? 0) > nowMs ? SAMPLES_LONG_MS : SAMPLES_MS;
+    return {
+      bounds: boundsOf(metric),
+      newFromId: newFrom.get(metric) ?? 0,
+      series: new Map(),
+      samplesMs,
+      samplesFromMs: nowMs - samplesMs,
+      askedMs: nowMs,
+    };
   }
 
   /** The first step that has fine cells. */
@@ -279,12 +361,17 @@ export class GridCells {
     this.#agedMs = nowMs;
     const fineFrom = this.#fineFrom();
     const coarseFrom = coarseOf(this.#coarseFromMs() / this.#options.observationStepMs) + 1;
-    for (const [metric, { series, askedMs }] of [...this.#metrics]) {
-      if (nowMs - askedMs > UNUSED_MS) {
+    for (const [metric, kept] of [...this.#metrics]) {
+      if (nowMs - kept.askedMs > UNUSED_MS) {
         this.#drop(metric);
         continue;
       }
-      for (const each of series.values()) each.age(fineFrom, coarseFrom);
+      // Also if the clock is set back: older samples are gone.
+      kept.samplesFromMs = Math.max(kept.samplesFromMs, nowMs - kept.samplesMs);
+      for (const each of kept.series.values()) {
+        if (each instanceof TrackedSamples) each.dropUpTo(kept.samplesFromMs * 1_000);
+        else each.age(fineFrom, coarseFrom);
+      }
     }
   }
 
@@ -314,14 +401,30 @@ export class GridCells {
   }
 }
 
-function boundsAndIds(metric: Metric, registry: CellRegistry): Pick<TrackedMetric, "bounds" | "newFromId"> {
-  const bounds = metric.kind === "observation" ? [...metric.buckets, Number.POSITIVE_INFINITY] : [];
-  let newFromId = 0;
+/** Whether samples can answer a query that reads those after a time. */
+export function mayHaveSamples(afterMs: number, nowMs: number): boolean {
+  return afterMs >= nowMs - SAMPLES_LONG_MS;
+}
+
+/** The bounds of the cells of a metric. Undefined if its samples are kept as they are. */
+function boundsOf({ kind, buckets }: Metric): Float64Array | undefined {
+  if (kind === "gauge" || kind === "cumulative") return undefined;
+  return Float64Array.from(kind === "observation" ? [...buckets, Number.POSITIVE_INFINITY] : []);
+}
+
+/** The first id that none of the series of a metric has, for some metrics. */
+function newFromIds(wanted: ReadonlySet<Metric>, registry: CellRegistry): Map<Metric, number> {
+  const byName = new Map([...wanted].map((metric) => [metric.name, metric]));
+  const found = new Map<Metric, number>();
+  if (byName.size === 0) return found;
   for (const { name, series } of registry.metrics()) {
-    if (name !== metric.name) continue;
+    const metric = byName.get(name);
+    if (metric === undefined) continue;
+    let newFromId = 0;
     const all = series.values();
     for (let next = all.next(); next.done !== true; next = all.next())
       newFromId = Math.max(newFromId, (next.value as Series).seriesId + 1);
+    found.set(metric, newFromId);
   }
-  return { bounds: Float64Array.from(bounds), newFromId };
+  return found;
 }

@@ -62,8 +62,11 @@ export class TrackedSeries {
   #summedTo = Number.NEGATIVE_INFINITY;
   #isFree = false;
 
-  constructor(bounds: Float64Array, fineFrom: number, room: CellRoom) {
+  readonly #stepUs: number;
+
+  constructor(bounds: Float64Array, stepUs: number, fineFrom: number, room: CellRoom) {
     this.#bounds = bounds;
+    this.#stepUs = stepUs;
     this.#fineFrom = fineFrom;
     this.fine = new CellList(bounds.length, room);
     this.#coarse = new CellList(bounds.length, room);
@@ -73,9 +76,10 @@ export class TrackedSeries {
     return this.#bounds.length;
   }
 
-  add(step: number, value: number): void {
-    // The rows of a series that is not kept any more may still be read.
-    if (this.#isFree) return;
+  add(timestampUs: number, value: number, isStale: boolean): void {
+    // The rows of a series that is not kept any more may still be read. A stale marker is no event.
+    if (this.#isFree || isStale) return;
+    const step = Math.ceil(timestampUs / this.#stepUs);
     if (step <= this.#summedTo) this.#keepSums(({ to }) => to < step);
     const bucket = bucketOf(this.#bounds, value);
     if (step >= this.#fineFrom) this.fine.add(step, value, bucket);

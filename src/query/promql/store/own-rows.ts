@@ -20,7 +20,7 @@ export interface OwnRowsOptions {
   readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Series that one selector can find. */
   readonly promqlSeriesMax?: number;
-  /** Rows of events that are kept as cells of the grid; if absent, all rows are read. */
+  /** Recent rows that are kept; if absent, all rows are read. */
   readonly cells?: GridCells;
 }
 
@@ -68,6 +68,10 @@ export class OwnRows implements StoredRows {
     return this.#options.cells?.read(seriesIds, asked);
   };
 
+  samples: StoredRows["samples"] = async (seriesIds, asked) => {
+    return this.#options.cells?.samples(seriesIds, asked);
+  };
+
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
   /** A series of a group is one stored series. */
@@ -85,6 +89,7 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
   return {
     days: () => rows.days(),
     cells: rows.cells && ((...asked) => rows.cells!(...asked)),
+    samples: rows.samples && ((...asked) => rows.samples!(...asked)),
     find: (matchers, firstDay, lastDay, signal) =>
       rows.find([...matchers, ...own], firstDay, lastDay, signal),
     withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),

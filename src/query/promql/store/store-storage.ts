@@ -8,6 +8,8 @@ import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { seriesCells } from "../cells/cell-columns.ts";
+import { mayHaveSamples } from "../cells/grid-cells.ts";
+import { samplesBySeries } from "../cells/sample-columns.ts";
 import { cellsOfSource } from "../cells/source-cells.ts";
 import { earlierOf, mayHaveCells } from "../cells/tracked-series.ts";
 import type { LabelSet } from "../labels.ts";
@@ -53,6 +55,8 @@ export interface StoreStorageOptions {
 
 /** Sources whose cells are in memory at once: 12 MB, if they have rows in each step. */
 const SOURCES_AT_ONCE = 500;
+/** Series whose recent samples are asked for at once: 2 MB, if they have one every 15 s and 5 minutes are read. */
+const SAMPLED_AT_ONCE = 5_000;
 
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
@@ -141,6 +145,56 @@ export class StoreStorage implements Storage {
   }
 
   async *#raw(
+    sources: readonly Source[],
+    range: Range,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
+    const { rows, now = Date.now } = this.#options;
+    const unkept: Source[] = [];
+    const mayBeKept: Source[] = [];
+    const isRecent = rows.samples !== undefined && mayHaveSamples(range.afterMs, now());
+    for (const source of sources) (isRecent && isOneSeries(source) ? mayBeKept : unkept).push(source);
+    for (let from = 0; from < mayBeKept.length; from += SAMPLED_AT_ONCE) {
+      const part = mayBeKept.slice(from, from + SAMPLED_AT_ONCE);
+      const { found, rest } = await this.#kept(part, range, budget);
+      unkept.push(...rest);
+      if (found.length > 0) yield found;
+    }
+    if (unkept.length > 0) yield* this.#rawRows(unkept, range, budget);
+  }
+
+  /** The samples of those sources whose recent samples are kept, and the other sources. */
+  async #kept(
+    sources: readonly Source[],
+    { afterMs, toMs }: Range,
+    budget: ReadBudget,
+  ): Promise<{ readonly found: readonly SeriesSamples[]; readonly rest: readonly Source[] }> {
+    const { rows, observationStepMs, now = Date.now } = this.#options;
+    const ids = Uint32Array.from(sources, ({ seriesIds }) => seriesIds[0]);
+    const columns = await rows.samples!(ids, { afterMs, toMs });
+    if (columns === undefined) return { found: [], rest: sources };
+    const byId = samplesBySeries(columns);
+    const found: SeriesSamples[] = [];
+    const rest: Source[] = [];
+    for (const source of sources) {
+      const own = byId.get(source.seriesIds[0]);
+      const { labels, held: last } = source;
+      const before = last !== undefined && last.timestampMs <= afterMs ? last : own?.before;
+      if (own === undefined || (last !== undefined && before === undefined)) {
+        rest.push(source);
+        continue;
+      }
+      const { timestampsMs, values, stale } = own;
+      const samples = { labels, timestampsMs, values, stale };
+      const shown =
+        last === undefined ? samples : held(samples, before, { afterMs, toMs }, observationStepMs, now());
+      budget.countSamples(shown.values.length);
+      if (shown.values.length > 0) found.push(shown);
+    }
+    return { found, rest };
+  }
+
+  async *#rawRows(
     sources: readonly Source[],
     range: Range,
     budget: ReadBudget,
@@ -327,6 +381,11 @@ export class StoreStorage implements Storage {
     const { rows } = this.#options;
     return new DayReader(rows.days(), rows.tables(signal));
   }
+}
+
+/** Whether a source is one stored series, which has at most one sample per time. */
+function isOneSeries({ seriesIds, metric: { kind } }: Source): boolean {
+  return seriesIds.length === 1 && (kind === "gauge" || kind === "cumulative");
 }
 
 /** Whether there are sources, and none has samples of its own. */

@@ -4,6 +4,7 @@
  */
 import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns, CellsAsked } from "../cells/cell-columns.ts";
+import type { SampleColumns, SamplesAsked } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
 
@@ -35,6 +36,11 @@ export interface StoredRows {
    * to be read. Without the function, no cells are kept.
    */
   readonly cells?: (seriesIds: Uint32Array, asked: CellsAsked) => Promise<CellColumns | undefined>;
+  /**
+   * The recent samples of those of some gauges and cumulative series that are kept. Undefined if all rows have to be
+   * read. Without the function, no samples are kept.
+   */
+  readonly samples?: (seriesIds: Uint32Array, asked: SamplesAsked) => Promise<SampleColumns | undefined>;
   /** For one query; `signal` stops what it runs. */
   tables(signal: AbortSignal): TableReader;
 }

@@ -19,19 +19,20 @@ export async function* batchLines(
   const engine = new Engine(new MergedReads(storage, signal), settings);
   const lines: string[] = [];
   let onLine: () => void = () => {};
-  const evaluate = async (text: string, at: number) => {
-    let line: string;
+  const evaluate = async (text: string, places: readonly number[]) => {
+    let rest: string;
     try {
       const result = await engine.instant(text, timeMs, { ...options, signal });
-      const answer = [...resultPieces(result, shown.limit)].join("").trimEnd();
-      line = `{"at":${at},"answer":${answer}}\n`;
+      rest = `"answer":${[...resultPieces(result, shown.limit)].join("").trimEnd()}`;
     } catch (error) {
-      line = `${JSON.stringify({ at, error: plainError(error).message })}\n`;
+      rest = `"error":${JSON.stringify(plainError(error).message)}`;
     }
-    lines.push(line);
+    for (const at of places) lines.push(`{"at":${at},${rest}}\n`);
     onLine();
   };
-  for (const [at, text] of texts.entries()) void evaluate(text, at);
+  // Rules that differ in a threshold of `for` or in labels ask the same.
+  const placesOf = Map.groupBy(texts.keys(), (at) => texts[at]!);
+  for (const [text, places] of placesOf) void evaluate(text, places);
   for (let written = 0; written < texts.length; written++) {
     while (lines.length === 0) {
       await new Promise<void>((resolve) => {

@@ -7,6 +7,7 @@ import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
 import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
 import type { CellsAsked } from "../cells/cell-columns.ts";
+import type { SamplesAsked } from "../cells/sample-columns.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
 import type { PlainError } from "./plain-error.ts";
 
@@ -112,6 +113,8 @@ export type Ask =
     }
   /** The answer is a CellColumns, or nothing if the rows have to be read. */
   | { readonly what: "cells"; readonly seriesIds: Uint32Array; readonly asked: CellsAsked }
+  /** The answer is a SampleColumns, or nothing if the rows have to be read. */
+  | { readonly what: "samples"; readonly seriesIds: Uint32Array; readonly asked: SamplesAsked }
   /** In parts: RowColumns. A reader runs one statement at a time. */
   | {
       readonly what: "scan";

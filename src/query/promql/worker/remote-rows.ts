@@ -1,6 +1,7 @@
 /** The rows of the store, for a Worker: each question is a message to the thread that owns the store. */
 import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns } from "../cells/cell-columns.ts";
+import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
@@ -105,6 +106,9 @@ export class RemoteRows implements StoredRows {
 
   cells: StoredRows["cells"] = async (seriesIds, asked) =>
     (await this.#asker.ask({ what: "cells", seriesIds, asked })) as CellColumns | undefined;
+
+  samples: StoredRows["samples"] = async (seriesIds, asked) =>
+    (await this.#asker.ask({ what: "samples", seriesIds, asked })) as SampleColumns | undefined;
 
   readonly large: StoredRows["large"] = {
     run: async (read, signal) => {

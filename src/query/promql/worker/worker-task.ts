@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 import { buffersOfCells, type CellColumns } from "../cells/cell-columns.ts";
+import { buffersOfSamples, type SampleColumns } from "../cells/sample-columns.ts";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
@@ -25,6 +26,9 @@ const STOP_GRACE_MS = 200;
 
 /** How long a Worker may take to free memory after its task. It takes 0.1 s for 100 MB. */
 const FREEING_MS = 5_000;
+
+/** An answer that has no parts. */
+type AskedValue = Uint32Array | CellColumns | SampleColumns | undefined;
 
 /** A question that is being answered. */
 interface Answering {
@@ -274,11 +278,7 @@ export class WorkerTask {
     }
   }
 
-  async #valueOf(
-    ask: number,
-    request: Ask,
-    answering: Answering,
-  ): Promise<Uint32Array | CellColumns | undefined> {
+  async #valueOf(ask: number, request: Ask, answering: Answering): Promise<AskedValue> {
     const { rows, turns, read } = this.#options;
     const { signal } = this.#stopReading;
     signal.throwIfAborted();
@@ -303,6 +303,8 @@ export class WorkerTask {
       }
       case "cells":
         return await rows.cells?.(request.seriesIds, request.asked);
+      case "samples":
+        return await rows.samples?.(request.seriesIds, request.asked);
       case "scan":
         await this.#reader(request.reader).scan(request.statement, request.nullable, (part) => {
           read?.countRows(part.rowCount);
@@ -359,9 +361,10 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 }
 
 /** The buffers of an answer that has no parts. */
-function buffersOfValue(value: Uint32Array | CellColumns | undefined): ArrayBuffer[] {
+function buffersOfValue(value: AskedValue): ArrayBuffer[] {
   if (value === undefined) return [];
-  return value instanceof Uint32Array ? [value.buffer as ArrayBuffer] : buffersOfCells(value);
+  if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
+  return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
 }
 
 /** The buffers of a part, each once. All arrays of a part are copies, so nothing else uses them. */

@@ -1,0 +1,279 @@
+/**
+ * Samples that are kept in memory beside the rows that they are copies of: queries have the same answers from both,
+ * whatever happened to the rows, and the third query of a rule reads no rows.
+ */
+import { expect, spyOn, test } from "bun:test";
+import fc from "fast-check";
+import { Engine } from "../../../../src/query/promql/engine.ts";
+import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
+import { DEFAULTS } from "../../../defaults.ts";
+import { batchOf, openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
+import { runs } from "../../../runs.ts";
+
+/** Twenty minutes before midnight. */
+const BEGIN_MS = Date.UTC(2024, 9, 4, 23, 40);
+const MINUTE_MS = 60_000;
+const STEP_MS = 15_000;
+
+interface PushedSample {
+  readonly isCumulative: boolean;
+  /** Before now; negative in the future. */
+  readonly agoMs: number;
+  /** Absent for a stale marker. */
+  readonly value: number | undefined;
+  readonly op: string;
+}
+
+type Command =
+  | { readonly do: "push"; readonly samples: readonly PushedSample[] }
+  | { readonly do: "wait"; readonly ms: number }
+  | { readonly do: "delete"; readonly op: string; readonly agoMs: number }
+  | { readonly do: "prune" | "restart" };
+
+const pushed: fc.Arbitrary<PushedSample> = fc.record({
+  isCumulative: fc.boolean(),
+  agoMs: fc.oneof(
+    { weight: 5, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
+    { weight: 2, arbitrary: fc.integer({ min: -5 * MINUTE_MS, max: 90 * MINUTE_MS }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 26 * 60 * MINUTE_MS }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 400 }).map((steps) => steps * STEP_MS) },
+  ),
+  value: fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 0, max: 40 }).map((eighths) => eighths / 8) },
+    { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -0) },
+    { weight: 1, arbitrary: fc.constant(undefined) },
+  ),
+  op: fc.constantFrom("a", "b", "c"),
+});
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant("push" as const),
+      samples: fc.array(pushed, { minLength: 1, maxLength: 20 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      ms: fc.oneof(
+        fc.integer({ min: 1_000, max: 60_000 }),
+        fc.constantFrom(STEP_MS, 5 * MINUTE_MS, 40 * MINUTE_MS, 13 * 60 * MINUTE_MS),
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("delete" as const),
+      op: fc.constantFrom("a", "b"),
+      agoMs: fc.integer({ min: 0, max: 60 * MINUTE_MS }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("prune" as const, "restart" as const) }) },
+);
+
+const EXPRESSIONS = [
+  "depth",
+  "sum by (op) (depth)",
+  "timestamp(depth{op='a'})",
+  "absent(depth{op='c'})",
+  "depth offset 3m",
+  "rate(seen_total[5m])",
+  "increase(seen_total{op=~'a|b'}[90s])",
+  "quantile_over_time(0.5, depth[10m])",
+  "changes(depth[8m])",
+  "last_over_time(depth[1h])",
+  "stddev_over_time(seen_total[70m])",
+  "max_over_time(depth[3m])",
+  "rate(seen_total[5m] offset 1h)",
+  "depth + on (op) seen_total",
+];
+
+/** What queries over two minutes and at one time return as text. */
+async function answer(engine: Engine, text: string, timeMs: number): Promise<string[]> {
+  const { data: range } = await engine.range(text, timeMs - 2 * MINUTE_MS, timeMs, 40_000);
+  const { data: instant } = await engine.instant(text, timeMs);
+  if (range.type !== "matrix" || instant.type !== "vector") throw new Error(range.type);
+  return [...range.series, ...instant.series].map(
+    ({ labels, values, timestampsMs }) =>
+      `${labels} ${[...values].map((value, at) => `${value}@${timestampsMs[at]}`).join(" ")}`,
+  );
+}
+
+/** An engine that reads rows only, and one that uses the samples that are kept. */
+function enginesOf({ gateway, nowMs }: TestGateway): readonly [Engine, Engine] {
+  const { store, registry, cells } = gateway;
+  const own = { store, registry, observationStepMs: STEP_MS, seriesIdleMs: 86_400_000, now: () => nowMs };
+  return [new Engine(ownStorage(own), DEFAULTS), new Engine(ownStorage({ ...own, cells }), DEFAULTS)];
+}
+
+async function push(gateway: TestGateway, samples: readonly PushedSample[]): Promise<void> {
+  const batch = batchOf(
+    samples.map(({ isCumulative, agoMs, value, op }) => ({
+      ...(isCumulative
+        ? { metric: "seen_total", kind: "cumulative" as const }
+        : { metric: "depth", kind: "gauge" as const }),
+      atMs: gateway.nowMs - agoMs,
+      value: value ?? Number.NaN,
+      labels: { op },
+    })),
+  );
+  const stale = Uint8Array.from(samples, ({ value }) => (value === undefined ? 1 : 0));
+  await gateway.gateway.ingest.push({ ...batch, stale });
+}
+
+async function run(gateway: TestGateway, each: Command): Promise<void> {
+  const { ingest, registry } = gateway.gateway;
+  switch (each.do) {
+    case "push":
+      await push(gateway, each.samples);
+      return;
+    case "wait":
+      gateway.nowMs += each.ms;
+      return;
+    case "delete": {
+      const series = [...registry.series()].filter(({ labels }) => labels.get("op") === each.op);
+      await ingest.deleteSamples({
+        seriesIds: series.map(({ seriesId }) => seriesId),
+        fromUs: (gateway.nowMs - each.agoMs) * 1_000,
+        toUs: Number.POSITIVE_INFINITY,
+      });
+      return;
+    }
+    case "prune":
+      await ingest.prune();
+      return;
+    case "restart":
+      await gateway.reopen("--retention-days=2");
+  }
+}
+
+test("answers from kept samples are those from rows: late and future samples, stale markers, deletions, restarts", async () => {
+  let kept = 0;
+  const scenarios = fc.record({
+    commands: fc.array(command, { minLength: 6, maxLength: 16 }),
+    texts: fc.shuffledSubarray(EXPRESSIONS, { minLength: 5, maxLength: 5 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(scenarios, async ({ commands, texts }) => {
+      const gateway = await openTestGatewayAt(BEGIN_MS, "--retention-days=2");
+      try {
+        for (const each of commands) {
+          await run(gateway, each);
+          const [rows, recent] = enginesOf(gateway);
+          const reads = spyOn(gateway.gateway.cells, "samples");
+          for (const text of texts) {
+            const want = await answer(rows, text, gateway.nowMs);
+            expect(await answer(recent, text, gateway.nowMs), text).toEqual(want);
+          }
+          kept += reads.mock.results.filter(({ value }) => value !== undefined).length;
+          reads.mockRestore();
+          gateway.nowMs += 1_500;
+          await gateway.gateway.cells.settled();
+        }
+      } finally {
+        gateway.takeLog();
+        await gateway.close();
+      }
+    }),
+    runs(12),
+  );
+  // Otherwise rows were compared with rows.
+  expect(kept).toBeGreaterThan(100);
+});
+
+/** Counts the statements over rows that a query needs. */
+function statementsOf(gateway: TestGateway): () => number {
+  const opened = spyOn(gateway.gateway.store, "reader");
+  return () => {
+    const { length } = opened.mock.calls;
+    opened.mockClear();
+    return length;
+  };
+}
+
+async function ask(gateway: TestGateway, text: string): Promise<string[]> {
+  const query = encodeURIComponent(text);
+  const [, body] = await gateway.send(`GET /api/v1/query?time=${gateway.nowMs / 1_000}&query=${query}`);
+  await gateway.gateway.cells.settled();
+  return JSON.parse(body).data.result.map((each: { value: [number, string] }) => each.value[1]);
+}
+
+test("the third evaluation of a rule over a gauge reads no rows, and a longer range is kept when it is asked for again", async () => {
+  const gateway = await openTestGatewayAt(BEGIN_MS);
+  try {
+    const opened = statementsOf(gateway);
+    const depth = (value: number | undefined, op = "a", agoMs = 0) =>
+      push(gateway, [{ isCumulative: false, agoMs, value, op }]);
+    await depth(1, "a", 30 * MINUTE_MS);
+    await depth(2);
+    expect(await ask(gateway, "depth")).toEqual(["2"]);
+    gateway.nowMs += STEP_MS;
+    await depth(3);
+    expect(await ask(gateway, "depth")).toEqual(["3"]);
+    opened();
+    gateway.nowMs += STEP_MS;
+    await depth(4);
+    // All rows of a new series come from now on, so that none has to be read.
+    await depth(7, "b");
+    expect(await ask(gateway, "depth")).toEqual(["4", "7"]);
+    expect(opened()).toBe(0);
+    gateway.nowMs += 1_000;
+    await depth(undefined, "b");
+    expect(await ask(gateway, "depth")).toEqual(["4"]);
+    expect(await ask(gateway, "sum_over_time(depth{op='a'}[5m])")).toEqual(["9"]);
+    expect(await ask(gateway, "depth offset 5m")).toEqual([]);
+    gateway.nowMs += STEP_MS;
+    expect(await ask(gateway, "depth")).toEqual(["4"]);
+    // Neither does one that is asked for the first time, if its samples are kept.
+    expect(await ask(gateway, "quantile_over_time(1, depth{op='a'}[5m])")).toEqual(["4"]);
+    for (const reads of [true, true, false]) {
+      opened();
+      expect(await ask(gateway, "quantile_over_time(0, depth{op='a'}[40m])")).toEqual(["1"]);
+      expect(opened() > 0).toBe(reads);
+      gateway.nowMs += 2_000;
+    }
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("a series of a Pushgateway group has the same answers from kept samples as from rows", async () => {
+  const gateway = await openTestGatewayAt(BEGIN_MS);
+  try {
+    const texts = ["size", "count_over_time(size[2m])", "changes(size[8m])", "size offset 4m"];
+    const put = (value: number) => gateway.ok("PUT /metrics/job/backup", `size ${value}\n`);
+    const steps = [
+      () => put(1),
+      () => put(2),
+      async () => {},
+      () => put(3),
+      () => gateway.ok("DELETE /metrics/job/backup"),
+      () => put(4),
+    ];
+    let fromMemory = 0;
+    for (const step of steps) {
+      await step();
+      for (let seconds = 0; seconds < 120; seconds += 40) {
+        gateway.nowMs += 40_000;
+        for (const text of texts) {
+          const { cells } = gateway.gateway;
+          const none = spyOn(cells, "samples").mockReturnValue(undefined);
+          const want = await ask(gateway, text);
+          none.mockRestore();
+          const own = spyOn(cells, "samples");
+          expect(await ask(gateway, text), text).toEqual(want);
+          fromMemory += own.mock.results.filter(({ value }) => value !== undefined).length;
+          own.mockRestore();
+        }
+      }
+    }
+    expect(fromMemory).toBeGreaterThan(40);
+    expect(await ask(gateway, "size")).toEqual(["4"]);
+  } finally {
+    await gateway.close();
+  }
+});
