@@ -10,7 +10,7 @@ import { LimitReached, QueryCanceled } from "../query-errors.ts";
 /** What a query knows of a day. */
 export type StoredDay = Pick<Day, "day" | "table" | "rows">;
 
-/** The numbers of some rows of a result. Every array is a copy that belongs to the receiver. */
+/** The numbers of some rows of a result. Every array belongs to the receiver. */
 export interface RowColumns {
   readonly rowCount: number;
   readonly columns: readonly (Float64Array | Uint32Array | Uint8Array)[];
@@ -18,7 +18,7 @@ export interface RowColumns {
   readonly nulls?: Uint8Array;
 }
 
-/** The lists of some rows of a result: see ListVisitor of src/store/engine/chunk-columns.ts. All arrays are copies. */
+/** The lists of some rows of a result: see ListVisitor of src/store/engine/chunk-columns.ts. */
 export interface RowLists {
   readonly keys: Uint32Array;
   readonly begins: Uint32Array;
@@ -70,7 +70,7 @@ export class StoreTableReader implements TableReader {
       reader.scan(sql, asked.parameters, nullable, (columns, rowCount, isNull) =>
         visit({
           rowCount,
-          columns: columns.map((column) => column.slice()),
+          columns,
           nulls: marksOf(rowCount, isNull),
         }),
       ),
@@ -80,10 +80,10 @@ export class StoreTableReader implements TableReader {
     this.#run(asked, (reader, sql) =>
       reader.scanLists(sql, asked.parameters, (keys, begins, lengths, lists, isNull) =>
         visit({
-          keys: keys.slice(),
+          keys,
           begins,
           lengths,
-          lists: lists.map((list) => list.slice()),
+          lists,
           nulls: isNull && marksOf(lists.at(-1)!.length, isNull),
         }),
       ),

@@ -23,7 +23,8 @@ export async function* batchLines(
     let rest: string;
     try {
       const result = await engine.instant(text, timeMs, { ...options, signal });
-      rest = `"answer":${[...resultPieces(result, shown.limit)].join("").trimEnd()}`;
+      const answer = Buffer.concat([...resultPieces(result, shown.limit)]).toString();
+      rest = `"answer":${answer.trimEnd()}`;
     } catch (error) {
       rest = `"error":${JSON.stringify(plainError(error).message)}`;
     }

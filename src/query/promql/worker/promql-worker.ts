@@ -71,6 +71,8 @@ class Turn {
   }
 }
 
+type AnswerPiece = string | Uint8Array<ArrayBuffer>;
+
 /** Sends each piece when the client has read those before it, except for a few. */
 class Pieces {
   readonly #signal: AbortSignal;
@@ -91,9 +93,9 @@ class Pieces {
     this.#onRoom();
   }
 
-  async send(text: string): Promise<void> {
+  async send(piece: AnswerPiece): Promise<void> {
     await this.waitForRoom();
-    this.post(text, false, false);
+    this.post(piece, false, false);
   }
 
   async waitForRoom(): Promise<void> {
@@ -109,9 +111,9 @@ class Pieces {
     }
   }
 
-  post(text: string, isLast: boolean, isFreeing: boolean): void {
+  post(written: AnswerPiece, isLast: boolean, isFreeing: boolean): void {
     this.#room--;
-    const piece = this.#encoder.encode(text);
+    const piece = typeof written === "string" ? this.#encoder.encode(written) : written;
     post({ type: "piece", piece, isLast, isFreeing }, [piece.buffer]);
   }
 }
@@ -130,8 +132,8 @@ class RunningTask {
     }
     const last = await this.#answer(task, settings);
     const isFreeing = heapSize() > HEAVY_BYTES;
-    if (typeof last === "string") this.pieces.post(last, true, isFreeing);
-    else post({ type: "failed", error: last, isFreeing });
+    if ("failure" in last) post({ type: "failed", error: last.failure, isFreeing });
+    else this.pieces.post(last.piece, true, isFreeing);
     if (!isFreeing) return;
     // When nothing of the task is on the stack any more.
     setTimeout(() => {
@@ -141,23 +143,26 @@ class RunningTask {
   }
 
   /** Sends all pieces of an answer but the last. Returns that, or the error of the task. */
-  async #answer(task: Exclude<Task, SelectorsTask>, settings: TaskSettings): Promise<string | PlainError> {
+  async #answer(
+    task: Exclude<Task, SelectorsTask>,
+    settings: TaskSettings,
+  ): Promise<{ readonly piece: AnswerPiece } | { readonly failure: PlainError }> {
     const rows = new RemoteRows(this.asker, settings.days);
     try {
       if (task.kind === "export") await this.#turn.take();
-      let made: string | undefined;
-      for await (const text of answerPieces(task, settings, rows, this.abort.signal)) {
+      let made: AnswerPiece | undefined;
+      for await (const piece of answerPieces(task, settings, rows, this.abort.signal)) {
         if (made !== undefined) {
           await this.pieces.send(made);
           // Otherwise an abort would not be seen before the last piece.
           await setImmediate();
         }
-        made = text;
+        made = piece;
       }
       await this.pieces.waitForRoom();
-      return made ?? "";
+      return { piece: made ?? "" };
     } catch (error) {
-      return plainError(explained(error));
+      return { failure: plainError(explained(error)) };
     } finally {
       this.#turn.end();
     }

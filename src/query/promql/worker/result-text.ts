@@ -3,8 +3,10 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview). The points of a result are written
  * directly from the columns.
  */
-import type { PromqlResult, ResultData, ResultSeries } from "../engine.ts";
+import type { PromqlResult, ResultData } from "../engine.ts";
+import type { LabelSet } from "../labels.ts";
 import { formatFloat } from "../promql-text.ts";
+import { JsonBytes } from "./json-bytes.ts";
 
 /** Notes beside the data. */
 interface Notes {
@@ -12,15 +14,12 @@ interface Notes {
   readonly infos?: readonly string[];
 }
 
-/** Length of the pieces in which an answer is written. Small results are one piece. */
-const PIECE_LENGTH = 256 * 1024;
-
 /** The answer with a result. `more` is added to the data. */
 export function resultPieces(
   result: PromqlResult,
   limit: number,
   more: Readonly<Record<string, unknown>> = {},
-): Iterable<string> {
+): Iterable<Uint8Array<ArrayBuffer>> {
   const { data } = result;
   const truncated = "series" in data && data.series.length > limit;
   const warnings = [...result.warnings, ...(truncated ? ["results truncated due to limit"] : [])];
@@ -44,38 +43,81 @@ function noteText({ warnings = [], infos = [] }: Notes): string {
   );
 }
 
-function* dataPieces(data: ResultData, limit: number, end: string): Generator<string, void> {
-  let text = `{"status":"success","data":{"resultType":"${data.type}","result":`;
-  if (data.type === "scalar") text += `[${seconds(data.timestampMs)},"${formatFloat(data.value)}"]`;
-  else if (data.type === "string") text += `[${seconds(data.timestampMs)},${JSON.stringify(data.text)}]`;
+function* dataPieces(data: ResultData, limit: number, end: string): Generator<Uint8Array<ArrayBuffer>, void> {
+  const out = new JsonBytes();
+  out.text(`{"status":"success","data":{"resultType":"${data.type}","result":`);
+  if (data.type === "scalar") out.text(`[${seconds(data.timestampMs)},"${formatFloat(data.value)}"]`);
+  else if (data.type === "string") out.text(`[${seconds(data.timestampMs)},${JSON.stringify(data.text)}]`);
   else {
-    text += "[";
+    out.text("[");
+    const points = new Points(out);
     const count = Math.min(limit, data.series.length);
     for (let at = 0; at < count; at++) {
-      const series = data.series[at];
-      text += `${at > 0 ? "," : ""}{"metric":${JSON.stringify(series.labels)},`;
-      text += data.type === "vector" ? `"value":${point(series, 0)}}` : '"values":[';
-      if (data.type === "matrix") {
-        for (let sample = 0; sample < series.values.length; sample++) {
-          text += (sample > 0 ? "," : "") + point(series, sample);
-          if (text.length < PIECE_LENGTH) continue;
-          yield text;
-          text = "";
+      if (at > 0) out.text(",");
+      // Read once: the samples of a row of a matrix are made when they are read.
+      const { labels, timestampsMs, values } = data.series[at];
+      writeLabels(out, labels);
+      if (data.type === "vector") {
+        out.text(',"value":');
+        points.write(timestampsMs[0], values[0], 0);
+        out.text("}");
+      } else {
+        out.text(',"values":[');
+        for (let sample = 0; sample < values.length; sample++) {
+          if (sample > 0) out.text(",");
+          points.write(timestampsMs[sample], values[sample], sample);
+          if (out.isPiece) yield out.take();
         }
-        text += "]}";
+        out.text("]}");
       }
-      if (text.length >= PIECE_LENGTH) {
-        yield text;
-        text = "";
-      }
+      if (out.isPiece) yield out.take();
     }
-    text += "]";
+    out.text("]");
   }
-  yield text + end;
+  out.text(end);
+  yield out.take();
 }
 
-function point({ timestampsMs, values }: ResultSeries, at: number): string {
-  return `[${seconds(timestampsMs[at])},"${formatFloat(values[at])}"]`;
+/** Writes the beginning of a series, up to its labels. */
+function writeLabels(out: JsonBytes, { pairs }: LabelSet): void {
+  out.text('{"metric":{');
+  for (let at = 0; at < pairs.length; at += 2) {
+    if (at > 0) out.text(",");
+    out.quoted(pairs[at]);
+    out.text(":");
+    out.quoted(pairs[at + 1]);
+  }
+  out.text("}");
+}
+
+/** The text before a value: its time. */
+interface Head {
+  readonly timestampMs: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Most series of a result have the same times at the same positions, so the text of the last one there is kept. */
+const HEADS_MAX = 11_000;
+
+class Points {
+  readonly #out: JsonBytes;
+  readonly #encoder = new TextEncoder();
+  readonly #heads: Head[] = [];
+
+  constructor(out: JsonBytes) {
+    this.#out = out;
+  }
+
+  write(timestampMs: number, value: number, at: number): void {
+    let head = this.#heads[at];
+    if (head?.timestampMs !== timestampMs) {
+      head = { timestampMs, bytes: this.#encoder.encode(`[${seconds(timestampMs)},"`) };
+      if (at < HEADS_MAX) this.#heads[at] = head;
+    }
+    this.#out.raw(head.bytes);
+    this.#out.number(value);
+    this.#out.text('"]');
+  }
 }
 
 function seconds(timeMs: number): number {

@@ -18,13 +18,13 @@ import { resultPieces, valueText } from "./result-text.ts";
 
 type Selectors = readonly (readonly Matcher[])[];
 
-/** The pieces of the answer to a task. */
+/** The pieces of the answer to a task, as text or as bytes in UTF-8. Each has a buffer of its own. */
 export async function* answerPieces(
   task: Exclude<Task, SelectorsTask>,
   settings: TaskSettings,
   rows: StoredRows,
   signal: AbortSignal,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<string | Uint8Array<ArrayBuffer>, void, undefined> {
   switch (task.kind) {
     case "format":
       yield valueText(formatExpr(parse(task.text)));
