@@ -16,23 +16,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import manifest from "../../package.json" with { type: "json" };
+import { BUNDLING, buildPage, fail, ROOT, stageProgramFiles, workers } from "./program-bundle.ts";
 import { foreignPackage, type Target, TARGETS, targetOfMachine } from "./target-packages.ts";
-
-const ROOT = join(import.meta.dir, "..", "..");
-
-/** What programPath() names, by the paths of the repository. */
-const EMBEDDED = [
-  "sql",
-  "dist/ui",
-  "scripts/deploy/grafana/dashboards",
-  "src/rules/default-rules",
-  "src/commands/demo/worker.py",
-  "src/client/python/weir.py",
-];
 
 /** Of DuckDB's 70 MB, level 3 makes 22 MB in 0.4 s of CPU time, level 12 19.7 MB in 5 s, and level 19 17.7 MB in 54 s. */
 const ZSTD_LEVEL = 3;
@@ -65,7 +54,7 @@ const { values } = parseArgs({
 });
 const targets = values.all ? TARGETS : (values.target ?? [targetOfMachine()]).map(targetOf);
 mkdirSync(values.out, { recursive: true });
-buildPage();
+buildPage("--if-stale");
 for (const target of targets) await build(target, values.out, values.beside === true);
 
 function targetOf(text: string): Target {
@@ -75,19 +64,6 @@ function targetOf(text: string): Target {
   return target;
 }
 
-function fail(message: string): never {
-  process.stderr.write(`scripts/build: ${message}\n`);
-  process.exit(1);
-}
-
-function buildPage(): void {
-  const { success } = Bun.spawnSync([join(ROOT, "scripts/build-page"), "--if-stale"], {
-    stdout: "inherit",
-    stderr: "inherit",
-  });
-  if (!success) fail("the page could not be bundled.");
-}
-
 async function build(target: Target, out: string, isBeside: boolean): Promise<void> {
   const stage = mkdtempSync(join(out, "stage-"));
   try {
@@ -95,7 +71,7 @@ async function build(target: Target, out: string, isBeside: boolean): Promise<vo
     mkdirSync(folder, { recursive: true });
     const path = join(folder, isBeside ? "weir" : `weir-${target}`);
     const library = foreignPackage(ROOT, "@duckdb/node-bindings", target);
-    stageFiles(stage);
+    stageProgramFiles(stage);
     if (isBeside) for (const name of libraryFiles(library)) cpSync(join(library, name), join(folder, name));
     else await embedLibrary(library, stage);
     await compile(target, path, stage);
@@ -103,22 +79,6 @@ async function build(target: Target, out: string, isBeside: boolean): Promise<vo
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
-}
-
-function stageFiles(stage: string): void {
-  for (const path of EMBEDDED) {
-    const to = join(stage, path);
-    mkdirSync(dirname(to), { recursive: true });
-    cpSync(join(ROOT, path), to, { recursive: true });
-  }
-  mkdirSync(join(stage, "dist"), { recursive: true });
-  writeFileSync(join(stage, "dist/build.json"), JSON.stringify({ commit: commit() }));
-}
-
-/** The commit of the checkout. A copy without its history may have the file of an earlier build. */
-function commit(): string | undefined {
-  const { success, stdout } = Bun.spawnSync(["git", "-C", ROOT, "rev-parse", "HEAD"], { stderr: "ignore" });
-  return success ? stdout.toString().trim() : undefined;
 }
 
 function libraryFiles(folder: string): string[] {
@@ -145,17 +105,9 @@ async function embedLibrary(folder: string, stage: string): Promise<void> {
 async function compile(target: Target, path: string, stage: string): Promise<void> {
   const { success, logs } = await Bun.build({
     entrypoints: [join(ROOT, "src/main.ts"), ...workers()],
-    root: join(ROOT, "src"),
-    // Every Worker is then beside the other modules, where its URL says: names of modules are unique.
-    naming: { entry: "[name].[ext]" },
-    target: "bun",
-    format: "esm",
-    splitting: true,
-    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
+    ...BUNDLING,
     bytecode: true,
-    sourcemap: "none",
     plugins: [engineLibrary],
-    define: { "process.env.NODE_ENV": '"production"' },
     compile: {
       target: `bun-${target}`,
       executablePath: join(foreignPackage(ROOT, "@oven/bun", target), "bin/bun"),
@@ -166,15 +118,4 @@ async function compile(target: Target, path: string, stage: string): Promise<voi
     },
   });
   if (!success) fail(logs.map(String).join("\n"));
-}
-
-/** The modules that run as Workers. */
-function workers(): string[] {
-  return [...new Bun.Glob("**/*.ts").scanSync({ cwd: join(ROOT, "src"), absolute: true })].flatMap((module) =>
-    [
-      ...readFileSync(module, "utf8").matchAll(
-        /new Worker\(new URL\("\.\/([\w-]+\.ts)", import\.meta\.url\)/g,
-      ),
-    ].map(([, name]) => join(dirname(module), name!)),
-  );
 }
