@@ -42,11 +42,10 @@ import type {
 import type { StoreOptions } from "./store-options.ts";
 import { type DayColumns, loadDays, scanDay } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
-import { ExemplarTable } from "./tables/exemplar-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
-import { RejectedTable } from "./tables/rejected-rows.ts";
+import { loadTables } from "./tables/load-tables.ts";
 import * as records from "./tables/store-records.ts";
-import { loadStates } from "./tables/state-rows.ts";
+import { StoredTables } from "./tables/stored-tables.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
 /**
@@ -97,24 +96,18 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
     });
     if (isNew || missing !== undefined) journal.forgetLog();
     for (let isFirst = true; ; isFirst = false) {
-      const days = await loadDays(writer);
-      const { stored, generation, watermarks } = await records.load(writer);
-      const states = await loadStates(writer);
-      const withStates = { ...stored, ...states.records };
+      const { stored, generation, watermarks, tables } = await loadTables(writer);
       const lost = isRepair && isFirst ? journal.losses(stored) : undefined;
       if (lost !== undefined) options.onRepair?.(lost);
-      const rejected = new RejectedTable();
-      await rejected.load(writer);
-      const tables = { ...days, ...states.tables, exemplars: new ExemplarTable(), rejected };
       const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room, log });
       await store.lookInside();
-      if (journal.isEmpty) return { store, stored: withStates };
+      if (journal.isEmpty) return { store, stored };
       // Records that a killed run left. Everything is read again afterwards.
       try {
         await store.moveJournal();
       } catch (error) {
         if (!(error instanceof DiskFull)) throw error;
-        return { store, stored: journal.added(withStates) };
+        return { store, stored: journal.added(stored) };
       }
     }
   } catch (error) {
@@ -492,7 +485,7 @@ export class DuckDBStore implements Store {
       await closeEngine(this.#engine, this.#readers.count > 0);
       this.#engine = await openEngine(this.#options.path, this.#options);
       this.#log.committed();
-      const { days } = await loadDays(this.#writer);
+      const { days } = await loadDays(this.#writer, await StoredTables.read(this.#writer));
       const rows = (of: ReadonlyMap<number, Day>) =>
         [...of].map(([day, each]) => `${day}:${each.rows}`).sort();
       if (!Bun.deepEquals(rows(days), rows(this.#days)))

@@ -14,6 +14,7 @@ import { missingByEntries, missingByNote, shortLog } from "./journal/missing-log
 import { statement } from "./statements.ts";
 import { StoreDamaged } from "./store.ts";
 import { loadDays } from "./tables/days.ts";
+import { StoredTables } from "./tables/stored-tables.ts";
 import { supportedSchema } from "./tables/migrate.ts";
 
 /** The name of the database file in a data folder. The names of its log and its journal begin with it. */
@@ -101,7 +102,9 @@ async function inspected(connection: Connection, path: string): Promise<Inspecti
     throw new StoreDamaged(`${path} is a database of something else, and not a store of Weir`);
   });
   await connection.run(statement("store/use_utc"));
-  const days = [...(await loadDays(connection)).days.values()].sort((a, b) => a.day - b.day);
+  const days = [...(await loadDays(connection, await StoredTables.read(connection))).days.values()].sort(
+    (a, b) => a.day - b.day,
+  );
   const last = days.findLast(({ rows }) => rows > 0);
   const [sample] =
     last === undefined

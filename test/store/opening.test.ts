@@ -1,9 +1,10 @@
 /** Opening a file: it has one owner, also when two open it at once, and a damaged one stays as it is. */
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
+import { Connection } from "../../src/store/engine/duckdb.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
@@ -70,4 +71,18 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
   }
   copyFileSync(backup, path);
   await (await openStore({ ...options, counters: createCounters() })).store.close();
+});
+
+test("reads no table that has no rows: a start of an empty store takes 11 statements", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, "store.duckdb");
+  const options = { path, memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") };
+  await (await openStore({ ...options, counters: createCounters() })).store.close();
+  const spies = [spyOn(Connection.prototype, "run"), spyOn(Connection.prototype, "all")];
+  const { store } = await openStore({ ...options, counters: createCounters() });
+  const statements = spies.flatMap(({ mock }) => mock.calls.map(([sql]) => sql));
+  for (const spy of spies) spy.mockRestore();
+  await store.close();
+  // Migrations, seed, settings, journal, catalog, generation, seed, and the free space of the file.
+  expect(statements).toHaveLength(11);
 });

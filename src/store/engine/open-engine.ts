@@ -46,11 +46,16 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     });
     const seeds = await writer.all(statement("store/load_body_hash_seed"));
     if (seeds.length === 0) await writer.run(statement("store/insert_body_hash_seed"));
-    await writer.run(statement("store/use_utc"));
-    await writer.run(statement("store/disable_external_access"));
-    await writer.run(statement("store/allow_settings"));
-    await writer.run(statement("store/lock_configuration"));
-    await writer.run(statement("store/create_ended_series"));
+    // As one call: each takes a millisecond of a start.
+    await writer.run(
+      [
+        statement("store/use_utc"),
+        statement("store/disable_external_access"),
+        statement("store/allow_settings"),
+        statement("store/lock_configuration"),
+        statement("store/create_ended_series"),
+      ].join("\n"),
+    );
     const settings = await connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),

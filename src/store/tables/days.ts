@@ -10,6 +10,7 @@ import type { ColumnType, Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
 import type { Day } from "../store.ts";
 import { attributeColumn, dayOfTable, dayTable } from "./identifiers.ts";
+import type { StoredTables } from "./stored-tables.ts";
 
 const ATTRIBUTE_COLUMNS_MAX = 64;
 const MORE = "more_attributes";
@@ -40,25 +41,24 @@ interface PlacedRows {
 /** Reads the day tables of a file, and which column each attribute has. */
 export async function loadDays(
   connection: Connection,
+  tables: StoredTables,
 ): Promise<{ days: Map<number, DayColumns>; columns: Map<string, string> }> {
-  const attributes = await connection.all<{ attribute: string; column_name: string }>(
-    statement("store/load_attributes"),
-  );
+  const attributes = tables.isEmpty("attributes")
+    ? []
+    : await connection.all<{ attribute: string; column_name: string }>(statement("store/load_attributes"));
   const columns = new Map(attributes.map((row) => [row.attribute, row.column_name]));
   const names = new Map(attributes.map((row) => [row.column_name, row.attribute]));
-  const tables = Map.groupBy(
-    await connection.all<{ table_name: string; column_name: string }>(statement("store/day_columns")),
-    ({ table_name }) => table_name,
-  );
   const days = new Map<number, DayColumns>();
-  for (const [table, rows] of tables) {
+  for (const table of tables.names) {
     const day = dayOfTable(table);
     if (day === undefined) continue;
-    const [count] = await connection.all<{ rows: number }>(statement("store/count_rows", { table }));
-    const attributeColumns = rows
+    const found = await connection.all<{ column_name: string; rows: number }>(
+      statement("store/load_day", { table, path: `weir.${table}` }),
+    );
+    const attributeColumns = found
       .slice(FIXED)
       .map(({ column_name: column }) => ({ name: names.get(column) ?? column, column }));
-    days.set(day, { day, table, rows: count!.rows, attributes: attributeColumns });
+    days.set(day, { day, table, rows: found[0]!.rows, attributes: attributeColumns });
   }
   return { days, columns };
 }

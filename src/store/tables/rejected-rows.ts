@@ -2,15 +2,18 @@
 import type { AppendCell } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
+import type { StoredTables } from "./stored-tables.ts";
 import type { Change, RejectedRecord } from "../store.ts";
 
 export class RejectedTable {
   #newest = 0;
 
   /** Continues after the newest row. If all rows were deleted, the clock keeps ids from being used again. */
-  async load(connection: Connection): Promise<void> {
-    const [row] = await connection.all<{ newest: number }>(statement("store/load_rejected_id"));
-    this.#newest = Math.max(this.#newest, row!.newest, Date.now() * 1000);
+  async load(connection: Connection, tables: StoredTables): Promise<void> {
+    const [row] = tables.isEmpty("rejected")
+      ? []
+      : await connection.all<{ newest: number }>(statement("store/load_rejected_id"));
+    this.#newest = Math.max(this.#newest, row?.newest ?? 0, Date.now() * 1000);
   }
 
   /** Deletes the samples that were pushed again, and adds those that were rejected. */

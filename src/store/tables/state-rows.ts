@@ -7,6 +7,7 @@
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
+import type { StoredTables } from "./stored-tables.ts";
 
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
 const OUTDATED_MAX = 10_000;
@@ -31,7 +32,8 @@ export class StateTable {
   }
 
   /** Reads the newest states of the keys that exist, in the order of these states. */
-  async load(connection: Connection): Promise<State[]> {
+  async load(connection: Connection, tables: StoredTables): Promise<State[]> {
+    if (tables.isEmpty(this.#name)) return [];
     await this.#count(connection);
     const rows = await connection.all<{ key: string; definition: string }>(
       statement(`store/load_${this.#name}`),
@@ -80,13 +82,13 @@ export class StateTable {
 }
 
 /** Opens the tables of states, and reads their records. */
-export async function loadStates(connection: Connection) {
+export async function loadStates(connection: Connection, tables: StoredTables) {
   const [groups, notifications] = [new StateTable("groups"), new StateTable("notifications")];
   const forwards = new StateTable("forwards");
   const records = {
-    groups: await groups.load(connection),
-    notifications: await notifications.load(connection),
-    forwards: await forwards.load(connection),
+    groups: await groups.load(connection, tables),
+    notifications: await notifications.load(connection, tables),
+    forwards: await forwards.load(connection, tables),
   };
   return { tables: { groups, notifications, forwards }, records };
 }

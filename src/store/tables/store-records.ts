@@ -4,6 +4,7 @@ import type { Labels, MetricType } from "../../model/sample.ts";
 import { type AppendCell, type Column, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
+import type { StoredTables } from "./stored-tables.ts";
 import type { Change, MetricRecord, SeriesDay, SeriesRecord, Stored } from "../store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });
@@ -205,13 +206,16 @@ export async function writeTotals(
 }
 
 /** Reads all records when a file is opened. */
-export async function load(connection: Connection): Promise<{
+export async function load(
+  connection: Connection,
+  tables: StoredTables,
+): Promise<{
   stored: Omit<Stored, "groups" | "notifications" | "forwards">;
   generation: number;
   watermarks: Map<number, number>;
 }> {
-  const rows = <Row extends Record<string, unknown>>(name: string) =>
-    connection.all<Row>(statement(`store/load_${name}`));
+  const rows = async <Row extends Record<string, unknown>>(name: string) =>
+    tables.isEmpty(name) ? [] : await connection.all<Row>(statement(`store/load_${name}`));
   const watermarks = await rows<{ day: number; rows: number }>("watermarks");
   const [newest] = await rows<{ generation: number }>("generation");
   const stored: Omit<Stored, "groups" | "notifications" | "forwards"> = {

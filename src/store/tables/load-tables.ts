@@ -1,0 +1,24 @@
+/** Reads everything that a store keeps in memory: what each table has when a file is opened. */
+import type { Connection } from "../engine/duckdb.ts";
+import { loadDays } from "./days.ts";
+import { ExemplarTable } from "./exemplar-rows.ts";
+import { RejectedTable } from "./rejected-rows.ts";
+import { loadStates } from "./state-rows.ts";
+import * as records from "./store-records.ts";
+import { StoredTables } from "./stored-tables.ts";
+
+/** What is stored, and the writers of the tables, which continue from there. */
+export async function loadTables(connection: Connection) {
+  const inFile = await StoredTables.read(connection);
+  const days = await loadDays(connection, inFile);
+  const { stored, generation, watermarks } = await records.load(connection, inFile);
+  const states = await loadStates(connection, inFile);
+  const rejected = new RejectedTable();
+  await rejected.load(connection, inFile);
+  return {
+    stored: { ...stored, ...states.records },
+    generation,
+    watermarks,
+    tables: { ...days, ...states.tables, exemplars: new ExemplarTable(), rejected },
+  };
+}
