@@ -8,6 +8,7 @@ export const ROOT = join(import.meta.dir, "..", "..");
 const EMBEDDED = [
   "sql",
   "dist/ui",
+  "scripts/deploy/systemd/weir.service",
   "scripts/deploy/grafana/dashboards",
   "src/rules/default-rules",
   "src/commands/demo/worker.py",

@@ -1,0 +1,220 @@
+/** `weir init`: writes weir.toml, and on request a unit of systemd and a first token, and prints how to go on. */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { SCOPES, TOKEN_NAME } from "../../access/access-token.ts";
+import { newToken, storeToken } from "../../access/token-changes.ts";
+import { readTokenFile } from "../../access/token-file.ts";
+import { addressThatNeedsToken, type Config, loadConfig, tokenPaths } from "../../config/config.ts";
+import { openDataFolder } from "../../data-folder.ts";
+import { shellWord } from "../../model/errors.ts";
+import { programCommand } from "../../program/program-command.ts";
+import { isBundled, isOneFile, programPath } from "../../program/program-files.ts";
+import { oneOf, readArguments } from "../arguments.ts";
+import { type Command, exitCode, type Io, UsageError } from "../command.ts";
+import { Questions } from "./questions-asked.ts";
+import { serviceUnit } from "./service-unit.ts";
+
+const OPTIONS = {
+  listen: { type: "string" },
+  "retention-days": { type: "string" },
+  data: { type: "string" },
+  token: { type: "string" },
+  service: { type: "string" },
+  config: { type: "string" },
+  unit: { type: "string" },
+  user: { type: "string" },
+  program: { type: "string" },
+  yes: { type: "boolean", default: false },
+  force: { type: "boolean", default: false },
+  "print-unit": { type: "boolean", default: false },
+} as const;
+
+const SERVICES = ["none", "systemd"] as const;
+const UNIT = "/etc/systemd/system/weir.service";
+const DEFAULTS = {
+  listen: "127.0.0.1:9091",
+  retention: "7",
+  none: { data: "data", config: "weir.toml" },
+  systemd: { data: "/var/lib/weir", config: "/etc/weir/weir.toml" },
+} as const;
+
+/** What the answers and the flags say. */
+interface Plan {
+  readonly listen: string;
+  readonly retention: string;
+  readonly data: string;
+  /** The name of a token to make. Undefined for none. */
+  readonly token: string | undefined;
+  readonly service: (typeof SERVICES)[number];
+  readonly config: string;
+  readonly unit: string;
+}
+
+export const command: Command = {
+  name: "init",
+  summary: "writes weir.toml, a unit of systemd and a first token",
+  usage: `Usage: weir init [OPTIONS]
+
+Asks for the address, the retention, a token and the service manager, writes the files, and prints three commands to
+go on with. A question that a flag answers is not asked. Without a terminal, and with --yes, none is.
+
+  --listen ADDRESS   HOST:PORT or unix:PATH (default ${DEFAULTS.listen}). Other machines can reach it only if there
+                     is a token, or TLS with certificates of clients
+  --retention-days N how many days are kept (default ${DEFAULTS.retention})
+  --data DIR         the data folder (default ./${DEFAULTS.none.data}; for systemd ${DEFAULTS.systemd.data})
+  --token NAME       makes a token with this name and all scopes, and prints it; "none" makes none. By default it is
+                     "admin" for an address that other machines can reach, and "none" for others
+  --service MANAGER  none (default) or systemd: also writes a unit
+  --config FILE      the file of settings (default ./${DEFAULTS.none.config}; for systemd ${DEFAULTS.systemd.config})
+  --unit FILE        the unit (default ${UNIT})
+  --user NAME        the user of the service, who must exist. By default, systemd makes one while it runs
+  --program FILE     the program that the unit starts; default: this one
+  --yes              asks nothing
+  --force            replaces files that exist
+  --print-unit       prints the unit, and writes nothing
+
+The exit code is 0 if the files were written, 1 if one exists or cannot be written, and 2 if the arguments are invalid.`,
+  async run(argv, io) {
+    const { values } = readArguments(argv, OPTIONS, false);
+    const asks = io.stdinIsTerminal && io.stderr.isTerminal && !values.yes && !values["print-unit"];
+    const plan = await planOf(values, asks ? new Questions(io) : undefined, io);
+    const program = values.program === undefined ? serveCommand() : [values.program, "serve"];
+    const { data, config: configPath, unit: unitPath, service, token } = plan;
+    const unit =
+      service === "systemd"
+        ? serviceUnit({ program, config: configPath, data, user: values.user })
+        : undefined;
+    if (values["print-unit"]) {
+      if (unit === undefined) throw new UsageError("--print-unit needs --service systemd.");
+      await io.stdout.write(unit);
+      return exitCode.ok;
+    }
+    const text = settingsText(plan);
+    // The same checks as at a start, before anything is written.
+    const config = loadConfig(["--config", configPath], {}, (path) =>
+      path === configPath ? text : io.readFile(path),
+    );
+    requireToken(config, token);
+    const files: [path: string, content: string][] = [[configPath, text]];
+    if (unit !== undefined) files.push([unitPath, unit]);
+    const existing = files.find(([path]) => existsSync(path));
+    if (existing !== undefined && !values.force) {
+      await io.stderr.write(`weir init: ${existing[0]} exists already; --force replaces it.\n`);
+      return exitCode.failure;
+    }
+    for (const [path, content] of files) write(path, content);
+    await io.stderr.write(files.map(([path]) => `Wrote ${path}\n`).join(""));
+    if (token !== undefined) await makeToken(token, config, io);
+    await io.stdout.write(nextSteps(plan, config, values.program ?? programName()));
+    return exitCode.ok;
+  },
+};
+
+type Given = ReturnType<typeof readArguments<typeof OPTIONS>>["values"];
+
+async function planOf(given: Given, questions: Questions | undefined, io: Io): Promise<Plan> {
+  const ask = async (question: string, flag: string | undefined, preset: string) =>
+    flag ?? (await questions?.ask(question, preset)) ?? preset;
+  const service = oneOf(
+    "--service",
+    await ask("Service manager, none or systemd?", given.service, "none"),
+    SERVICES,
+  );
+  const listen = await ask("Address to listen on?", given.listen, DEFAULTS.listen);
+  const retention = await ask("Days to keep samples?", given["retention-days"], DEFAULTS.retention);
+  const named = given.data ?? DEFAULTS[service].data;
+  const config = given.config ?? DEFAULTS[service].config;
+  const token = await ask(
+    "Name of a first token, or none?",
+    given.token,
+    isReachable(listen, io) ? "admin" : "none",
+  );
+  return {
+    ...{ listen, retention, service },
+    // A service has another working directory than this command.
+    data: service === "none" ? named : resolve(named),
+    config: service === "none" ? config : resolve(config),
+    token: token === "none" ? undefined : tokenName(token),
+    unit: given.unit ?? UNIT,
+  };
+}
+
+function tokenName(name: string): string {
+  if (TOKEN_NAME.test(name)) return name;
+  throw new UsageError(
+    `--token is ${JSON.stringify(name)}, expected up to 64 letters, digits, and characters of "._-".`,
+  );
+}
+
+/** Whether other machines may reach an address. Throws for an invalid one. */
+function isReachable(listen: string, io: Io): boolean {
+  return addressThatNeedsToken(loadConfig(["--listen", listen], {}, io.readFile)) !== undefined;
+}
+
+function requireToken(config: Config, token: string | undefined): void {
+  const open = addressThatNeedsToken(config);
+  if (
+    open === undefined ||
+    token !== undefined ||
+    (readTokenFile(tokenPaths(config).tokens) ?? []).length > 0
+  )
+    return;
+  throw new UsageError(
+    `--listen is ${JSON.stringify(open.address)}, which other machines may reach, and there is no token: give --token NAME.`,
+  );
+}
+
+function settingsText({ listen, retention, data }: Plan): string {
+  return `# The settings of the gateway. "weir check --config FILE" prints all that are in effect, and "weir serve --help" describes them.
+listen = [${JSON.stringify(listen)}]
+retentionDays = ${/^[0-9]+$/.test(retention) ? retention : JSON.stringify(retention)}
+data = ${JSON.stringify(data)}
+`;
+}
+
+function write(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  // Not secret: the token is in a file of its own.
+  writeFileSync(path, content, { mode: 0o644 });
+}
+
+async function makeToken(name: string, config: Config, io: Io): Promise<void> {
+  const { tokens } = tokenPaths(config);
+  openDataFolder(config.data);
+  const { token, text } = newToken({ name, scopes: [...SCOPES], labels: new Map() }, Date.now());
+  await storeToken(tokens, token);
+  await io.stderr.write(
+    `The token ${JSON.stringify(name)}, which is not shown again (its hash is in ${tokens}):\n`,
+  );
+  await io.stdout.write(`\n  ${text}\n\n`);
+}
+
+/** How this program is started as a gateway, by a unit. */
+function serveCommand(): string[] {
+  return isBundled ? programCommand("serve") : [programPath("scripts/serve")];
+}
+
+/** How people start this program. */
+function programName(): string {
+  if (isOneFile) return shellWord(process.execPath);
+  return isBundled ? "npx weir" : shellWord(programPath("scripts/weir"));
+}
+
+function nextSteps({ service, config: path, token }: Plan, config: Config, program: string): string {
+  const header = token === undefined ? "" : "-H 'Authorization: Bearer TOKEN' ";
+  const at = config.listen[0]!;
+  const address =
+    at.path !== undefined
+      ? `--unix-socket ${shellWord(at.path)} http://localhost`
+      : `http://${/^(0\.0\.0\.0|::)$/.test(at.hostname) ? "127.0.0.1" : at.hostname}:${at.port}`;
+  const query = `curl ${header}${address}/api/v1/sql -d 'SELECT * FROM metrics'`;
+  const steps =
+    service === "systemd"
+      ? ["sudo systemctl daemon-reload", "sudo systemctl enable --now weir", query]
+      : [
+          `${program} serve --config ${shellWord(path)}`,
+          `${program} doctor --config ${shellWord(path)}`,
+          query,
+        ];
+  return `Go on with:\n\n${steps.map((step) => `  ${step}\n`).join("")}`;
+}

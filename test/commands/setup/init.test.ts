@@ -1,0 +1,155 @@
+/** `weir init`: the files that it writes, the questions that it asks, and what it refuses. */
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { serviceUnit } from "../../../src/commands/setup/service-unit.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
+import { weir } from "../weir.ts";
+
+const ROOT = join(import.meta.dir, "../../..");
+
+test("writes settings that a gateway starts with, and a token that it accepts", async () => {
+  const folder = temporaryFolder();
+  const [config, data] = [join(folder, "weir.toml"), join(folder, "data")];
+  const { code, out } = await weir([
+    ...["init", "--config", config, "--data", data, "--retention-days", "30", "--token", "me"],
+    ...["--listen", "127.0.0.1:19091"],
+  ]);
+  expect(code).toBe(0);
+  expect(readFileSync(config, "utf8")).toEndWith(
+    `listen = ["127.0.0.1:19091"]\nretentionDays = 30\ndata = ${JSON.stringify(data)}\n`,
+  );
+  const [, token = ""] = /^ {2}(weir_\S+)$/m.exec(out) ?? [];
+  expect(token).not.toBe("");
+  expect(out.slice(out.indexOf("Go on with"))).toBe(`Go on with:
+
+  ${ROOT}/scripts/weir serve --config ${config}
+  ${ROOT}/scripts/weir doctor --config ${config}
+  curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:19091/api/v1/sql -d 'SELECT * FROM metrics'
+`);
+  const gateway = await GatewayProcess.start({ data, args: ["--no-sampler"] });
+  const ask = (headers: Record<string, string>) => fetch(`${gateway.url}/api/v1/query?query=1`, { headers });
+  expect((await ask({})).status).toBe(401);
+  expect((await ask({ authorization: `Bearer ${token}` })).status).toBe(200);
+  await gateway.stop("SIGTERM");
+});
+
+test("replaces no file, unless it is told to with --force", async () => {
+  const folder = temporaryFolder();
+  const config = join(folder, "weir.toml");
+  writeFileSync(config, "mine");
+  const argv = ["init", "--config", config, "--data", join(folder, "data")];
+  expect(await weir(argv)).toMatchObject({
+    code: 1,
+    err: `weir init: ${config} exists already; --force replaces it.\n`,
+  });
+  expect(readFileSync(config, "utf8")).toBe("mine");
+  expect((await weir([...argv, "--force"])).code).toBe(0);
+  expect(readFileSync(config, "utf8")).toContain("retentionDays = 7\n");
+});
+
+test("writes nothing if a setting is invalid, or if anyone could use the gateway", async () => {
+  const folder = temporaryFolder();
+  const config = join(folder, "weir.toml");
+  const base = ["init", "--config", config, "--data", join(folder, "data")];
+  const invalid = await weir([...base, "--retention-days", "soon"]);
+  expect(invalid.code).toBe(2);
+  expect(invalid.err).toContain('retentionDays is "soon"');
+  const open = await weir([...base, "--listen", "0.0.0.0:9091", "--token", "none"]);
+  expect(open.code).toBe(2);
+  expect(open.err).toContain(
+    '--listen is "0.0.0.0:9091", which other machines may reach, and there is no token',
+  );
+  expect(existsSync(config)).toBe(false);
+  // By default, such an address gets a token.
+  const { code, out } = await weir([...base, "--listen", "0.0.0.0:9091"]);
+  expect(code).toBe(0);
+  expect(out).toContain("curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091/");
+});
+
+test("writes a unit that differs from the shipped one only where the installation does", async () => {
+  const folder = temporaryFolder();
+  const [config, unit] = [join(folder, "weir.toml"), join(folder, "weir.service")];
+  const { code, out } = await weir([
+    ...["init", "--service", "systemd", "--config", config, "--unit", unit, "--data", join(folder, "data")],
+    ...["--program", "/usr/bin/weir", "--user", "weir"],
+  ]);
+  expect(code).toBe(0);
+  expect(out).toContain("  sudo systemctl daemon-reload\n  sudo systemctl enable --now weir\n  curl ");
+  const shipped = readFileSync(join(ROOT, "scripts/deploy/systemd/weir.service"), "utf8").split("\n");
+  const lines = readFileSync(unit, "utf8").split("\n");
+  expect(lines.filter((line) => !shipped.includes(line))).toEqual([
+    "Documentation=man:weir(1)",
+    `Environment=WEIR_DATA=${folder}/data`,
+    `ExecStart=/usr/bin/weir serve --config ${config}`,
+    `WorkingDirectory=${folder}/data`,
+    "# It owns the folder, which is kept.",
+    "User=weir",
+    "Group=weir",
+    `ReadWritePaths=${folder}/data`,
+  ]);
+  expect(shipped.filter((line) => !lines.includes(line)).map((line) => line.split("=")[0])).toEqual([
+    "Documentation",
+    "Environment",
+    "ExecStart",
+    "WorkingDirectory",
+    "# A user that exists while the service runs. It owns the folder, which is kept.",
+    "DynamicUser",
+    "StateDirectory",
+    "StateDirectoryMode",
+  ]);
+});
+
+test("quotes paths as systemd reads them", () => {
+  const unit = serviceUnit({
+    program: ["/opt/my weir/weir", "serve"],
+    config: "/etc/weir/100%.toml",
+    data: "/var/lib/weir/main",
+  });
+  expect(unit).toContain('ExecStart="/opt/my weir/weir" serve --config /etc/weir/100%%.toml\n');
+  expect(unit).toContain("StateDirectory=weir/main\n");
+  expect(unit).toContain("DynamicUser=yes\n");
+});
+
+describe.skipIf(Bun.which("python3") === null)("on a terminal", () => {
+  test("asks what no flag answers, with defaults", async () => {
+    const folder = temporaryFolder();
+    const config = join(folder, "weir.toml");
+    // Types an answer after each question.
+    const script = `
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+answers = [b"none\\n", b"127.0.0.1:19093\\n", b"\\n", b"\\n"]
+text = b""
+while True:
+    try:
+        piece = os.read(fd, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    text += piece
+    while answers and text.count(b"] ") > 4 - len(answers):
+        os.write(fd, answers.pop(0))
+sys.stdout.buffer.write(text)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
+    const argv = [process.execPath, join(ROOT, "src/main.ts"), "init", "--config", config];
+    const child = Bun.spawn(["python3", "-c", script, ...argv, "--data", join(folder, "data")], {
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    for (const question of [
+      "Service manager, none or systemd? [none]",
+      "Address to listen on? [127.0.0.1:9091]",
+      "Days to keep samples? [7]",
+      "Name of a first token, or none? [none]",
+    ])
+      expect(out).toContain(question);
+    expect(readFileSync(config, "utf8")).toContain('listen = ["127.0.0.1:19093"]\nretentionDays = 7\n');
+  });
+});
