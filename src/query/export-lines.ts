@@ -87,7 +87,7 @@ export async function* exportLines(
 async function stepsOf(
   store: ExportStore,
   timeoutMs: number,
-  { table }: Day,
+  { day, table }: Day,
   range: ExportRange,
 ): Promise<ExportRange[]> {
   const reader = await store.reader();
@@ -95,7 +95,7 @@ async function stepsOf(
     const minutes = await within(timeoutMs, reader, () =>
       reader.all<{ minute_us: number; row_count: number }>(
         statement("query/export_minutes", { table }),
-        parametersOf(range),
+        parametersOf(day, range),
       ),
     );
     const steps: ExportRange[] = [];
@@ -120,7 +120,7 @@ async function stepsOf(
 async function* readStep(
   store: ExportStore,
   timeoutMs: number,
-  { table, attributes }: Day,
+  { day, table, attributes }: Day,
   step: ExportRange,
   writer: EventWriter,
 ): AsyncGenerator<string, void, undefined> {
@@ -128,7 +128,7 @@ async function* readStep(
   let chunks: AsyncIterator<readonly (readonly Cell[])[]> | undefined;
   try {
     const result = await within(timeoutMs, reader, () =>
-      reader.stream(statement("query/export_samples", { table }), parametersOf(step)),
+      reader.stream(statement("query/export_samples", { table }), parametersOf(day, step)),
     );
     const names = new Map(attributes.map(({ name, column }) => [column, name]));
     const columns = attributeColumns(
@@ -148,10 +148,16 @@ async function* readStep(
   }
 }
 
-function parametersOf(range: ExportRange): Record<string, number | string | null> {
+function parametersOf(day: number, range: ExportRange): Record<string, number | string | null> {
   const { fromUs, toUs, metric = null, seriesIds } = range;
   // The ids as text: the driver binds a long list slowly.
-  return { fromUs, toUs, metric, seriesIds: seriesIds === undefined ? null : `[${seriesIds.join(",")}]` };
+  return {
+    day,
+    fromUs,
+    toUs,
+    metric,
+    seriesIds: seriesIds === undefined ? null : `[${seriesIds.join(",")}]`,
+  };
 }
 
 /** Reads, and interrupts the reader if that takes too long. */

@@ -8,14 +8,13 @@
 
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import { Copying } from "./backup/copying.ts";
+import { type PackRequest, packDay } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
-import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
@@ -24,7 +23,7 @@ import { Journal } from "./journal/journal.ts";
 import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { LogSize } from "./log-size.ts";
 import { OperationOrder } from "./operation-order.ts";
-import { Readers } from "./readers.ts";
+import { readerError, Readers } from "./readers.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -41,8 +40,8 @@ import type {
 } from "./store.ts";
 import type { StoreOptions } from "./store-options.ts";
 import { type DayColumns, loadDays, scanDay } from "./tables/days.ts";
-import { deleteRows, deleteSeries } from "./tables/deletion.ts";
-import { dayTable } from "./tables/identifiers.ts";
+import { type DeletedRows, deleteRows, deleteSeries } from "./tables/deletion.ts";
+import { findSamples, type SampleVisitor } from "./tables/find-samples.ts";
 import { loadTables } from "./tables/load-tables.ts";
 import * as records from "./tables/store-records.ts";
 import { StoredTables } from "./tables/stored-tables.ts";
@@ -141,7 +140,7 @@ export class DuckDBStore implements Store {
   readonly #tables: TableWriters;
   readonly #days: Map<number, DayColumns>;
   readonly #readers = new Readers(
-    (error) => this.#explainToReader(error),
+    (error) => readerError(error, this.#reopening !== undefined),
     () => this.#requireOpen(),
   );
   readonly #room: DiskRoom;
@@ -154,6 +153,9 @@ export class DuckDBStore implements Store {
     (error) => this.#journal.noteError(error),
   );
   readonly #committed = new CommittedRows();
+  /** Changes when rows of a day get other ids. */
+  numbering = 0;
+  #isHeld: (day: number) => boolean = () => false;
   /** How many changes with rows are being written. */
   #writing = 0;
   /** Resolves when the engine, which gave up on the file, has opened it again. */
@@ -310,19 +312,6 @@ export class DuckDBStore implements Store {
     return await this.#readers.open(this.#engine);
   }
 
-  /**
-   * The error for a reader: `Unavailable` while the file is opened again, `DiskFull` if a query's files have no
-   * room.
-   */
-  #explainToReader(error: unknown): unknown {
-    if (this.#reopening !== undefined || isFatal(error))
-      return new Unavailable(
-        "the store is being opened again after an error of its engine; try again in a moment",
-      );
-    if (!isDiskFull(error)) return error;
-    return new DiskFull("disk full: the query needs more room for intermediate results than the disk has");
-  }
-
   days(): readonly Day[] {
     return [...this.#days.values()].sort((a, b) => a.day - b.day);
   }
@@ -332,40 +321,46 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch((error) => {
         if (!(error instanceof DiskFull)) throw error;
       });
-      for (const day of this.days())
-        await scanDay(this.#writer, day, this.#watermarks.get(day.day) ?? 0, apply);
+      for (const day of this.#days
+        .values()
+        .toArray()
+        .sort((a, b) => a.day - b.day))
+        await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
       for (const rows of this.#journal.rows()) apply(rows);
     });
   }
 
-  find(
-    day: number,
-    { length, seriesId, timestampUs }: SampleKeys,
-    visit: (seriesId: number, timestampUs: number, value: number | null) => void,
-  ): Promise<void> {
+  find(day: number, keys: SampleKeys, visit: SampleVisitor): Promise<void> {
     return this.#exclusive(async () => {
-      if (length === 0 || !this.#days.has(day)) return;
-      const writer = this.#writer;
-      const columns: Column[] = [
-        { type: "uinteger", values: seriesId },
-        { type: "timestamp", values: timestampUs },
-      ];
-      await this.#transaction(async () => {
-        await writer.run(statement("store/create_wanted_samples"));
-        await writer.appendColumns(
-          "main",
-          "wanted_samples",
-          ["uinteger", "timestamp"],
-          [{ columns, length }],
-        );
-      });
-      const found = statement("store/find_samples", { table: dayTable(day) });
-      await writer.scan(found, [], 2, (read, rows, isNull) => {
-        const [ids, times, values] = read as [Uint32Array, Float64Array, Float64Array];
-        for (let row = 0; row < rows; row++) visit(ids[row]!, times[row]!, isNull(row) ? null : values[row]!);
-      });
+      if (keys.length > 0 && this.#days.has(day))
+        await findSamples(this.#writer, this.#inTransaction, day, keys, visit);
     });
   }
+
+  pack(request: PackRequest): Promise<number> {
+    if (this.#closed) return Promise.resolve(0);
+    return packDay(
+      {
+        reader: () => this.reader(),
+        inOrder: (action) => this.#exclusive(() => action(this.#writer)),
+        transaction: this.#inTransaction,
+        day: (day) => this.#days.get(day),
+        isHeld: (day) => this.#closed || this.#copying.isUnderWay || this.#isHeld(day),
+        numbering: () => this.numbering,
+        noteRenumbering: this.#noteRenumbering,
+      },
+      request,
+    );
+  }
+
+  holdRows(isHeld: (day: number) => boolean): void {
+    this.#isHeld = isHeld;
+  }
+
+  readonly #noteRenumbering = () => {
+    this.numbering++;
+    this.#copying.noteRewrite();
+  };
 
   dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped> {
     return this.#alone(async () => {
@@ -374,6 +369,7 @@ export class DuckDBStore implements Store {
       await this.#transaction(async () => {
         const writer = this.#writer;
         for (const { table } of dropped) await writer.run(statement("store/drop_day", { table }));
+        await writer.run(statement("store/delete_blocks_before"), [firstDay]);
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
         await this.#tables.exemplars.dropBefore(writer, firstDay);
@@ -390,10 +386,13 @@ export class DuckDBStore implements Store {
 
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number> {
     return this.#alone(async () => {
-      this.#copying.noteRewrite();
-      let deleted: ReadonlyMap<number, number> = new Map();
+      this.#noteRenumbering();
+      let deleted: ReadonlyMap<number, DeletedRows> = new Map();
       const settle = (sign: number) => {
-        for (const [day, rows] of deleted) this.#days.get(day)!.rows += sign * rows;
+        for (const [day, { rows, unpacked }] of deleted) {
+          this.#days.get(day)!.rows += sign * rows;
+          this.#days.get(day)!.packed += sign * unpacked;
+        }
         this.#committed.reset(this.#days.values());
       };
       await this.#transaction(
@@ -404,7 +403,7 @@ export class DuckDBStore implements Store {
         },
         () => settle(1),
       );
-      return deleted.values().reduce((sum, rows) => sum + rows, 0);
+      return deleted.values().reduce((sum, { rows }) => sum + rows, 0);
     });
   }
 

@@ -109,7 +109,12 @@ async function inspected(connection: Connection, path: string): Promise<Inspecti
   const [sample] =
     last === undefined
       ? []
-      : await connection.all<{ newest_ms: number }>(statement("store/newest_sample", { table: last.table }));
+      : await connection.all<{ newest_ms: number }>(
+          statement(last.packed > 0 ? "store/newest_of_packed_day" : "store/newest_sample", {
+            table: last.table,
+          }),
+          last.packed > 0 ? { day: last.day } : [],
+        );
   const journalRecords = await countJournal(connection, path);
   const sizes = ["", ".wal", ".journal"].map(
     (end) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0,

@@ -1,9 +1,24 @@
 /** The readers of a store that are open: what a checkpoint, a reopening and the end of the store have to know of them. */
+import { Unavailable } from "../model/errors.ts";
+import { DiskFull } from "./disk-room.ts";
+import { isDiskFull, isFatal } from "./engine/faults.ts";
 import type { OpenEngine } from "./engine/open-engine.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 
 /** How long `gone()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
 const CLOSE_MS_MAX = 2_000;
+
+/**
+ * The error for a reader: `Unavailable` while the file is opened again, `DiskFull` if a query's files have no room.
+ */
+export function readerError(error: unknown, isReopening: boolean): unknown {
+  if (isReopening || isFatal(error))
+    return new Unavailable(
+      "the store is being opened again after an error of its engine; try again in a moment",
+    );
+  if (!isDiskFull(error)) return error;
+  return new DiskFull("disk full: the query needs more room for intermediate results than the disk has");
+}
 
 export class Readers {
   readonly #explain: (error: unknown) => unknown;

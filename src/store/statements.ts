@@ -1,6 +1,6 @@
 /**
  * The statements of sql/, read once, by name. Quoted identifiers replace the `{identifier}` parts of a
- * statement. Values are never part of the text; they are bound.
+ * statement, and the text of another file replaces `{@folder/name}`. Values are never part of the text; they are bound.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,17 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+function textOf(name: string): string {
+  let text = texts.get(name);
+  if (text === undefined) {
+    text = readFileSync(join(root, `${name}.sql`), "utf8").replace(/\{@([\w/]+)\}/g, (_, part: string) =>
+      textOf(part),
+    );
+    texts.set(name, text);
+  }
+  return text;
+}
+
 /**
  * The text of sql/NAME.sql, such as `statement("store/create_day", { table })`.
  *
@@ -29,11 +40,7 @@ export function quoteText(text: string): string {
  * @throws if a placeholder has no name, or a name has no placeholder
  */
 export function statement(name: string, names: Readonly<Record<string, string>> = {}): string {
-  let text = texts.get(name);
-  if (text === undefined) {
-    text = readFileSync(join(root, `${name}.sql`), "utf8");
-    texts.set(name, text);
-  }
+  const text = textOf(name);
   const unused = new Set(Object.keys(names));
   const filled = text.replace(/\{(\w+)\}|'\{(\w+)\}'/g, (match, ...places: string[]) => {
     const place = places[0] ?? places[1]!;

@@ -25,7 +25,8 @@ import type {
   TotalsSnapshot,
 } from "../model/records.ts";
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
-import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
+import type { PackRequest } from "./blocks/packing.ts";
+import type { BlockVisitor, ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
 import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
 
 /** Everything that one transaction stores. Every part may be absent. */
@@ -162,8 +163,10 @@ export interface Day {
   readonly day: number;
   /** The physical table, in schema weir: `samples_20240101`. */
   readonly table: string;
-  /** Rows committed. */
+  /** Samples committed: rows of the table, and samples in blocks, which count as the first rows of the day. */
   readonly rows: number;
+  /** How many of them are in blocks. */
+  readonly packed: number;
   /** Its attribute columns: the attributes' names as pushed, and the names of the columns. */
   readonly attributes: readonly { readonly name: string; readonly column: string }[];
 }
@@ -250,6 +253,8 @@ export interface Reader {
    * a row have the same length. It reads millions of rows that the engine has grouped by the UINTEGER.
    */
   scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void>;
+  /** As `scan`, for a statement over blocks and rows. It returns the columns of `EncodedBlocks` (blocks/decode.ts). */
+  scanBlocks(sql: string, parameters: Parameters, visit: BlockVisitor): Promise<void>;
   /** Counts the statements of the text. Throws the parser's message if the text does not parse. */
   countStatements(sql: string): Promise<number>;
   /** Stops the running statement, which then rejects. */
@@ -302,6 +307,18 @@ export interface Store {
    * days and series stay until retention drops them.
    */
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
+  /**
+   * Makes blocks of the rows of a day's gauges and cumulative series before a time (blocks/packing.ts). Returns the number of
+   * samples that are in blocks now and were rows before: 0 if there are too few, too many other rows, or a copy is made.
+   */
+  pack(request: PackRequest): Promise<number>;
+  /**
+   * Sets which days are held: their rows keep their ids, for a consumer that reads ranges of ids and has not finished. By
+   * default none is. Days with records of forwarding (`Change.forwards`) are never packed.
+   */
+  holdRows(isHeld: (day: number) => boolean): void;
+  /** A number that changes when rows of a day get other ids. Who notes ids compares it after reading. */
+  readonly numbering: number;
   /**
    * Deletes idempotency keys received before `receivedBeforeMs`, rejected samples that arrived before
    * `rejected.beforeMs`, and the oldest ones past `rejected.max` rows or `rejected.bytesMax` bytes.

@@ -99,7 +99,7 @@ async function tableSizes(
 ): Promise<Map<string, Size>> {
   const result = await engine.run(
     async (_, days) => ({
-      views: rowsViews("every row", days, own),
+      views: rowsViews({ rows: "every row", blocks: "every block" }, days, own),
       sql: statement(own === undefined ? "query/table_sizes" : "query/own_table_sizes"),
     }),
     { signal },

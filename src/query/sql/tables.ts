@@ -56,6 +56,8 @@ export interface MetricTable extends Table {
   readonly metrics: readonly string[];
   /** Its columns of tags, with the places of their values. */
   readonly tags: readonly TagColumn[];
+  /** Whether samples can be in blocks: those of gauges and cumulative series. */
+  readonly mayBePacked: boolean;
 }
 
 const TS: TableColumn = { name: "ts", type: "TIMESTAMP" };
@@ -175,10 +177,10 @@ export class Tables implements SandboxCatalog {
   }
 
   /** `samples`: every sample, with its labels in a map and its attributes in columns. */
-  samples(): Table & { readonly tags: readonly TagColumn[] } {
+  samples(): Table & Pick<MetricTable, "tags" | "mayBePacked"> {
     const fixed = [TS, METRIC, LABELS, VALUE];
     const tags = tagColumns([], this.#attributesOf([...this.#tableOf.keys()]), fixed);
-    return { table: "samples", columns: [...fixed, ...tags.map(publicColumn)], tags };
+    return { table: "samples", columns: [...fixed, ...tags.map(publicColumn)], tags, mayBePacked: true };
   }
 
   /** The table of a metric, by the table's name in any case. */
@@ -202,6 +204,7 @@ export class Tables implements SandboxCatalog {
       help,
       columns: [TS, VALUE, ...tags.map(publicColumn)],
       tags,
+      mayBePacked: metrics.some((metric) => metric.kind === "gauge" || metric.kind === "cumulative"),
     };
   }
 
@@ -285,6 +288,10 @@ function publicColumn({ name, type, tag, source }: TagColumn): TableColumn {
   return { name, type, tag, source };
 }
 
-function publicTable({ tags: _, ...table }: Table & { readonly tags: readonly TagColumn[] }): Table {
+function publicTable({
+  tags: _,
+  mayBePacked: __,
+  ...table
+}: Table & Pick<MetricTable, "tags" | "mayBePacked">): Table {
   return table;
 }

@@ -104,7 +104,7 @@ export function emptyView(name: string, columns: readonly string[]): string {
 
 /** Statements that make a view of every sample of every metric. It includes stale markers, whose value is NULL. */
 export function samplesViews(
-  table: Pick<MetricTable, "table" | "tags">,
+  table: Pick<MetricTable, "table" | "tags" | "mayBePacked">,
   days: readonly Day[],
   options: ViewOptions = {},
 ): string[] {
@@ -117,14 +117,24 @@ JOIN ${series} AS s ON s.series_id = d.series_id`;
 }
 
 /**
- * Statements that make a view of the stored rows of all days, with the ids of their series and without labels.
+ * Statements that make views of the stored rows of all days, with the ids of their series and without labels, and of the
+ * blocks beside them.
  *
  * @param own if set, only of these series. Their table is `own series`
  */
-export function rowsViews(name: string, days: readonly Day[], own?: OwnIds): string[] {
-  const create = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS`;
-  if (own === undefined) return [`${create} ${arms(days, [])}`];
-  return [ownSeriesTable(OWN_SERIES, own.ids()), `${create} ${arms(days, [], OWN_SERIES)}`];
+export function rowsViews(
+  names: { readonly rows: string; readonly blocks: string },
+  days: readonly Day[],
+  own?: OwnIds,
+): string[] {
+  const create = (name: string) => `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS`;
+  const blocks = `${create(names.blocks)} SELECT * FROM weir.blocks`;
+  if (own === undefined) return [`${create(names.rows)} ${arms(days, [])}`, blocks];
+  return [
+    ownSeriesTable(OWN_SERIES, own.ids()),
+    `${create(names.rows)} ${arms(days, [], OWN_SERIES)}`,
+    `${blocks} WHERE series_id IN (SELECT series_id FROM ${quoteIdentifier(OWN_SERIES)})`,
+  ];
 }
 
 /** Where the rows and the series of a view come from, and the statements that must run before. */
@@ -137,15 +147,26 @@ interface ViewSource {
 }
 
 function sourceOf(
-  { table, tags }: Pick<MetricTable, "table" | "tags">,
+  { table, tags, mayBePacked }: Pick<MetricTable, "table" | "tags" | "mayBePacked">,
   metrics: readonly string[] | undefined,
   days: readonly Day[],
   { name = table, own, isCopied }: ViewOptions,
 ): ViewSource {
-  if (own === undefined) return { before: [], rows: arms(days, tags), series: "weir.series" };
+  const withBlocks = (rows: string, isAsked: string) =>
+    mayBePacked ? [rows, ...blockArms(days, tags, isAsked)].join(UNION) : rows;
+  if (own === undefined) {
+    const isAsked =
+      metrics === undefined
+        ? "true"
+        : `series_id IN (SELECT series_id FROM weir.series WHERE metric IN (${metrics.map(quoteText).join(", ")}))`;
+    return { before: [], rows: withBlocks(arms(days, tags), isAsked), series: "weir.series" };
+  }
   // No table that a statement can name has a space in its name.
   const series = `own series of ${name}`;
-  const rows = arms(days, tags, series);
+  const rows = withBlocks(
+    arms(days, tags, series),
+    `series_id IN (SELECT series_id FROM ${quoteIdentifier(series)})`,
+  );
   const before = [ownSeriesTable(series, own.ids(metrics))];
   if (!isCopied) return { before, rows, series: quoteIdentifier(series) };
   const copy = quoteIdentifier(`own rows of ${name}`);
@@ -233,7 +254,36 @@ function arms(days: readonly Day[], tags: readonly TagColumn[], ofSeries?: strin
       return `SELECT ${[...fixed, ...attributes].join(", ")} FROM weir.${quoteIdentifier(day.table)}
   WHERE ts >= TIMESTAMP ${quoteText(dateText(day.day))} AND ts < TIMESTAMP ${quoteText(dateText(day.day + 1))}${narrowing}`;
     })
-    .join("\n  UNION ALL\n  ");
+    .join(UNION);
+}
+
+const UNION = "\n  UNION ALL\n  ";
+
+/**
+ * The samples in blocks, in the columns of `arms`: an arm for each day that has some, and one for days that got some since.
+ *
+ * @param isAsked a condition for the columns of weir.blocks. It excludes blocks before their samples are decoded
+ */
+function blockArms(days: readonly Day[], tags: readonly TagColumn[], isAsked: string): string[] {
+  const attributes = tags
+    .filter((tag) => tag.attributes.length > 0)
+    .map((tag) => `NULL::VARCHAR AS ${attributeAlias(tag)}`);
+  const arm = (ofDay: string, bounds: string) =>
+    `SELECT ${["series_id", "ts", "value", ...attributes].join(", ")} FROM (
+    WITH asked_blocks AS (SELECT * FROM weir.blocks WHERE ${ofDay} AND ${isAsked})
+    ${statement("store/unpacked_blocks")}
+  )${bounds}`;
+  const packed = days.filter((day) => day.packed > 0);
+  const others = packed.length === 0 ? "true" : `day NOT IN (${packed.map(({ day }) => day).join(", ")})`;
+  return [
+    ...packed.map(({ day }) =>
+      arm(
+        `day = ${day}`,
+        ` WHERE ts >= TIMESTAMP ${quoteText(dateText(day))} AND ts < TIMESTAMP ${quoteText(dateText(day + 1))}`,
+      ),
+    ),
+    arm(others, ""),
+  ];
 }
 
 /** The value of a tag: the sample's attribute, else a label of its series. */

@@ -6,6 +6,8 @@
  * and read. With the driver's own values they take 300.
  */
 
+import type { EncodedBlocks, NumberLists } from "../blocks/decode.ts";
+
 /** The functions of the driver's bindings that this module uses. */
 interface ChunkBindings<Chunk, Vector> {
   data_chunk_get_vector(chunk: Chunk, index: number): Vector;
@@ -42,6 +44,12 @@ export type ListVisitor = (
   lists: readonly Float64Array[],
   isNull: ((item: number) => boolean) | undefined,
 ) => void | Promise<void>;
+
+/**
+ * Receives a chunk of a statement over blocks, whose columns are those of `EncodedBlocks` in their order. The arrays are
+ * copies. The next chunk is read when its promise resolves, if it returns one.
+ */
+export type BlockVisitor = (blocks: EncodedBlocks) => void | Promise<void>;
 
 const NO_ROW = () => false;
 /** An entry of a list vector: two 64-bit integers, the index of the first item and the number of items. */
@@ -94,6 +102,78 @@ export class ChunkColumns<Chunk, Vector> {
     const children = vectors.map((vector) => this.#bindings.list_vector_get_child(vector));
     const values = children.map((child, list) => this.#column(child, "double", items[list]!) as Float64Array);
     return visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
+  }
+
+  /** Passes on a chunk of the columns of `EncodedBlocks`. */
+  visitBlocks(chunk: Chunk, rowCount: number, columns: number, visitor: BlockVisitor): void | Promise<void> {
+    const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
+    const wholeAt = (index: number) =>
+      this.#column(vectorAt(index), "uinteger", rowCount).slice() as Uint32Array;
+    const doubleAt = (index: number) =>
+      this.#column(vectorAt(index), "double", rowCount).slice() as Float64Array;
+    return visitor({
+      seriesIds: wholeAt(0),
+      samples: wholeAt(1),
+      firstUs: doubleAt(2),
+      unitUs: doubleAt(3),
+      step: doubleAt(4),
+      base: doubleAt(5),
+      slope: doubleAt(6),
+      scale: doubleAt(7),
+      times: this.#lists(vectorAt(8), rowCount, (items) => new Int32Array(items)),
+      wholes: this.#lists(vectorAt(9), rowCount, (items) => new Int32Array(items)),
+      raws: this.#lists(vectorAt(10), rowCount, (items) => new Float64Array(items)),
+      rowTimes: this.#lists(vectorAt(11), rowCount, (items) => new Float64Array(items)),
+      ...(columns > 12
+        ? { arrivals: this.#lists(vectorAt(12), rowCount, (items) => new Float64Array(items)) }
+        : {}),
+    });
+  }
+
+  /** Copies the lists of a vector, without items of its child that no row refers to. */
+  #lists<Items extends Int32Array | Float64Array>(
+    vector: Vector,
+    rowCount: number,
+    make: (items: number) => Items,
+  ): NumberLists<Items> {
+    const data = aligned(this.#bindings.vector_get_data(vector, rowCount * ENTRY_BYTES), 4);
+    const entries = new Uint32Array(data.buffer, data.byteOffset, rowCount * ENTRY_WORDS);
+    const isNull = this.#nullsOf(vector, rowCount) ?? NO_ROW;
+    const begins = new Uint32Array(rowCount);
+    const lengths = new Uint32Array(rowCount);
+    let count = 0;
+    for (let row = 0; row < rowCount; row++) {
+      begins[row] = count;
+      if (isNull(row)) continue;
+      lengths[row] = entries[row * ENTRY_WORDS + 2]!;
+      count += lengths[row];
+    }
+    const items = make(count);
+    if (count === 0) return { begins, lengths, items };
+    const size = this.#bindings.list_vector_get_size(vector);
+    const child = this.#bindings.list_vector_get_child(vector);
+    const width = items.BYTES_PER_ELEMENT;
+    const bytes = aligned(this.#bindings.vector_get_data(child, size * width), width);
+    const stored = (
+      width === 8
+        ? new Float64Array(bytes.buffer, bytes.byteOffset, size)
+        : new Int32Array(bytes.buffer, bytes.byteOffset, size)
+    ) as Items;
+    const isItemNull = this.#nullsOf(child, size);
+    let nulls: Uint8Array | undefined;
+    for (let row = 0; row < rowCount; row++) {
+      const length = lengths[row]!;
+      if (length === 0) continue;
+      const from = entries[row * ENTRY_WORDS]!;
+      items.set(stored.subarray(from, from + length), begins[row]!);
+      if (isItemNull === undefined) continue;
+      for (let place = 0; place < length; place++) {
+        if (!isItemNull(from + place)) continue;
+        nulls ??= new Uint8Array(count);
+        nulls[begins[row]! + place] = 1;
+      }
+    }
+    return { begins, lengths, items, nulls };
   }
 
   /** Which rows of a vector are NULL. Undefined if none is. */

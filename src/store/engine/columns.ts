@@ -22,17 +22,27 @@ export interface DoubleColumn {
   readonly nulls?: Uint8Array;
 }
 
+/** Lists of INTEGER or DOUBLE: row r has the items from `first[r]` to `first[r + 1]`. A row without items is NULL. */
+export interface ListColumn {
+  readonly type: "integers" | "doubles";
+  readonly first: Uint32Array;
+  readonly items: Int32Array | Float64Array;
+  /** 1 where an item is NULL. */
+  readonly nulls?: Uint8Array | undefined;
+}
+
 export type Column =
   | { readonly type: "uinteger"; readonly values: Uint32Array }
-  | { readonly type: "date"; readonly values: Int32Array }
+  | { readonly type: "date" | "integer"; readonly values: Int32Array }
   | { readonly type: "boolean"; readonly values: Uint8Array }
   /** Integers. A timestamp is in microseconds since the epoch. */
-  | { readonly type: "timestamp" | "ubigint"; readonly values: Float64Array }
+  | { readonly type: "timestamp" | "ubigint" | "bigint"; readonly values: Float64Array }
   | DoubleColumn
   /** An empty string is NULL. */
   | { readonly type: "varchar" | "blob"; readonly strings: StringColumn; readonly text: Uint8Array }
   /** Every row is NULL. */
   | { readonly type: "absent" }
+  | ListColumn
   /** MAP(VARCHAR, VARCHAR): row r has the entries from `first[r]` to `first[r + 1]`. */
   | {
       readonly type: "map";

@@ -31,6 +31,7 @@ import {
   dateValue,
   decimalValue,
   HUGEINT,
+  INTEGER,
   type Json,
   JsonDuckDBValueConverter,
   LIST,
@@ -55,7 +56,13 @@ import {
   type ResultStream,
   StoreLocked,
 } from "../store.ts";
-import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
+import {
+  type BlockVisitor,
+  ChunkColumns,
+  type ColumnVisitor,
+  type ListVisitor,
+  type NumberType,
+} from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
 import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import { faultOf } from "./faults.ts";
@@ -283,6 +290,13 @@ export class Connection implements Reader {
     );
   }
 
+  /** As `scan`, for a statement that returns the columns of `EncodedBlocks`. */
+  async scanBlocks(sql: string, parameters: Parameters, visit: BlockVisitor): Promise<void> {
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
+      chunkColumns.visitBlocks(chunk, rowCount, columnCount, visit),
+    );
+  }
+
   async #eachChunk(
     sql: string,
     parameters: Parameters,
@@ -429,9 +443,13 @@ export type ColumnType = Exclude<Column["type"], "absent">;
 const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
   uinteger: UINTEGER,
   date: DATE,
+  integer: INTEGER,
   boolean: BOOLEAN,
   timestamp: TIMESTAMP,
   ubigint: UBIGINT,
+  bigint: BIGINT,
+  integers: LIST(INTEGER),
+  doubles: LIST(DOUBLE),
   double: DOUBLE,
   varchar: VARCHAR,
   blob: BLOB,

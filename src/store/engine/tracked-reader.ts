@@ -33,6 +33,8 @@ export class TrackedReader implements Reader {
     this.#explained(this.#connection.scan(sql, parameters, nullable, visit));
   scanLists: Reader["scanLists"] = (sql, parameters, visit) =>
     this.#explained(this.#connection.scanLists(sql, parameters, visit));
+  scanBlocks: Reader["scanBlocks"] = (sql, parameters, visit) =>
+    this.#explained(this.#connection.scanBlocks(sql, parameters, visit));
   countStatements: Reader["countStatements"] = (sql) =>
     this.#explained(this.#connection.countStatements(sql));
   interrupt: Reader["interrupt"] = () => this.#connection.interrupt();

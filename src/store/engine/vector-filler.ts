@@ -5,7 +5,7 @@
  * `scripts/bench` and `scripts/bench remote-write` measure it with the whole flow.
  */
 import { ptr } from "bun:ffi";
-import type { Column, StringColumn } from "./columns.ts";
+import type { Column, ListColumn, StringColumn } from "./columns.ts";
 import { StringVector } from "./string-vector.ts";
 
 /** The functions of the driver's bindings that this module uses. */
@@ -52,6 +52,7 @@ export class VectorFiller<Vector> {
     switch (column.type) {
       case "uinteger":
       case "date":
+      case "integer":
       case "boolean":
         this.#values(vector, column.values, start, count);
         return;
@@ -61,6 +62,7 @@ export class VectorFiller<Vector> {
         return;
       case "timestamp":
       case "ubigint":
+      case "bigint":
         this.#wholes(vector, column.values, start, count);
         return;
       case "varchar":
@@ -69,6 +71,10 @@ export class VectorFiller<Vector> {
         return;
       case "map":
         this.#map(vector, column, start, count);
+        return;
+      case "integers":
+      case "doubles":
+        this.#lists(vector, column, start, count);
         return;
       case "absent":
         this.#validity(vector, this.#mask.fill(0));
@@ -103,8 +109,14 @@ export class VectorFiller<Vector> {
     this.#bindings.copy_data_to_vector_validity(vector, 0, mask.buffer, mask.byteOffset, mask.byteLength);
   }
 
-  #nulls(vector: Vector, nulls: Uint8Array, start: number, count: number): void {
-    const mask = this.#mask.fill(0xff);
+  #nulls(
+    vector: Vector,
+    nulls: Uint8Array,
+    start: number,
+    count: number,
+    mask: Uint8Array<ArrayBuffer> = this.#mask,
+  ): void {
+    mask.fill(0xff);
     for (let row = 0; row < count; row++) {
       if (nulls[start + row] === 1) mask[row >> 3]! &= ~(1 << (row & 7));
     }
@@ -123,6 +135,29 @@ export class VectorFiller<Vector> {
     const absent = room.pack(strings, text, address, start, count);
     this.#bindings.copy_data_to_vector(vector, 0, room.strings, 0, count * 16);
     if (absent) this.#validity(vector, new Uint8Array(room.validity));
+  }
+
+  #lists(vector: Vector, { first, items, nulls }: ListColumn, start: number, count: number): void {
+    const bindings = this.#bindings;
+    const from = first[start]!;
+    const length = first[start + count]! - from;
+    const absent = new Uint8Array(count);
+    const ranges = new Uint32Array(count * 4);
+    for (let row = 0; row < count; row++) {
+      const own = first[start + row + 1]! - first[start + row]!;
+      ranges[row * 4] = first[start + row]! - from;
+      ranges[row * 4 + 2] = own;
+      if (own === 0) absent[row] = 1;
+    }
+    bindings.list_vector_reserve(vector, length);
+    bindings.list_vector_set_size(vector, length);
+    bindings.copy_data_to_vector(vector, 0, ranges.buffer, 0, ranges.byteLength);
+    this.#nulls(vector, absent, 0, count);
+    if (length === 0) return;
+    const child = bindings.list_vector_get_child(vector);
+    this.#values(child, items, from, length);
+    if (nulls !== undefined)
+      this.#nulls(child, nulls, from, length, new Uint8Array(Math.ceil(length / 64) * 8));
   }
 
   /** A MAP is a list of key-value structs: each row has a 64-bit offset and length in the struct's two vectors. */

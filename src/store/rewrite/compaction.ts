@@ -51,6 +51,7 @@ export async function compactStore(options: StoreOptions): Promise<Compacted> {
       await copy.prepare(table);
       await copy.copyTable(table);
       rows += await requireEqual(copy, table);
+      if (table.table === BLOCKS) rows += await packedSamples(copy);
       if (table.day !== undefined) await copy.checkpoint();
     }
     await copy.finish();
@@ -64,6 +65,14 @@ export async function compactStore(options: StoreOptions): Promise<Compacted> {
     copy.close();
     rmSync(making, { recursive: true, force: true });
   }
+}
+
+/** The table of blocks. */
+const BLOCKS = "blocks";
+
+async function packedSamples(copy: TableCopy): Promise<number> {
+  const [counted] = await copy.connection.all<{ samples: number }>(statement("store/target_packed_samples"));
+  return counted!.samples;
 }
 
 /** A log or a journal belongs to the old file. There is one if a checkpoint had no room, or a gateway ran meanwhile. */
@@ -92,7 +101,14 @@ async function requireEqual(copy: TableCopy, { table, day }: SourceTable): Promi
     readonly is_equal?: boolean;
   }
   // Small tables may have other row ids than before: rows are deleted from them, and nothing refers to their ids.
-  const sql = statement(day === undefined ? "store/compare_rows" : "store/compare_table", { table });
+  const sql = statement(
+    day !== undefined
+      ? "store/compare_table"
+      : table === BLOCKS
+        ? "store/compare_contents"
+        : "store/compare_rows",
+    { table },
+  );
   const [{ source_rows, target_rows, is_equal = true }] = (await copy.connection.all<Comparison>(sql)) as [
     Comparison,
   ];

@@ -210,12 +210,20 @@ async function salvage(copy: TableCopy, made: string, options: Options): Promise
   const isLost = (...names: string[]) =>
     losses.some(({ table, rows, lostRows }) => names.includes(table) && (rows === undefined || lostRows > 0));
   const days = tables.filter(({ day }) => day !== undefined);
-  const orphans = await salvageDays(copy, days, losses, isLost("series"));
+  const packed = await salvagedBlocks(
+    copy,
+    tables.some(({ table }) => table === BLOCKS),
+    isLost("series"),
+  );
+  const orphans = await salvageDays(copy, days, losses, isLost("series"), packed);
   if (isLost("metrics")) await copy.connection.run(statement("store/add_lost_metrics"));
   if (isLost("series_days"))
     for (const { table, day } of days)
       await copy.connection.run(statement("store/add_lost_series_days", { table }), [day!]);
-  const areTotalsNew = isLost("totals", "watermarks", "metrics", "series");
+  if (isLost("series_days") && packed.target.size > 0)
+    await copy.connection.run(statement("store/add_lost_series_days_of_blocks"));
+  const areTotalsNew =
+    isLost("totals", "watermarks", "metrics", "series") || (packed.source === undefined && isLost(BLOCKS));
   if (areTotalsNew)
     for (const table of ["totals", "watermarks"])
       await copy.connection.run(statement("store/empty_target", { table }));
@@ -237,12 +245,40 @@ async function salvage(copy: TableCopy, made: string, options: Options): Promise
   return { tables: losses, orphans, areTotalsNew, journal, isJournalLeftOut };
 }
 
+const BLOCKS = "blocks";
+
+/** How many samples of each day are in blocks: of the damaged store, if that can be read, and of the new one. */
+interface PackedSamples {
+  readonly source: ReadonlyMap<number, number> | undefined;
+  readonly target: ReadonlyMap<number, number>;
+}
+
+/** Counts the samples in blocks that were copied. Deletes those of unknown series first. */
+async function salvagedBlocks(
+  copy: TableCopy,
+  hasBlocks: boolean,
+  hasOrphans: boolean,
+): Promise<PackedSamples> {
+  if (!hasBlocks) return { source: new Map(), target: new Map() };
+  if (hasOrphans) await copy.connection.run(statement("store/delete_rows_without_series", { table: BLOCKS }));
+  const counted = async (name: string) => {
+    const rows = await copy.connection.all<{ day: number; samples: number }>(statement(name));
+    return new Map(rows.map(({ day, samples }) => [day, samples]));
+  };
+  const source = await counted("store/source_packed").catch((error) => {
+    requireDamage(error);
+    return undefined;
+  });
+  return { source, target: await counted("store/target_packed") };
+}
+
 /** Copies the day tables, and corrects how many of their rows the totals contain. Returns the rows of unknown series. */
 async function salvageDays(
   copy: TableCopy,
   days: readonly SourceTable[],
   losses: TableLoss[],
   hasOrphans: boolean,
+  packed: PackedSamples,
 ): Promise<number> {
   const watermarks = new Map(
     (await copy.connection.all<{ day: number; rows: number }>(statement("store/source_watermarks"))).map(
@@ -252,7 +288,9 @@ async function salvageDays(
   let orphans = 0;
   for (const source of days) {
     const { table } = source;
-    const { watermark, ...loss } = await salvageTable(copy, source, watermarks.get(source.day!));
+    const inBlocks = packed.source?.get(source.day!) ?? 0;
+    const rowsBefore = Math.max(0, (watermarks.get(source.day!) ?? 0) - inBlocks);
+    const { watermark, ...loss } = await salvageTable(copy, source, rowsBefore);
     losses.push(loss);
     const orphansBefore = orphans;
     if (hasOrphans) {
@@ -264,7 +302,10 @@ async function salvageDays(
     if (loss.lostRows > 0 || orphans > orphansBefore)
       await copy.connection.run(statement("store/delete_forwards_of_day"), [dateText(source.day!)]);
     if (watermarks.has(source.day!))
-      await copy.connection.run(statement("store/set_watermark"), [source.day!, watermark]);
+      await copy.connection.run(statement("store/set_watermark"), [
+        source.day!,
+        watermark + (packed.target.get(source.day!) ?? 0),
+      ]);
     await copy.checkpoint();
   }
   return orphans;

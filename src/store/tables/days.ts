@@ -5,6 +5,7 @@
  * Further attributes go, as one JSON object per row, into `more_attributes`.
  */
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
+import type { ColumnVisitor } from "../engine/chunk-columns.ts";
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { ColumnType, Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
@@ -29,6 +30,7 @@ export function dayTypes(attributes: number): ColumnType[] {
 /** A day with its columns in the table's own order. */
 export interface DayColumns extends Day {
   rows: number;
+  packed: number;
   attributes: readonly { readonly name: string; readonly column: string }[];
 }
 
@@ -49,6 +51,7 @@ export async function loadDays(
   const columns = new Map(attributes.map((row) => [row.attribute, row.column_name]));
   const names = new Map(attributes.map((row) => [row.column_name, row.attribute]));
   const days = new Map<number, DayColumns>();
+  const packed = await packedSamples(connection, tables);
   for (const table of tables.names) {
     const day = dayOfTable(table);
     if (day === undefined) continue;
@@ -58,21 +61,47 @@ export async function loadDays(
     const attributeColumns = found
       .slice(FIXED)
       .map(({ column_name: column }) => ({ name: names.get(column) ?? column, column }));
-    days.set(day, { day, table, rows: found[0]!.rows, attributes: attributeColumns });
+    const inBlocks = packed.get(day) ?? 0;
+    days.set(day, {
+      day,
+      table,
+      rows: found[0]!.rows + inBlocks,
+      packed: inBlocks,
+      attributes: attributeColumns,
+    });
   }
   return { days, columns };
 }
 
-/** Reads the rows of a day from a row on, in their order, without their attributes. */
+/** How many samples of each day are in blocks. */
+async function packedSamples(connection: Connection, tables: StoredTables): Promise<Map<number, number>> {
+  // A schema before 13 has none.
+  if (!tables.names.includes("blocks") || tables.isEmpty("blocks")) return new Map();
+  const counts = await connection.all<{ day: number; samples: number }>(statement("store/packed_samples"));
+  return new Map(counts.map(({ day, samples }) => [day, samples]));
+}
+
+/**
+ * Reads the samples of a day that the totals do not contain, in their order, without their attributes.
+ *
+ * @param watermark how many the totals contain. Only such samples are in blocks. Undefined if the totals start again
+ */
 export async function scanDay(
   connection: Connection,
-  { day, table, rows }: Day,
-  from: number,
+  { day, table, rows, packed }: Day,
+  watermark: number | undefined,
   apply: (rows: Rows) => void,
 ): Promise<void> {
-  if (from >= rows) return;
+  const from = Math.max(0, (watermark ?? 0) - packed);
+  const visit = applying(day, apply);
+  if (watermark === undefined && packed > 0)
+    await connection.scan(statement("store/replay_blocks"), { day }, 2, visit);
+  if (from < rows - packed) await connection.scan(statement("store/replay_day", { table }), [from], 2, visit);
+}
+
+function applying(day: number, apply: (rows: Rows) => void): ColumnVisitor {
   const nothingElse = { attributes: [], text: new Uint8Array(0) };
-  await connection.scan(statement("store/replay_day", { table }), [from], 2, (columns, length, isNull) => {
+  return (columns, length, isNull) => {
     const [seriesId, timestampUs, value, live] = columns as [
       Uint32Array,
       Float64Array,
@@ -82,14 +111,14 @@ export async function scanDay(
     const stale = new Uint8Array(length);
     for (let row = 0; row < length; row++) if (isNull(row)) stale[row] = 1;
     apply({ day, length, seriesId, timestampUs, value, live, stale, ...nothingElse });
-  });
+  };
 }
 
 /** Creates the table of a day. Call it inside the transaction that has the day's first rows. */
 export async function openDay(connection: Connection, day: number): Promise<DayColumns> {
   const table = dayTable(day);
   await connection.run(statement("store/create_day", { table }));
-  return { day, table, rows: 0, attributes: [] };
+  return { day, table, rows: 0, packed: 0, attributes: [] };
 }
 
 /**

@@ -19,24 +19,36 @@ export async function deleteSeries(writer: Connection, { seriesIds, metrics }: E
   if (metrics.length > 0) await writer.runTexts(statement("store/delete_metrics"), metrics);
 }
 
-/** Rewrites the days with deleted rows, and deletes exemplars. Returns how many rows each day lost. */
+/** What a day lost. */
+export interface DeletedRows {
+  readonly rows: number;
+  /** Samples that were in blocks and are rows now, or deleted. */
+  readonly unpacked: number;
+}
+
+/**
+ * Rewrites the days with deleted rows, and deletes exemplars. Blocks with samples in the range become rows first. Returns what
+ * each day lost.
+ */
 export async function deleteRows(
   writer: Connection,
   days: readonly Day[],
   { seriesIds, fromUs, toUs }: Deletion,
-): Promise<Map<number, number>> {
-  const deleted = new Map<number, number>();
+): Promise<Map<number, DeletedRows>> {
+  const deleted = new Map<number, DeletedRows>();
   await writer.run(statement("store/create_deleted_rows"));
-  for (const { day, table } of days) {
+  for (const { day, table, packed } of days) {
     const range = partOf(day, fromUs, toUs);
     if (range === undefined) continue;
+    const unpacked = packed === 0 ? 0 : await unpack(writer, day, table, { ...range, seriesIds });
+    if (unpacked > 0) deleted.set(day, { rows: 0, unpacked });
     await writer.run(statement("store/empty_deleted_rows"));
     await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
     if (count!.rows === 0) continue;
     await renumberForwarded(writer, day);
     await writer.run(statement("store/rewrite_day", { table }));
-    deleted.set(day, count!.rows);
+    deleted.set(day, { rows: count!.rows, unpacked });
   }
   await writer.run(statement("store/empty_deleted_rows"));
   if (days.length > 0) {
@@ -46,6 +58,21 @@ export async function deleteRows(
     await writer.run(statement("store/delete_exemplars"), { ...range, seriesIds });
   }
   return deleted;
+}
+
+/** Makes rows of the blocks that have samples in the range. Returns the number of their samples. */
+async function unpack(
+  writer: Connection,
+  day: number,
+  table: string,
+  range: { readonly fromUs: number; readonly toUs: number; readonly seriesIds: readonly number[] },
+): Promise<number> {
+  const counted = () => writer.all<{ rows: number }>(statement("store/count_rows", { table }));
+  const [before] = await counted();
+  await writer.run(statement("store/unpack_deleted", { table }), { ...range, day });
+  await writer.run(statement("store/delete_unpacked"), { ...range, day });
+  const [after] = await counted();
+  return after!.rows - before!.rows;
 }
 
 /** Counts the samples of each series that a deletion would delete. */
@@ -63,6 +90,7 @@ export async function countSamples(
         .all<{ series_id: number; samples: number }>(statement("store/count_samples", { table }), {
           ...range,
           seriesIds,
+          day,
         })
         .catch((error) => {
           // Retention dropped the day meanwhile, so there is nothing left to delete.

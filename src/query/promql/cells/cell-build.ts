@@ -19,6 +19,8 @@ export interface StoredPart {
   readonly series: ReadonlyMap<number, Tracked>;
   readonly afterMs: number;
   readonly days: readonly StoredDay[];
+  /** `Store.numbering` at that moment. */
+  readonly numbering: number;
 }
 
 /** A day with more rows is read in several statements, because checkpoints wait for a statement. */
@@ -26,13 +28,13 @@ const ROWS_AT_ONCE = 2_000_000;
 const HOUR_MS = 3_600_000;
 
 export class CellBuild {
-  readonly #store: Pick<Store, "reader">;
+  readonly #store: Pick<Store, "reader" | "numbering">;
   readonly #canceled = new AbortController();
   #reader: Reader | undefined;
   /** Resolves when nothing is read any more. Never rejects. */
   done: Promise<void> = Promise.resolve();
 
-  constructor(store: Pick<Store, "reader">) {
+  constructor(store: Pick<Store, "reader" | "numbering">) {
     this.#store = store;
   }
 
@@ -70,7 +72,7 @@ export class CellBuild {
     }
   }
 
-  async #readPart({ series, afterMs, days }: StoredPart, onRead: () => void): Promise<void> {
+  async #readPart({ series, afterMs, days, numbering }: StoredPart, onRead: () => void): Promise<void> {
     const { signal } = this.#canceled;
     for (const day of days) {
       for (const range of rangesOf(day, afterMs)) {
@@ -78,19 +80,21 @@ export class CellBuild {
         await this.#read(day, range, series, onRead);
       }
     }
+    // Rows became blocks meanwhile, so the numbers of rows are those of other rows.
+    if (this.#store.numbering !== numbering) this.#canceled.abort();
     signal.throwIfAborted();
     for (const each of series.values()) each.isComplete = true;
   }
 
   async #read(
-    { table, rows }: StoredDay,
+    { day, table, rows }: StoredDay,
     { afterMs, toMs }: { readonly afterMs: number; readonly toMs: number },
     series: StoredPart["series"],
     onRead: () => void,
   ): Promise<void> {
     const slices = new Slices(this.#canceled.signal);
     const seriesIds = `[${[...series.keys()].join(",")}]`;
-    const parameters = { afterUs: afterMs * 1_000, toUs: toMs * 1_000, rows, seriesIds };
+    const parameters = { afterUs: afterMs * 1_000, toUs: toMs * 1_000, rows, seriesIds, day };
     const sql = statement("query/promql_rows", { table });
     try {
       await this.#reader!.scan(sql, parameters, 2, async (columns, count, isNull) => {

@@ -32,7 +32,7 @@ export interface CellRegistry extends Pick<FollowedRegistry, "metrics"> {
 }
 
 export interface GridCellsOptions {
-  readonly store: Pick<Store, "reader" | "days">;
+  readonly store: Pick<Store, "reader" | "days" | "numbering">;
   readonly registry: CellRegistry;
   /**
    * Runs an action between two commits, when all committed rows are in the tables.
@@ -294,7 +294,11 @@ export class GridCells {
         () => this.#makeRoom(),
       )
       .catch((error: unknown) => {
-        if (build.isCanceled) return;
+        if (build.isCanceled) {
+          // Nothing else canceled it: its cells are of wrong rows.
+          if (this.#build === build) this.forget();
+          return;
+        }
         this.forget();
         this.#faultMs = this.#options.now();
         this.#options.onFault?.(error);
@@ -325,8 +329,10 @@ export class GridCells {
       const afterMs = kept.bounds === undefined ? kept.samplesFromMs : this.#coarseFromMs();
       begun.getOrInsertComputed(afterMs, () => new Map()).set(id, this.#track(kept, id));
     }
-    const days = store.days().map(({ day, table, rows }) => ({ day, table, rows }));
-    return [...begun].map(([afterMs, series]) => ({ series, afterMs, days }));
+    // Samples in blocks are not in the tables of days.
+    const days = store.days().map(({ day, table, rows, packed }) => ({ day, table, rows: rows - packed }));
+    const { numbering } = store;
+    return [...begun].map(([afterMs, series]) => ({ series, afterMs, days, numbering }));
   }
 
   #metric(metric: Metric, newFrom: ReadonlyMap<Metric, number>, nowMs: number): TrackedMetric {

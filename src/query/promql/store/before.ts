@@ -5,6 +5,9 @@ import type { BeforeSeries, DayReader, Range } from "./day-reader.ts";
 import { idsOf } from "./portions.ts";
 import { type Before, edgesOfBuckets } from "./running-totals.ts";
 
+/** Sums do not depend on the order. */
+const ROWS_OF_EVENTS = { withArrivals: false, mayBePacked: false };
+
 /** All rows of a day. */
 const ROWS_MAX = 2 ** 53;
 
@@ -55,13 +58,19 @@ async function exactSums(
   });
   const sums = new Map<number, CompensatedSum>();
   if (inexact.length > 0) {
-    await reader.samples(inexact, range, false, ROWS_MAX, ({ seriesIds, begins, lengths, values }) => {
-      for (const [row, id] of seriesIds.entries()) {
-        const sum = sums.get(id) ?? new CompensatedSum();
-        sums.set(id, sum);
-        for (let at = begins[row]; at < begins[row] + lengths[row]; at++) sum.add(values[at]);
-      }
-    });
+    await reader.samples(
+      inexact,
+      range,
+      ROWS_OF_EVENTS,
+      ROWS_MAX,
+      ({ seriesIds, begins, lengths, values }) => {
+        for (const [row, id] of seriesIds.entries()) {
+          const sum = sums.get(id) ?? new CompensatedSum();
+          sums.set(id, sum);
+          for (let at = begins[row]; at < begins[row] + lengths[row]; at++) sum.add(values[at]);
+        }
+      },
+    );
   }
   return new Map(Array.from(sums, ([id, sum]) => [id, sum.total]));
 }

@@ -3,6 +3,7 @@
  * and series are conditions of the statements; days outside the range are not read.
  */
 import { DAY_MS } from "../../../model/duration.ts";
+import { decodeBlocks } from "../../../store/blocks/decode.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
 import type { DayStatement, RowColumns, StoredDay, TableReader } from "./table-reader.ts";
@@ -24,10 +25,28 @@ export interface Range {
   readonly toMs: number;
 }
 
-/** The statement that reads samples, with their positions in the order of arrival if requested. */
-export function samplesStatement(withArrivals: boolean): string {
-  return withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
+/** How samples are read. */
+export interface SampleOrder {
+  /** Whether series can have several samples at one time: the last to arrive counts. */
+  readonly withArrivals: boolean;
+  /** Whether samples can be in blocks: those of gauges and cumulative series. */
+  readonly mayBePacked: boolean;
 }
+
+/** The statement that reads samples. */
+export function samplesStatement({ withArrivals, mayBePacked }: SampleOrder): string {
+  return `query/promql_${mayBePacked ? "blocks" : "samples"}${withArrivals ? "_with_order" : ""}`;
+}
+
+/** The statements over rows and blocks. */
+const OVER_BLOCKS: ReadonlySet<string> = new Set([
+  "query/promql_blocks",
+  "query/promql_blocks_with_order",
+  "query/promql_counts",
+  "query/promql_latest",
+  "query/promql_reduce",
+  "query/promql_sums",
+]);
 
 /** The days that a range has a part of. */
 export function daysIn<Of extends StoredDay>(days: readonly Of[], { afterMs, toMs }: Range): Of[] {
@@ -47,18 +66,24 @@ export class DayReader {
   }
 
   /**
-   * The samples of each series, at most `rowsMax` of a day. To detect that there are more, request one more.
-   *
-   * @param withArrivals for series that can have several samples at one time
+   * The samples of each series, at most `rowsMax` of a day beside those in blocks. To detect that there are more, request one
+   * more.
    */
   async samples(
     seriesIds: readonly number[],
     range: Range,
-    withArrivals: boolean,
+    order: SampleOrder,
     rowsMax: number,
     visit: (samples: SampleLists) => void,
   ): Promise<void> {
-    const name = samplesStatement(withArrivals);
+    const name = samplesStatement(order);
+    if (order.mayBePacked) {
+      await this.#eachDay(name, seriesIds, range, { rowsMax }, async (asked) => {
+        const { afterUs, toUs } = asked.parameters as { afterUs: number; toUs: number };
+        await this.#tables.scanBlocks(asked, (blocks) => visit(decodeBlocks(blocks, { afterUs, toUs })));
+      });
+      return;
+    }
     await this.#eachDay(name, seriesIds, range, { rowsMax }, async (asked) => {
       await this.#tables.scanLists(asked, ({ keys, begins, lengths, lists, nulls }) => {
         const [values, timestampsMs, arrivals] = lists.toReversed();
@@ -204,6 +229,7 @@ export class DayReader {
         afterUs: Math.floor(Math.max(afterMs, beginMs - 1) * 1000),
         toUs: Math.floor(Math.min(toMs, beginMs + DAY_MS) * 1000),
         seriesIds: ids,
+        ...(OVER_BLOCKS.has(name) ? { day } : {}),
       };
       await read({ name, table, parameters });
     }

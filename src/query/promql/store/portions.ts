@@ -5,7 +5,7 @@
  */
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
-import type { DayReader, Range } from "./day-reader.ts";
+import type { DayReader, Range, SampleOrder } from "./day-reader.ts";
 import { type Gathered, Gatherer } from "./gather.ts";
 import type { LargeReads } from "./stored-rows.ts";
 
@@ -123,10 +123,10 @@ async function readAll(
 ): Promise<Gatherer> {
   const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
   const ids = idsOf(sources);
-  const withArrivals = needArrivals(sources);
+  const order = orderOf(sources);
   try {
     for (const slice of slices) {
-      await reader.samples(ids, slice, withArrivals, rowsMax + 1, (samples) => {
+      await reader.samples(ids, slice, order, rowsMax + 1, (samples) => {
         if (gatherer.rows + samples.values.length > rowsMax) throw new TooManyRows();
         budget.countSamples(samples.values.length);
         gatherer.take(samples);
@@ -140,11 +140,20 @@ async function readAll(
   return gatherer;
 }
 
+/** How the samples of sources are read. */
+export function orderOf(sources: readonly Source[]): SampleOrder {
+  return { withArrivals: needArrivals(sources), mayBePacked: sources.some(mayBePacked) };
+}
+
+function mayBePacked({ shape, metric: { kind } }: Source): boolean {
+  return shape === "raw" && (kind === "gauge" || kind === "cumulative");
+}
+
 /**
  * Whether the last sample to arrive counts if several have one time: for events, and for stored series that are
  * returned as one. Totals do not depend on the order.
  */
-export function needArrivals(sources: readonly Source[]): boolean {
+function needArrivals(sources: readonly Source[]): boolean {
   return sources.some(
     ({ shape, seriesIds, metric: { kind } }) =>
       shape === "raw" && (kind === "observation" || kind === "delta" || seriesIds.length > 1),

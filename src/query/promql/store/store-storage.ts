@@ -28,7 +28,7 @@ import type {
 import { lookBefore } from "./before.ts";
 import { DayReader, daysIn, type Range, samplesStatement } from "./day-reader.ts";
 import { held, type Latest } from "./held.ts";
-import { idsOf, needArrivals, portions } from "./portions.ts";
+import { idsOf, orderOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -133,8 +133,10 @@ export class StoreStorage implements Storage {
     const raw = sources.filter(({ shape }) => shape === "raw");
     const isTotal = raw.length < sources.length;
     const names = [
-      ...(raw.length > 0 || !isTotal ? [samplesStatement(needArrivals(raw))] : []),
-      ...(isTotal ? [samplesStatement(false), "query/promql_before"] : []),
+      ...(raw.length > 0 || !isTotal ? [samplesStatement(orderOf(raw))] : []),
+      ...(isTotal
+        ? [samplesStatement({ withArrivals: false, mayBePacked: false }), "query/promql_before"]
+        : []),
     ];
     return {
       series: seriesOf(sources),

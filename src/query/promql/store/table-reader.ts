@@ -2,6 +2,7 @@
  * Runs the statements of PromQL over day tables. Two implementations exist: this module's works on the thread that owns
  * the store, and that of ../worker/remote-rows.ts asks that thread by messages.
  */
+import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import { faultOf } from "../../../store/engine/faults.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
@@ -48,6 +49,8 @@ export interface TableReader {
   ): Promise<void>;
   /** As `Reader.scanLists`. The statement goes on when the promise of `visit` resolves. */
   scanLists(statement: DayStatement, visit: (rows: RowLists) => void | Promise<void>): Promise<void>;
+  /** As `Reader.scanBlocks`. The statement goes on when the promise of `visit` resolves. */
+  scanBlocks(statement: DayStatement, visit: (blocks: EncodedBlocks) => void | Promise<void>): Promise<void>;
   close(): void;
 }
 
@@ -88,6 +91,9 @@ export class StoreTableReader implements TableReader {
         }),
       ),
     );
+
+  scanBlocks: TableReader["scanBlocks"] = (asked, visit) =>
+    this.#run(asked, (reader, sql) => reader.scanBlocks(sql, asked.parameters, visit));
 
   close(): void {
     this.#reader?.close();

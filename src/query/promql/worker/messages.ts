@@ -3,6 +3,7 @@
  * Worker asks the owner for series and rows while it works, and then sends the answer in pieces. Columns and pieces are
  * transferred, not copied.
  */
+import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
 import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
@@ -124,12 +125,14 @@ export type Ask =
     }
   /** In parts: RowLists. */
   | { readonly what: "scanLists"; readonly reader: number; readonly statement: DayStatement }
+  /** In parts: EncodedBlocks. */
+  | { readonly what: "scanBlocks"; readonly reader: number; readonly statement: DayStatement }
   /** Answered when no other large read runs; see `largeDone`. */
   | { readonly what: "large" }
   /** Of an export. Answered when it may compute; see `turnDone`. */
   | { readonly what: "turn" };
 
-export type AskPart = string | RowColumns | RowLists;
+export type AskPart = string | RowColumns | RowLists | EncodedBlocks;
 
 export type ToWorker =
   /** Asks which texts a regular expression matches. A Worker answers at any time of its task. */

@@ -1,4 +1,5 @@
 /** The rows of the store, for a Worker: each question is a message to the thread that owns the store. */
+import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns } from "../cells/cell-columns.ts";
 import type { SampleColumns } from "../cells/sample-columns.ts";
@@ -132,6 +133,11 @@ export class RemoteRows implements StoredRows {
       },
       scanLists: async (statement, visit) => {
         await this.#asker.ask({ what: "scanLists", reader, statement }, (part) => visit(part as RowLists));
+      },
+      scanBlocks: async (statement, visit) => {
+        await this.#asker.ask({ what: "scanBlocks", reader, statement }, (part) =>
+          visit(part as EncodedBlocks),
+        );
       },
       close: () => this.#asker.tell({ type: "closeReader", reader }),
     };

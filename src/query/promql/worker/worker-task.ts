@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
+import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import { buffersOfCells, type CellColumns } from "../cells/cell-columns.ts";
 import { buffersOfSamples, type SampleColumns } from "../cells/sample-columns.ts";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
@@ -317,6 +318,12 @@ export class WorkerTask {
           return this.#part(ask, answering, part, buffersOf(part));
         });
         return undefined;
+      case "scanBlocks":
+        await this.#reader(request.reader).scanBlocks(request.statement, (part) => {
+          read?.countRows(part.samples.reduce((sum, each) => sum + each, part.rowTimes.items.length));
+          return this.#part(ask, answering, part, buffersOf(part));
+        });
+        return undefined;
       case "large":
         this.#releaseLarge = await begun(rows.large, signal);
         return undefined;
@@ -367,8 +374,18 @@ function buffersOfValue(value: AskedValue): ArrayBuffer[] {
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
 }
 
+function buffersOfBlocks(part: EncodedBlocks): ArrayBuffer[] {
+  const arrays = Object.values(part).flatMap((column) =>
+    ArrayBuffer.isView(column)
+      ? [column]
+      : [column.begins, column.lengths, column.items, ...(column.nulls === undefined ? [] : [column.nulls])],
+  );
+  return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
+}
+
 /** The buffers of a part, each once. All arrays of a part are copies, so nothing else uses them. */
-function buffersOf(part: RowColumns | RowLists): ArrayBuffer[] {
+function buffersOf(part: RowColumns | RowLists | EncodedBlocks): ArrayBuffer[] {
+  if ("samples" in part) return buffersOfBlocks(part);
   const arrays = "lists" in part ? [part.keys, part.begins, part.lengths, ...part.lists] : [...part.columns];
   if (part.nulls !== undefined) arrays.push(part.nulls);
   return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];

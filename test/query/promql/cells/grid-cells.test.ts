@@ -360,6 +360,7 @@ function countingReader(reader: Reader, count: (rows: number) => void): Reader {
         count(lists[0]!.length);
         return visit(keys, begins, lengths, lists, isNull);
       }),
+    scanBlocks: reader.scanBlocks,
     countStatements: reader.countStatements,
     interrupt: reader.interrupt,
     close: reader.close,

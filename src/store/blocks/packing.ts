@@ -1,0 +1,255 @@
+/**
+ * Packs a day: rows of gauges and cumulative series whose spans are closed become blocks.
+ *
+ * Rows are read and encoded in slices, beside everything else, into a table that no reader sees. Then one transaction makes
+ * the blocks visible, and writes the day's table again without their rows. So each sample is a row or in a block, at any
+ * moment and after a kill at any moment, and statements see it once.
+ *
+ * The numbers of rows that others keep (watermarks of the totals) count the samples in blocks as the first rows of the day.
+ * So they stay the same: only rows that a stored snapshot of the totals contains are packed.
+ */
+import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { TimeSlices } from "../../model/tasks/time-slices.ts";
+import { dateText } from "../../model/time.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import { faultOf } from "../engine/faults.ts";
+import { statement } from "../statements.ts";
+import type { Reader } from "../store.ts";
+import type { DayColumns } from "../tables/days.ts";
+import { BLOCK_TYPES, blockColumns } from "./block-columns.ts";
+import type { EncodedBlocks } from "./decode.ts";
+import { type Block, blocksOf } from "./encode.ts";
+
+/** Spans are as long as those of Prometheus's head: a series that is scraped every 15 s has 480 samples in one. */
+export const SPAN_US = 2 * 3_600_000_000;
+
+/** Samples that are read, encoded and appended at once: some 20 MB in the engine, and 5 MB here. */
+const SAMPLES_AT_ONCE = 250_000;
+
+/** Fewer samples are not worth the transaction, unless the day is over. */
+const SAMPLES_MIN = 50_000;
+/**
+ * The day's table is written again without the packed rows. Nothing else moves from the journal to the tables meanwhile: 0.3
+ * to 0.5 s per million rows that stay. The journal takes pushes for that time. So a day with many other rows is packed when
+ * it is over, and not at all if it has more than these.
+ */
+const ROWS_LEFT_MAX = 4_000_000;
+const ROWS_LEFT_OF_CLOSED_DAY_MAX = 8_000_000;
+
+/** What packing needs of the store. */
+export interface PackingHost {
+  reader(): Promise<Reader>;
+  /** Runs an action on the writer's connection when no other operation runs, and the journal is empty. */
+  inOrder<T>(action: (writer: Connection) => Promise<T>): Promise<T>;
+  /** Call it in an operation. */
+  transaction(action: () => Promise<void>): Promise<void>;
+  day(day: number): DayColumns | undefined;
+  /** Whether the rows of a day have to stay where they are. */
+  isHeld(day: number): boolean;
+  /** A number that changes when rows of day tables get other ids. */
+  numbering(): number;
+  /** Call it before rows get other ids, and again afterwards. */
+  noteRenumbering(): void;
+}
+
+export interface PackRequest {
+  /** Days since 1970. */
+  readonly day: number;
+  /** Samples before this time are packed, microseconds since the epoch. */
+  readonly untilUs: number;
+  /** Packs however few rows there are, and however many would stay. */
+  readonly isForced?: boolean;
+}
+
+/** Packs a day. Returns how many samples are in blocks now that were rows. */
+export async function packDay(host: PackingHost, request: PackRequest): Promise<number> {
+  const { day } = request;
+  const untilUs = Math.min(request.untilUs, (day + 1) * MICROSECONDS_PER_DAY);
+  if (host.isHeld(day)) return 0;
+  const numbering = host.numbering();
+  const rowEnd = await host.inOrder((writer) => packableEnd(host, writer, day));
+  if (rowEnd === 0) return 0;
+  const table = host.day(day)!.table;
+  const reader = await host.reader();
+  try {
+    const range = { rowEnd, untilUs };
+    const series = await seriesOf(reader, table, range);
+    const samples = series.reduce((sum, each) => sum + each.samples, 0);
+    if (samples === 0) return 0;
+    if (request.isForced !== true && !isWorthwhile(host.day(day), samples, untilUs)) return 0;
+    await host.inOrder((writer) => host.transaction(() => writer.run(statement("store/empty_made_blocks"))));
+    let made = 0;
+    for (const slice of slicesOf(series)) {
+      const blocks: Block[] = [];
+      await readSlice(reader, table, range, slice, blocks);
+      made += blocks.reduce((sum, block) => sum + block.samples, 0);
+      await host.inOrder((writer) =>
+        host.transaction(() =>
+          writer.appendColumns("weir", "made_blocks", BLOCK_TYPES, [blockColumns(day, blocks)]),
+        ),
+      );
+    }
+    if (made !== samples) return 0;
+    return await host.inOrder(async (writer) => {
+      const now = host.day(day);
+      // Samples were deleted, or the day was dropped, meanwhile.
+      if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
+      if (await isForwarded(writer, day)) return 0;
+      await replaceRows(host, writer, now, range, samples);
+      return samples;
+    });
+  } catch (error) {
+    // Retention dropped the day meanwhile.
+    if (faultOf(error) === "day dropped") return 0;
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+/** The row id behind the last row that may be packed. */
+async function packableEnd(host: PackingHost, writer: Connection, day: number): Promise<number> {
+  const found = host.day(day);
+  if (found === undefined) return 0;
+  if (await isForwarded(writer, day)) return 0;
+  // The stored watermark: what the store knows of it may be of a snapshot that failed.
+  const watermarks = await writer.all<{ day: number; rows: number }>(statement("store/load_watermarks"));
+  const watermark = watermarks.find((each) => each.day === day)?.rows ?? 0;
+  return Math.max(0, Math.min(watermark, found.rows) - found.packed);
+}
+
+/** Whether a destination has received rows of the day: what it has is noted by row ids, in memory too. */
+async function isForwarded(writer: Connection, day: number): Promise<boolean> {
+  return (await writer.all(statement("store/load_forwards_of_day"), [dateText(day)])).length > 0;
+}
+
+function isWorthwhile(day: DayColumns | undefined, samples: number, untilUs: number): boolean {
+  if (day === undefined) return false;
+  const isOver = untilUs === (day.day + 1) * MICROSECONDS_PER_DAY;
+  if (samples < SAMPLES_MIN && !isOver) return false;
+  const left = day.rows - day.packed - samples;
+  // Late samples of a day that is packed already stay rows until there are enough of them.
+  if (day.packed > 0 && samples < SAMPLES_MIN && samples * 10 < day.packed) return false;
+  return (
+    left <= Math.min(Math.max(SAMPLES_MIN, samples * 2), isOver ? ROWS_LEFT_OF_CLOSED_DAY_MAX : ROWS_LEFT_MAX)
+  );
+}
+
+/** The rows that are packed: those before a row id and a time. */
+interface Packed {
+  readonly rowEnd: number;
+  readonly untilUs: number;
+}
+
+interface PackableSeries {
+  readonly seriesId: number;
+  readonly samples: number;
+}
+
+async function seriesOf(reader: Reader, table: string, range: Packed): Promise<PackableSeries[]> {
+  const found: PackableSeries[] = [];
+  await reader.scan(
+    statement("store/packable_series", { table }),
+    { rowEnd: range.rowEnd, untilUs: range.untilUs },
+    0,
+    (columns, length) => {
+      const [ids, counts] = columns as [Uint32Array, Float64Array];
+      for (let row = 0; row < length; row++) found.push({ seriesId: ids[row]!, samples: counts[row]! });
+    },
+  );
+  return found;
+}
+
+interface IdRange {
+  readonly firstId: number;
+  readonly lastId: number;
+}
+
+/** Ranges of ids with so many samples that they are read at once. One series can have more. */
+function slicesOf(series: readonly PackableSeries[]): IdRange[] {
+  const slices: { firstId: number; lastId: number; samples: number }[] = [];
+  for (const { seriesId, samples } of series) {
+    const slice = slices.at(-1);
+    if (slice === undefined || slice.samples + samples > SAMPLES_AT_ONCE)
+      slices.push({ firstId: seriesId, lastId: seriesId, samples });
+    else {
+      slice.lastId = seriesId;
+      slice.samples += samples;
+    }
+  }
+  return slices;
+}
+
+async function readSlice(
+  reader: Reader,
+  table: string,
+  { rowEnd, untilUs }: Packed,
+  { firstId, lastId }: IdRange,
+  blocks: Block[],
+): Promise<void> {
+  const slices = new TimeSlices();
+  await reader.scanBlocks(
+    statement("store/packable_rows", { table }),
+    { rowEnd, untilUs, firstId, lastId, spanUs: SPAN_US },
+    async (rows) => {
+      for (let row = 0; row < rows.seriesIds.length; row++) {
+        blocks.push(...blocksOfRow(rows, row));
+        if (slices.isOver) await slices.next();
+      }
+    },
+  );
+}
+
+/** The blocks of a row of store/packable_rows. */
+function blocksOfRow({ seriesIds, step, raws, rowTimes, arrivals }: EncodedBlocks, row: number): Block[] {
+  const from = rowTimes.begins[row]!;
+  const length = rowTimes.lengths[row]!;
+  const times = rowTimes.items.subarray(from, from + length);
+  const values = raws.items.subarray(from, from + length);
+  const stale = raws.nulls?.subarray(from, from + length);
+  const samples = { seriesId: seriesIds[row]!, live: step[row] === 1, timestampsUs: times, values, stale };
+  if (isAscending(times)) return blocksOf(samples);
+  const places = arrivals!.items.subarray(from, from + length);
+  const order = Uint32Array.from({ length }, (_, at) => at).sort(
+    (a, b) => times[a]! - times[b]! || places[a]! - places[b]!,
+  );
+  return blocksOf({
+    ...samples,
+    timestampsUs: Float64Array.from(order, (at) => times[at]!),
+    values: Float64Array.from(order, (at) => values[at]!),
+    stale: stale && Uint8Array.from(order, (at) => stale[at]!),
+  });
+}
+
+function isAscending(times: Float64Array): boolean {
+  for (let at = 1; at < times.length; at++) if (times[at]! <= times[at - 1]!) return false;
+  return true;
+}
+
+/** Makes the blocks visible in place of their rows, in one transaction. */
+async function replaceRows(
+  host: PackingHost,
+  writer: Connection,
+  day: DayColumns,
+  { rowEnd, untilUs }: Packed,
+  samples: number,
+): Promise<void> {
+  const { table } = day;
+  host.noteRenumbering();
+  try {
+    await host.transaction(async () => {
+      await writer.run(statement("store/create_packing"));
+      await writer.run(statement("store/insert_packing"), [rowEnd, untilUs]);
+      await writer.run(statement("store/rewrite_packed_day", { table }));
+      await writer.run(statement("store/move_made_blocks"));
+      await writer.run(statement("store/empty_made_blocks"));
+      const [count] = await writer.all<{ rows: number }>(statement("store/count_rows", { table }));
+      const left = day.rows - day.packed - samples;
+      if (count!.rows !== left)
+        throw new Error(`the day ${table} has ${count!.rows} rows beside its blocks instead of ${left}`);
+    });
+    day.packed += samples;
+  } finally {
+    host.noteRenumbering();
+  }
+}
