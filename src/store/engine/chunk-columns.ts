@@ -107,10 +107,8 @@ export class ChunkColumns<Chunk, Vector> {
   /** Passes on a chunk of the columns of `EncodedBlocks`. */
   visitBlocks(chunk: Chunk, rowCount: number, columns: number, visitor: BlockVisitor): void | Promise<void> {
     const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
-    const wholeAt = (index: number) =>
-      this.#column(vectorAt(index), "uinteger", rowCount).slice() as Uint32Array;
-    const doubleAt = (index: number) =>
-      this.#column(vectorAt(index), "double", rowCount).slice() as Float64Array;
+    const wholeAt = (index: number) => this.#column(vectorAt(index), "uinteger", rowCount) as Uint32Array;
+    const doubleAt = (index: number) => this.#column(vectorAt(index), "double", rowCount) as Float64Array;
     return visitor({
       seriesIds: wholeAt(0),
       samples: wholeAt(1),
@@ -120,13 +118,11 @@ export class ChunkColumns<Chunk, Vector> {
       base: doubleAt(5),
       slope: doubleAt(6),
       scale: doubleAt(7),
-      times: this.#lists(vectorAt(8), rowCount, (items) => new Int32Array(items)),
-      wholes: this.#lists(vectorAt(9), rowCount, (items) => new Int32Array(items)),
-      raws: this.#lists(vectorAt(10), rowCount, (items) => new Float64Array(items)),
-      rowTimes: this.#lists(vectorAt(11), rowCount, (items) => new Float64Array(items)),
-      ...(columns > 12
-        ? { arrivals: this.#lists(vectorAt(12), rowCount, (items) => new Float64Array(items)) }
-        : {}),
+      times: this.#lists(vectorAt(8), rowCount, integersOf),
+      wholes: this.#lists(vectorAt(9), rowCount, integersOf),
+      raws: this.#lists(vectorAt(10), rowCount, doublesOf),
+      rowTimes: this.#lists(vectorAt(11), rowCount, doublesOf),
+      ...(columns > 12 ? { arrivals: this.#lists(vectorAt(12), rowCount, doublesOf) } : {}),
     });
   }
 
@@ -134,32 +130,31 @@ export class ChunkColumns<Chunk, Vector> {
   #lists<Items extends Int32Array | Float64Array>(
     vector: Vector,
     rowCount: number,
-    make: (items: number) => Items,
+    make: (items: number | Uint8Array) => Items,
   ): NumberLists<Items> {
-    const data = aligned(this.#bindings.vector_get_data(vector, rowCount * ENTRY_BYTES), 4);
+    const data = this.#data(vector, rowCount * ENTRY_BYTES);
     const entries = new Uint32Array(data.buffer, data.byteOffset, rowCount * ENTRY_WORDS);
     const isNull = this.#nullsOf(vector, rowCount) ?? NO_ROW;
     const begins = new Uint32Array(rowCount);
     const lengths = new Uint32Array(rowCount);
     let count = 0;
+    let isConsecutive = true;
     for (let row = 0; row < rowCount; row++) {
       begins[row] = count;
       if (isNull(row)) continue;
       lengths[row] = entries[row * ENTRY_WORDS + 2]!;
+      isConsecutive &&= lengths[row] === 0 || entries[row * ENTRY_WORDS] === count;
       count += lengths[row];
     }
-    const items = make(count);
-    if (count === 0) return { begins, lengths, items };
+    if (count === 0) return { begins, lengths, items: make(0) };
     const size = this.#bindings.list_vector_get_size(vector);
     const child = this.#bindings.list_vector_get_child(vector);
-    const width = items.BYTES_PER_ELEMENT;
-    const bytes = aligned(this.#bindings.vector_get_data(child, size * width), width);
-    const stored = (
-      width === 8
-        ? new Float64Array(bytes.buffer, bytes.byteOffset, size)
-        : new Int32Array(bytes.buffer, bytes.byteOffset, size)
-    ) as Items;
     const isItemNull = this.#nullsOf(child, size);
+    const bytes = this.#data(child, size * make(0).BYTES_PER_ELEMENT);
+    const stored = make(bytes);
+    if (isConsecutive && count === size && isItemNull === undefined)
+      return { begins, lengths, items: stored };
+    const items = make(count);
     let nulls: Uint8Array | undefined;
     for (let row = 0; row < rowCount; row++) {
       const length = lengths[row]!;
@@ -217,4 +212,14 @@ export class ChunkColumns<Chunk, Vector> {
     one[0]! ^= 1;
     return areCopies;
   }
+}
+
+function integersOf(items: number | Uint8Array): Int32Array {
+  return typeof items === "number" ? new Int32Array(items) : new Int32Array(items.buffer, items.byteOffset);
+}
+
+function doublesOf(items: number | Uint8Array): Float64Array {
+  return typeof items === "number"
+    ? new Float64Array(items)
+    : new Float64Array(items.buffer, items.byteOffset);
 }
