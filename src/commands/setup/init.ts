@@ -181,7 +181,8 @@ function write(path: string, content: string): void {
 async function makeToken(name: string, config: Config, io: Io): Promise<void> {
   const { tokens } = tokenPaths(config);
   openDataFolder(config.data);
-  const { token, text } = newToken({ name, scopes: [...SCOPES], labels: new Map() }, Date.now());
+  const wanted = { name, scopes: [...SCOPES], labels: new Map(), expiresInMs: undefined };
+  const { token, text } = newToken(wanted, Date.now());
   await storeToken(tokens, token);
   await io.stderr.write(
     `The token ${JSON.stringify(name)}, which is not shown again (its hash is in ${tokens}):\n`,
