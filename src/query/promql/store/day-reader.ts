@@ -35,7 +35,8 @@ export interface SampleOrder {
 
 /** The statement that reads samples. */
 export function samplesStatement({ withArrivals, mayBePacked }: SampleOrder): string {
-  return `query/promql_${mayBePacked ? "blocks" : "samples"}${withArrivals ? "_with_order" : ""}`;
+  if (mayBePacked) return withArrivals ? "query/promql_blocks_with_order" : "query/promql_blocks";
+  return withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
 }
 
 /** The statements over rows and blocks. */
