@@ -324,16 +324,20 @@ export class Ingest {
   }
 
   /**
-   * Deletes stored samples between two commits. The running totals keep what they added. Returns the number of
-   * deleted samples.
+   * Deletes stored samples between two commits. The running totals keep what they added, unless no sample of a metric is
+   * left: then the metric is forgotten. Returns the number of deleted samples.
    */
   async deleteSamples(deletion: Deletion): Promise<number> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    return await this.#alone(() =>
-      this.#store
-        .deleteSamples(deletion, this.#totals.snapshot(true))
-        .finally(() => this.#options.follower?.forget()),
-    );
+    return await this.#alone(async () => {
+      try {
+        const deleted = await this.#store.deleteSamples(deletion, this.#totals.snapshot(true));
+        await this.#retention.forgetEmptied(deletion.seriesIds, (ids) => this.#queue.waitingOf(ids));
+        return deleted;
+      } finally {
+        this.#options.follower?.forget();
+      }
+    });
   }
 
   /** Commits all pushes that wait, then a whole snapshot of the totals. Pushes are rejected as soon as it is called. */

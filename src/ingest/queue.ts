@@ -113,6 +113,19 @@ export class PushQueue {
     return taken;
   }
 
+  /** Of some series, those of which samples or exemplars wait. */
+  waitingOf(seriesIds: ReadonlySet<number>): Set<number> {
+    const found = new Set<number>();
+    for (const { batch } of this.#waiting) {
+      const rows = [...batch.rows, ...batch.unchecked.map((each) => each.rows)];
+      for (const { seriesId, length } of rows)
+        for (let index = 0; index < length; index++)
+          if (seriesIds.has(seriesId[index]!)) found.add(seriesId[index]!);
+      for (const { seriesId } of batch.exemplars) if (seriesIds.has(seriesId)) found.add(seriesId);
+    }
+    return found;
+  }
+
   release(taken: readonly Waiting[]): void {
     for (const each of taken) this.#count(each, -1);
   }

@@ -1,5 +1,6 @@
 /**
- * Retention drops what is too old: days past retention with their series and totals, idempotency keys, dead letters.
+ * Retention drops what is too old: days past retention with their series and totals, idempotency keys, dead letters. It
+ * also forgets the metrics that a deletion has emptied.
  *
  * Nothing here may run while a commit is in progress. A drop that fails loses nothing: the series and metrics that it
  * took out of the registry end in the store with the next drop. After a failed drop the next snapshot of the totals
@@ -9,6 +10,7 @@
 import { DAY_MS } from "../model/duration.ts";
 import type { Registry } from "../series/registry.ts";
 import type { Dropped, Ended, Store } from "../store/store.ts";
+import { countSamples } from "../store/tables/deletion.ts";
 import type { NewestTimes } from "./admission/newest-times.ts";
 import type { IngestOptions, SeriesOwner, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
@@ -78,9 +80,51 @@ export class Retention {
     });
   }
 
+  /**
+   * Forgets the metrics of which a deletion has left no sample, so that another kind can be pushed under their names. A
+   * metric is kept if one of its series was not selected, is owned by a group, or has samples that wait. Nothing else may
+   * be written meanwhile.
+   *
+   * @param seriesIds all series of the deletion
+   * @param waitingOf returns those of some series that have samples that wait
+   */
+  async forgetEmptied(
+    seriesIds: readonly number[],
+    waitingOf: (seriesIds: ReadonlySet<number>) => ReadonlySet<number>,
+  ): Promise<void> {
+    const { store, registry, owners } = this.#parts;
+    const selected = new Set(seriesIds);
+    const names = new Set(seriesIds.map((id) => registry.seriesById(id)?.metric.name ?? ""));
+    const idsOf = (name: string) => Array.from(registry.metric(name)?.series ?? [], (each) => each.seriesId);
+    const chosen = [...names].filter((name) =>
+      idsOf(name).every((id) => selected.has(id) && !owners.holds(id)),
+    );
+    if (chosen.length === 0) return;
+    const all = { seriesIds: chosen.flatMap(idsOf), fromUs: -Infinity, toUs: Infinity };
+    const counts = await countSamples(store, all);
+    // Pushes that came meanwhile were admitted to these series.
+    const waiting = waitingOf(new Set(all.seriesIds));
+    const emptied = chosen.filter((name) =>
+      idsOf(name).every((id) => selected.has(id) && !counts.has(id) && !waiting.has(id) && !owners.holds(id)),
+    );
+    const ended = registry.forgetMetrics(emptied);
+    // No day is dropped.
+    if (ended.metrics.length > 0) await this.#drop(store.days()[0]?.day ?? this.firstDay, ended);
+  }
+
   async #dropBefore(firstDay: number): Promise<Dropped> {
-    const { store, registry, totals, imports, owners } = this.#parts;
-    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => owners.holds(id));
+    const { registry, imports, owners } = this.#parts;
+    const dropped = await this.#drop(
+      firstDay,
+      registry.forgetDaysBefore(firstDay, (id) => owners.holds(id)),
+    );
+    imports.forgetBefore(firstDay);
+    return dropped;
+  }
+
+  /** Drops days, with the series and metrics that the registry has forgotten. */
+  async #drop(firstDay: number, { seriesIds, metrics }: Ended): Promise<Dropped> {
+    const { store, registry, totals } = this.#parts;
     for (const seriesId of seriesIds) totals.forget(seriesId);
     this.#newest.forget(seriesIds);
     const undropped = this.#undropped;
@@ -92,7 +136,6 @@ export class Retention {
     this.#undropped = ended;
     const dropped = await store.dropDaysBefore(firstDay, ended, totals.snapshot(true));
     this.#undropped = NOTHING;
-    imports.forgetBefore(firstDay);
     return dropped;
   }
 }

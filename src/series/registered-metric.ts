@@ -61,7 +61,9 @@ export class RegisteredMetric implements Metric {
     const names = { ...TYPE_NAMES, ...kinds };
     return {
       cause: "kind",
-      refused: `metric ${JSON.stringify(metric)} is stored as ${names[this.kind]}, this sample is ${names[kind]}`,
+      refused:
+        `metric ${JSON.stringify(metric)} is stored as ${names[this.kind]}, this sample is ${names[kind]}; ` +
+        'use another name, or delete all samples of the metric with "weir delete"',
     };
   }
 

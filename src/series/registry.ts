@@ -260,6 +260,25 @@ export class Registry {
       if (waiting.has(seriesId) || this.#days.has(seriesId) || isKept(seriesId)) continue;
       seriesIds.push(seriesId);
     }
+    return this.#forget(seriesIds);
+  }
+
+  /**
+   * Forgets metrics that have no rows left, with their kinds and all of their series. Returns what was forgotten. A metric
+   * with series that wait for a commit is kept.
+   */
+  forgetMetrics(names: Iterable<string>): Ended {
+    const waiting = new Set(this.#pending.series.map(({ metric }) => metric.name));
+    const seriesIds: number[] = [];
+    for (const name of names) {
+      if (waiting.has(name)) continue;
+      for (const { seriesId } of this.#metrics.get(name)?.series ?? []) seriesIds.push(seriesId);
+    }
+    return this.#forget(seriesIds);
+  }
+
+  /** Forgets series, and the metrics of which none is left. */
+  #forget(seriesIds: readonly number[]): Ended {
     const metrics: string[] = [];
     for (const seriesId of seriesIds) {
       const series = this.#series.get(seriesId)!;

@@ -203,7 +203,7 @@ describe("names", () => {
 
   test("rejects a sample whose kind differs from its metric's", async () => {
     expect(await refused({ metric: "m", value: 1 }, { metric: "m", kind: "delta", value: 1 })).toEqual([
-      'metric "m" is stored as gauge, this sample is counter',
+      'metric "m" is stored as gauge, this sample is counter; use another name, or delete all samples of the metric with "weir delete"',
     ]);
   });
 

@@ -39,7 +39,8 @@ ${urlHelp}
 
 A TIME is now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970. An event's
 metric is deleted by its own name, together with its histogram. The totals on /metrics keep what was deleted, because
-they never decrease.
+they never decrease. If no sample of a metric is left, it is forgotten with its kind and its totals: another kind can be
+pushed under its name.
 
 The exit code is 0 if the samples were deleted or counted, 1 if the gateway failed or rejected the selector, and 2 if
 the arguments are invalid.`,

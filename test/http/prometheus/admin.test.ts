@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { openTestGateway, type TestGateway } from "../../gateway.ts";
+import { batchOf, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
@@ -79,6 +79,108 @@ describe("delete_series", () => {
     ]);
     expect(await admin(DELETE, [["match[]", "depth"]], "PUT")).toEqual({ status: 204, body: undefined });
     expect(await left()).toEqual([]);
+  });
+
+  describe("of all samples of a metric", () => {
+    const kindOf = (type: string, tags = {}) =>
+      subject.post(
+        JSON.stringify([{ "@timestamp": NOON_S * 1000, metric_name: "jobs", value: 3, type, tags }]),
+      );
+    const values = async () => {
+      const sql = `SELECT value FROM weir.samples_20241004 JOIN weir.series USING (series_id)
+                   WHERE metric = 'jobs' ORDER BY value`;
+      return (await subject.query(sql)).map(({ value }) => value);
+    };
+    const exposed = async () => {
+      const text = await (await subject.fetch("/metrics")).text();
+      return text.split("\n").filter((line) => /^(# TYPE )?jobs/.test(line));
+    };
+
+    test("forgets its kind, so that another one can be pushed, also after a restart", async () => {
+      expect(await kindOf("gauge")).toMatchObject({ json: { accepted: 1, rejected: 0 } });
+      const wrong = await kindOf("counter");
+      expect(wrong).toMatchObject({ json: { accepted: 0, rejected: 1 } });
+      expect(JSON.stringify(wrong.json)).toContain(
+        "this sample is counter; use another name, or delete all samples of the metric with",
+      );
+      expect(await exposed()).toEqual(["# TYPE jobs gauge", 'jobs{instance=""} 3']);
+      await admin(DELETE, [["match[]", "jobs"]]);
+      expect(await exposed()).toEqual([]);
+      expect(await kindOf("counter")).toMatchObject({ json: { accepted: 1, rejected: 0 } });
+      expect(await exposed()).toEqual(["# TYPE jobs_total counter", 'jobs_total{instance=""} 3']);
+      expect(await values()).toEqual([3]);
+      await subject.reopen("--enable-admin-api");
+      expect(await kindOf("gauge")).toMatchObject({ json: { rejected: 1 } });
+      expect(await kindOf("counter")).toMatchObject({ json: { accepted: 1 } });
+      expect(await exposed()).toEqual(["# TYPE jobs_total counter", 'jobs_total{instance=""} 6']);
+    });
+
+    test("keeps its kind while a series that was not selected has samples", async () => {
+      await kindOf("gauge", { queue: "a" });
+      await kindOf("gauge", { queue: "b" });
+      await admin(DELETE, [["match[]", 'jobs{queue="a"}']]);
+      expect(await kindOf("counter", { queue: "a" })).toMatchObject({ json: { rejected: 1 } });
+      expect(await exposed()).toEqual([
+        "# TYPE jobs gauge",
+        'jobs{instance="",queue="a"} 3',
+        'jobs{instance="",queue="b"} 3',
+      ]);
+      // The first series is empty already, but it is selected again.
+      await admin(DELETE, [["match[]", "jobs"]]);
+      expect(await kindOf("counter", { queue: "a" })).toMatchObject({ json: { rejected: 0 } });
+      expect(await exposed()).toEqual(["# TYPE jobs_total counter", 'jobs_total{instance="",queue="a"} 3']);
+    });
+
+    test("keeps its kind and its totals if samples outside of the range are left", async () => {
+      await push([{ name: "jobs", secondsAgo: 60, value: 2, type: "counter" }]);
+      await kindOf("counter");
+      await admin(DELETE, [
+        ["match[]", "jobs_total"],
+        ["start", String(NOON_S - 30)],
+      ]);
+      expect(await exposed()).toEqual(["# TYPE jobs_total counter", 'jobs_total{instance=""} 5']);
+      expect(await kindOf("gauge")).toMatchObject({ json: { rejected: 1 } });
+    });
+
+    test("keeps a metric of a group until its group is deleted", async () => {
+      const put = (type: string) =>
+        subject.fetch("/metrics/job/batch", { method: "PUT", body: `# TYPE jobs ${type}\njobs 1\n` });
+      expect((await put("gauge")).status).toBe(200);
+      await admin(DELETE, [["match[]", "jobs"]]);
+      expect(await exposed()).toEqual(["# TYPE jobs gauge", 'jobs{instance="",job="batch"} 1']);
+      expect(await kindOf("counter")).toMatchObject({ json: { rejected: 1 } });
+      await subject.fetch("/metrics/job/batch", { method: "DELETE" });
+      await admin(DELETE, [["match[]", "jobs"]]);
+      expect(await kindOf("counter")).toMatchObject({ json: { rejected: 0 } });
+    });
+
+    test("keeps a series of which a sample waits: it was admitted before the deletion", async () => {
+      await kindOf("gauge");
+      const { ingest, registry } = subject.gateway;
+      const deletion = ingest.deleteSamples({
+        seriesIds: Array.from(registry.series(), ({ seriesId }) => seriesId),
+        fromUs: Number.NEGATIVE_INFINITY,
+        toUs: Number.POSITIVE_INFINITY,
+      });
+      const waiting = ingest.push(batchOf([{ metric: "jobs", value: 4, atMs: NOON_S * 1000 + 1 }]));
+      expect(await deletion).toBe(1);
+      expect(await waiting).toMatchObject({ accepted: 1 });
+      expect(await values()).toEqual([4]);
+      await subject.reopen("--enable-admin-api");
+      expect(await values()).toEqual([4]);
+      expect(await kindOf("counter")).toMatchObject({ json: { rejected: 1 } });
+    });
+
+    test("registers a push that arrives afterwards with a new series", async () => {
+      await kindOf("gauge");
+      const idsOf = () => Array.from(subject.gateway.registry.series(), ({ seriesId }) => seriesId);
+      const before = idsOf();
+      await admin(DELETE, [["match[]", "jobs"]]);
+      expect(idsOf()).toEqual([]);
+      await kindOf("gauge");
+      expect(idsOf()).toEqual([Math.max(...before) + 1]);
+      expect(await values()).toEqual([3]);
+    });
   });
 
   test("deletes only between start and end, both included, and supports several selectors", async () => {

@@ -312,7 +312,8 @@ describe("rejected lines", () => {
     const { json } = await write(V1, `${name} d=1,e=2,task_id="t"`);
     expect(json).toEqual({
       error:
-        `partial write: metric "${name}_d" is stored as gauge, this sample is observation ` +
+        `partial write: metric "${name}_d" is stored as gauge, this sample is observation; use another name, ` +
+        `or delete all samples of the metric with "weir delete" ` +
         "(influxEvents names the measurements whose lines are all events) dropped=1",
     });
     expect(await rows("task_id, value", `${name}_e`)).toEqual([["t", 2]]);
