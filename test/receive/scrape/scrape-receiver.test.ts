@@ -311,7 +311,8 @@ describe("the log", () => {
         cause: "kind",
         count: 2,
         instance: "i",
-        sample: 'metric "latency_ms" is stored as observation, this sample is cumulative',
+        sample:
+          'metric "latency_ms" is stored as observation, this sample is cumulative; use another name, or delete all samples of the metric with "weir delete"',
       },
       { cause: "repeated", count: 2 },
       { cause: "timestamp", count: 2 },

@@ -130,7 +130,10 @@ describe("a line that is rejected", () => {
       "_e{1,1}:a|b",
     );
     expect(await sql("SELECT protocol, reason FROM rejected ORDER BY reason")).toEqual([
-      ["statsd", 'metric "x" is stored as counter, this sample is gauge'],
+      [
+        "statsd",
+        'metric "x" is stored as counter, this sample is gauge; use another name, or delete all samples of the metric with "weir delete"',
+      ],
       ["statsd", expect.stringMatching(/^name "n+…? is longer than 255 bytes \(nameBytesMax\)$/)],
       ["statsd", 'tags "a.b" and "a_b" are both a_b in Prometheus'],
       ["statsd", 'the line is "x:1", expected NAME:VALUE|TYPE'],
