@@ -61,6 +61,7 @@ import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openCells } from "./open-cells.ts";
+import { openDecodeWorkers } from "./open-decode-workers.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
@@ -331,6 +332,7 @@ function openReceivers(
   const isReturnedExposed = protocols.some(
     (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
   );
+  const decodeWorkers = openDecodeWorkers(config, { log, registry, inProgress: limits.inProgress });
   const context: ReceiverContext<Config> = {
     settings: config,
     limits: {
@@ -341,6 +343,7 @@ function openReceivers(
     series: registry,
     totals,
     takeGroups: () => groups.splice(0),
+    decodeWorkers,
     layouts: new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []),
     ownMetricType: (name) => ownMetricType(counters.registry, name),
     isReturnedExposed,
@@ -366,7 +369,7 @@ function openReceivers(
     protocols,
     isReturnedExposed,
     routes: opened.flatMap(({ routes }) => routes),
-    services: opened.flatMap(({ services = [] }) => services),
+    services: [...opened.flatMap(({ services = [] }) => services), decodeWorkers],
     decoders: new Map(
       opened.flatMap(({ name, decodeRejected }): [string, (text: string) => Batch][] =>
         decodeRejected === undefined ? [] : [[name, decodeRejected]],

@@ -10,6 +10,7 @@ import { PAGE_SETTINGS } from "./page-settings.ts";
 import { ALERT_SETTINGS, RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import { TAIL_SETTINGS } from "./tail-settings.ts";
+import { THREAD_SETTINGS } from "./thread-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */
@@ -463,12 +464,7 @@ export const SETTINGS = {
     what: "Memory of the database engine.",
     why: "The process should use at most 400 MB. The runtime uses 60 MB of that, the code of the engine 64 MB and the queue 64 MB.",
   },
-  threads: {
-    type: { is: "count", min: 1, max: 256 },
-    default: 2,
-    what: "Threads of the database engine.",
-    why: "The smallest supported machine has two cores.",
-  },
+  ...THREAD_SETTINGS,
 
   // Queries
   sqlTimeoutMs: {

@@ -158,7 +158,9 @@ function readFlag(raw: unknown, name: string): boolean {
 }
 
 function readChoice(of: readonly string[], raw: unknown, name: string): string {
-  if (typeof raw === "string" && of.includes(raw)) return raw;
+  // A word that is a number may be written as one in a file.
+  const word = typeof raw === "number" ? String(raw) : raw;
+  if (typeof word === "string" && of.includes(word)) return word;
   const near = typeof raw === "string" ? nearest(raw, of) : undefined;
   throw expected(name, `one of ${of.join(", ")}`, raw, near);
 }

@@ -82,6 +82,7 @@ export const EVENTS = {
     fields: ["path", "byte"],
   },
   store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
+  decode_fault: { level: "error", message: "a thread that decodes bodies ended", fields: ["error"] },
   ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },
   cells_failed: {
     level: "error",

@@ -27,6 +27,7 @@ import type { NameLimits } from "../series/naming.ts";
 import type { Registry } from "../series/registry.ts";
 import type { ListenerTls } from "../web-config/tls-front.ts";
 import type { BucketLayouts } from "../wire/bucket-layout.ts";
+import type { DecodeWorkers } from "./decoding/decode-workers.ts";
 
 /** @typeParam Settings the settings of src/config/settings.ts that it reads */
 export interface Receiver<Settings extends object = object> {
@@ -86,6 +87,8 @@ export interface ReceiverContext<Settings extends object = object> {
   readonly totals: Pick<Totals, "level" | "lastUs" | "isExposed" | "isStale" | "hold" | "release">;
   /** The groups that transactions stored. Only the first call returns them: they need much memory. */
   takeGroups(): readonly GroupRecord[];
+  /** Threads that decode large bodies. */
+  readonly decodeWorkers: DecodeWorkers;
   /** Bounds of the buckets that native histograms become. */
   readonly layouts: BucketLayouts;
   /** The type of one of the gateway's own metrics on /metrics, by name. */

@@ -48,6 +48,11 @@ export class Guard {
     return this.#demoted.get(metric) ?? [];
   }
 
+  /** The demoted labels of all metrics. */
+  demotions(): [metric: string, labels: string[]][] {
+    return Array.from(this.#demoted, ([metric, labels]) => [metric, [...labels]]);
+  }
+
   /** The metrics of which a label was demoted. */
   metricsWithout(label: string): string[] {
     return [...this.#demoted].filter(([, labels]) => labels.has(label)).map(([metric]) => metric);

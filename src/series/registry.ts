@@ -139,6 +139,11 @@ export class Registry {
     return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
   }
 
+  /** What decides which tags are attributes, as data. */
+  attributeRules(): { names: readonly string[]; demoted: [metric: string, labels: string[]][] } {
+    return { names: this.#options.attributes, demoted: this.#guard.demotions() };
+  }
+
   /** The metrics of which a label was demoted. */
   metricsWithout(label: string): readonly string[] {
     return this.#guard.metricsWithout(label);

@@ -2,6 +2,7 @@
 import { BodyDecoder } from "../body-decoder.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import type { Receiver } from "../receiver.ts";
+import type { ColumnsTask, EventsTask } from "../decoding/decode-messages.ts";
 import { ColumnBodies } from "./columns/column-bodies.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
@@ -15,7 +16,7 @@ interface EventSettings {
 
 export const events: Receiver<EventSettings> = {
   protocol: EVENTS,
-  open({ ingest, limits, series, settings, log, counters }) {
+  open({ ingest, limits, series, settings, log, counters, decodeWorkers }) {
     const options = {
       ...limits,
       eventsMax: settings.eventsMax,
@@ -25,10 +26,14 @@ export const events: Receiver<EventSettings> = {
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
     const columns = new ColumnBodies(options, limits);
+    const beside = {
+      events: decodeWorkers.of<EventsTask>("events"),
+      columns: decodeWorkers.of<ColumnsTask>("columns"),
+    };
     const { strictEvents: strict } = settings;
     const warnings = new PushWarnings(log, counters);
     return {
-      routes: [pushRoutes({ decoder, columns, ingest, limits, strictEvents: strict, warnings })],
+      routes: [pushRoutes({ decoder, columns, beside, ingest, limits, strictEvents: strict, warnings })],
       async decodeLines(body) {
         const batch = await decoder.decode(body.length, (free) =>
           free.decoding(body, { ndjson: true, strict }),

@@ -19,6 +19,8 @@ import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import type { BodyDecoder, Decoding } from "../body-decoder.ts";
+import type { ColumnsTask, EventsTask } from "../decoding/decode-messages.ts";
+import type { BodiesBeside } from "../decoding/decode-workers.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, type PushWarnings } from "../push-warnings.ts";
@@ -36,6 +38,11 @@ interface PushDependencies {
   }>;
   /** Decodes bodies of columns. */
   readonly columns: ColumnBodies;
+  /** Decode large bodies in other threads. */
+  readonly beside: {
+    readonly events: BodiesBeside<EventsTask>;
+    readonly columns: BodiesBeside<ColumnsTask>;
+  };
   readonly ingest: {
     readonly bodyHash: BodyHash;
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
@@ -58,6 +65,7 @@ const ERRORS_MAX = 1_000;
 export const pushRoutes = ({
   decoder,
   columns,
+  beside,
   ingest,
   limits,
   strictEvents,
@@ -83,11 +91,21 @@ export const pushRoutes = ({
       const form = formOf(type, body);
       if (form === undefined && ofColumns !== undefined) throw notOfColumns(ofColumns);
       const ndjson = isNdjson(type);
-      const batch = await decodeWithHint(body, "/api/v1/push", () =>
+      const decode = (bytes: Uint8Array): Batch | Promise<Batch> =>
         form === undefined
-          ? decoder.decode(body.length, (free) => free.decoding(body, { ndjson, strict }))
-          : columns.decode(form, body, { ...ofColumns, strict }),
-      );
+          ? decoder.decode(bytes.length, (free) => free.decoding(bytes, { ndjson, strict }))
+          : columns.decode(form, bytes, { ...ofColumns, strict });
+      const bodies = form === undefined ? beside.events : beside.columns;
+      let left = body;
+      let batch: Batch | undefined;
+      if (bodies.takes(body.length)) {
+        const decoded = await (form === undefined
+          ? beside.events.decode({ kind: "events", ndjson, strict }, body)
+          : beside.columns.decode({ kind: "columns", form, parameters: { ...ofColumns, strict } }, body));
+        if (decoded.batch === undefined) left = decoded.body;
+        else batch = decoded.batch;
+      }
+      batch ??= await decodeWithHint(left, "/api/v1/push", () => decode(left));
       const ack = await ingest.push(batch, { ...asked, durability, idempotency });
       if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
       return answer(ack, batch.warnings, asked.imported !== undefined);

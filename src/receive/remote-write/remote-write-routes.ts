@@ -30,6 +30,8 @@ import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
 import { inflatingSnappyBlock, type SnappyOutput, snappyBlockLength } from "../../wire/compression/snappy.ts";
 import type { BodyDecoder, Decoding } from "../body-decoder.ts";
+import type { WrittenTask } from "../decoding/decode-messages.ts";
+import type { BodiesBeside } from "../decoding/decode-workers.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import type { RemoteWriteRequest } from "./request-gatherer.ts";
@@ -43,6 +45,8 @@ interface Decoder {
 interface RemoteWriteDependencies {
   /** By version; see src/receive/remote-write/remote-write.ts and remote-write-v2.ts. */
   readonly decoders: { readonly v1: BodyDecoder<Decoder>; readonly v2: BodyDecoder<Decoder> };
+  /** Decode large bodies in other threads. */
+  readonly beside?: { readonly v1: BodiesBeside<WrittenTask>; readonly v2: BodiesBeside<WrittenTask> };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   readonly counters: Counters;
@@ -61,7 +65,13 @@ const NO_EXEMPLAR =
 /** For errors that other routes answer with another status. */
 const RETRY_AFTER_SECONDS = 1;
 
-export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
+export const remoteWriteRoutes = ({
+  decoders,
+  beside,
+  ingest,
+  limits,
+  counters,
+}: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits, REMOTE_WRITE.terms);
   return new Routes(failure, { bound: "adds" }).on(
     "POST",
@@ -73,8 +83,10 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
       if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
       const version = versionOf(request);
       const { extraLabels, historical } = parameters.read(query);
-      const { bytes, message } = await receive(request, limits);
-      const write = await decoders[version].decode(bytes, (decoder) => decodingOf(decoder, message));
+      const sent = await receive(request, limits);
+      const write =
+        (beside && (await decodeBeside(sent, beside[version]))) ??
+        (await decoders[version].decode(sent.bytes, (decoder) => decodingOf(decoder, sent)));
       counters.nativeHistograms.inc(write.classicHistograms);
       counters.exemplarsDropped.inc(write.exemplarsDropped);
       counters.metadataDropped.inc(write.metadataDropped);
@@ -92,34 +104,51 @@ function asksForVmProtocol(query: string): boolean {
   return query.includes("get_vm_proto_version") && new URLSearchParams(query).has("get_vm_proto_version");
 }
 
-/** A message, or its decompression in the room of a decoder. */
-type Message = (decoder: Decoder) => Uint8Array | Decoding<Uint8Array>;
-
-function* decodingOf(decoder: Decoder, message: Message): Decoding<RemoteWriteRequest> {
-  const sent = message(decoder);
-  return yield* decoder.decoding(sent instanceof Uint8Array ? sent : yield* sent);
+/** A body that was read: a message, or a snappy block of one. */
+interface SentBody {
+  body: Uint8Array;
+  readonly isSnappy: boolean;
+  /** Of the message. */
+  readonly bytes: number;
+  readonly inflatedBytesMax: number;
 }
 
-/**
- * Reads a body: in a snappy block, as the specification says, or in the encodings of other routes. Resolves to the
- * size of the message, and a function that decompresses it.
- */
-async function receive(request: Request, limits: BodyLimits): Promise<{ bytes: number; message: Message }> {
+function* decodingOf(decoder: Decoder, sent: SentBody): Decoding<RemoteWriteRequest> {
+  const { body, inflatedBytesMax } = sent;
+  if (!sent.isSnappy) return yield* decoder.decoding(body);
+  const reserve = (length: number) => decoder.reserve(body, length);
+  return yield* decoder.decoding(yield* inflatingSnappyBlock(body, inflatedBytesMax, reserve));
+}
+
+const NO_POSITIONS: ReadonlySet<number> = new Set();
+
+/** What another thread decoded. Undefined if the first thread has to decode the body. */
+async function decodeBeside(
+  sent: SentBody,
+  bodies: BodiesBeside<WrittenTask>,
+): Promise<RemoteWriteRequest | undefined> {
+  if (!sent.isSnappy || !bodies.takes(sent.body.length)) return undefined;
+  const { batch, samples, body } = await bodies.decode({ kind: bodies.kind, bytes: sent.bytes }, sent.body);
+  if (batch === undefined) {
+    sent.body = body;
+    return undefined;
+  }
+  // Requests with anything else are left to the first thread.
+  const none = { histograms: 0, exemplars: 0, exemplarsDropped: 0, classicHistograms: 0, metadataDropped: 0 };
+  return { batch, samples, ...none, histogramPositions: NO_POSITIONS };
+}
+
+/** Reads a body: in a snappy block, as the specification says, or in the encodings of other routes. */
+async function receive(request: Request, limits: BodyLimits): Promise<SentBody> {
   // Old senders omit the header.
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
   const { inflatedBytesMax } = limits;
   const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
   const body = await readEncodedBody(request, limits);
-  if (encoding === "snappy") {
-    const bytes = snappyBlockLength(body, inflatedBytesMax);
-    return {
-      bytes,
-      message: (decoder) =>
-        inflatingSnappyBlock(body, inflatedBytesMax, (length) => decoder.reserve(body, length)),
-    };
-  }
+  if (encoding === "snappy")
+    return { body, isSnappy: true, bytes: snappyBlockLength(body, inflatedBytesMax), inflatedBytesMax };
   const message = await decompress(body, layers, inflatedBytesMax);
-  return { bytes: message.length, message: () => message };
+  return { body: message, isSnappy: false, bytes: message.length, inflatedBytesMax };
 }
 
 /** The version by content type: 1.0 if it names no message. Throws `Unsupported` for any other. */

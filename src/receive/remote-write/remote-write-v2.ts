@@ -50,6 +50,11 @@ export class RemoteWriteV2Decoder {
     this.#gatherer = new RequestGatherer(layouts);
   }
 
+  /** Notes a series that was decoded elsewhere. */
+  noteHead(head: SeriesHead): void {
+    this.#gatherer.noteHead(head);
+  }
+
   /** Room for the message of a snappy block, until the next call. */
   reserve(block: Uint8Array, bytes: number): SnappyOutput {
     return this.#room.reserve(block, bytes);

@@ -53,6 +53,11 @@ export class RemoteWriteDecoder {
     this.#room = new MessageRoom(this.#gatherer.blocks);
   }
 
+  /** Notes a series that was decoded elsewhere. */
+  noteHead(head: SeriesHead): void {
+    this.#gatherer.noteHead(head);
+  }
+
   /** Room for the message of a snappy block, until the next call. */
   reserve(block: Uint8Array, bytes: number): SnappyOutput {
     return this.#room.reserve(block, bytes);

@@ -156,12 +156,13 @@ export class RequestGatherer {
   /** Checks the labels of a series: returns its head, or the reason to reject it. */
   decide(pairs: LabelPairs, metadata?: Metadata): SeriesHead | RejectedSeries {
     const head = headOf(pairs, (metric) => metadata ?? this.metadata.of(metric));
-    if ("labels" in head && head.metric.endsWith("_bucket")) this.#noteBound(head);
+    if ("labels" in head) this.noteHead(head);
     return head;
   }
 
   /** Notes how a classic bucket spells a whole bound. */
-  #noteBound({ metric, labels }: SeriesHead): void {
+  noteHead({ metric, labels }: SeriesHead): void {
+    if (!metric.endsWith("_bucket")) return;
     const whole = /^[0-9]+(\.0)?$/.exec(labels.get("le") ?? "");
     if (whole === null) return;
     if (this.#plainBounds.size >= PLAIN_BOUNDS_MAX) this.#plainBounds.clear();

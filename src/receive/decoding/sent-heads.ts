@@ -1,0 +1,136 @@
+/**
+ * The series of batches that are decoded by other threads. `HeadNumbers` is in the thread that decodes, and numbers them.
+ * `HeadTable` is in the first thread, and finds them by number. Equal series of all threads are one object there, because
+ * admission keeps its decision with that object.
+ */
+import type { SeriesHead } from "../../model/sample.ts";
+import type { FreshHeads } from "./decode-messages.ts";
+
+/** Series that are remembered, and series of all lists that are. */
+const HEADS_MAX = 262_144;
+/**
+ * Series that a batch can send. The first thread makes an object of each without a pause: 10 ms. A batch with more is left
+ * to it, and sends so many of them for the next time.
+ */
+const FRESH_MAX = 1_500;
+/** A shorter list is sent as quickly as it is found. */
+const LIST_LENGTH_MIN = 16;
+
+/** The series of a batch, as they are sent. */
+interface NumberedHeads {
+  readonly fresh: FreshHeads;
+  readonly list: number;
+  readonly numbers?: Uint32Array<ArrayBuffer>;
+}
+
+export class HeadNumbers {
+  #numbers = new Map<SeriesHead, number>();
+  #lists = new Map<readonly SeriesHead[], number>();
+  /** Lists that were sent once. One that comes again is remembered. */
+  #seen = new WeakSet<readonly SeriesHead[]>();
+  #listed = 0;
+  #generation = 0;
+
+  /** Forgets all series, so that they are sent again. */
+  forget(): void {
+    this.#numbers = new Map();
+    this.#lists = new Map();
+    this.#seen = new WeakSet();
+    this.#listed = 0;
+    this.#generation++;
+  }
+
+  /** The series of a batch as they are sent, or only those that are sent if there are too many. */
+  of(heads: readonly SeriesHead[]): NumberedHeads | { readonly tooMany: FreshHeads } {
+    const known = this.#lists.get(heads);
+    if (known !== undefined) return { fresh: this.#fresh([]), list: known };
+    if (this.#numbers.size + Math.min(heads.length, FRESH_MAX) > HEADS_MAX) this.forget();
+    const fresh: SeriesHead[] = [];
+    const numbers = new Uint32Array(heads.length);
+    for (let index = 0; index < heads.length; index++) {
+      const head = heads[index]!;
+      let number = this.#numbers.get(head);
+      if (number === undefined) {
+        if (fresh.length === FRESH_MAX) return { tooMany: this.#fresh(fresh) };
+        number = this.#numbers.size;
+        this.#numbers.set(head, number);
+        fresh.push(head);
+      }
+      numbers[index] = number;
+    }
+    return { fresh: this.#fresh(fresh), list: this.#remember(heads), numbers };
+  }
+
+  /** The number of a list that is remembered from now on, or -1. */
+  #remember(heads: readonly SeriesHead[]): number {
+    if (heads.length < LIST_LENGTH_MIN || this.#listed + heads.length > HEADS_MAX) return -1;
+    if (!this.#seen.has(heads)) {
+      this.#seen.add(heads);
+      return -1;
+    }
+    const list = this.#lists.size;
+    this.#lists.set(heads, list);
+    this.#listed += heads.length;
+    return list;
+  }
+
+  #fresh(heads: readonly SeriesHead[]): FreshHeads {
+    return { generation: this.#generation, heads };
+  }
+}
+
+/** The series of one kind of tasks, of all threads. Equal ones are one object. */
+export class SharedHeads {
+  readonly #finish: (head: SeriesHead) => SeriesHead;
+  readonly #heads = new Map<string, SeriesHead>();
+
+  /** @param finish returns a series with what only the first thread knows of it */
+  constructor(finish: (head: SeriesHead) => SeriesHead = (head) => head) {
+    this.#finish = finish;
+  }
+
+  of(sent: SeriesHead): SeriesHead {
+    const head = this.#finish(sent);
+    const { metric, kind, type, unit, help, exposed, keepsBoundText, labels } = head;
+    let key = `${metric}\0${kind}\0${type}\0${unit}\0${help}\0${exposed}\0${keepsBoundText}`;
+    for (const [name, value] of labels) key += `\0${name}\0${value}`;
+    const known = this.#heads.get(key);
+    if (known !== undefined) return known;
+    if (this.#heads.size >= HEADS_MAX) this.#heads.clear();
+    this.#heads.set(key, head);
+    return head;
+  }
+}
+
+/** The series that one thread has sent of one kind of tasks. */
+export class HeadTable {
+  readonly #shared: SharedHeads;
+  #heads: SeriesHead[] = [];
+  #lists: (readonly SeriesHead[])[] = [];
+  #generation = 0;
+
+  constructor(shared: SharedHeads) {
+    this.#shared = shared;
+  }
+
+  /** Adds series that were sent the first time. */
+  add({ generation, heads }: FreshHeads): void {
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#heads = [];
+      this.#lists = [];
+    }
+    for (const head of heads) this.#heads.push(this.#shared.of(head));
+  }
+
+  /** The series of a batch. For the same list they are the same object. */
+  take({ fresh, list, numbers }: NumberedHeads): readonly SeriesHead[] {
+    this.add(fresh);
+    if (numbers === undefined) return this.#lists[list]!;
+    const all = this.#heads;
+    const heads: SeriesHead[] = [];
+    for (let index = 0; index < numbers.length; index++) heads.push(all[numbers[index]!]!);
+    if (list >= 0) this.#lists[list] = heads;
+    return heads;
+  }
+}
