@@ -332,7 +332,7 @@ function openReceivers(
   const isReturnedExposed = protocols.some(
     (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
   );
-  const decodeWorkers = openDecodeWorkers(config, { log, registry, inProgress: limits.inProgress });
+  const decodeWorkers = openDecodeWorkers(config, { log, registry, counters, inProgress: limits.inProgress });
   const context: ReceiverContext<Config> = {
     settings: config,
     limits: {

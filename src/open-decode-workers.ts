@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { type Config, pickSettings } from "./config/config.ts";
 import type { BodiesInProgress } from "./http/body.ts";
 import type { Log } from "./log/log.ts";
+import type { Counters } from "./model/counters.ts";
 import { DecodeWorkers } from "./receive/decoding/decode-workers.ts";
 import type { Registry } from "./series/registry.ts";
 
@@ -13,7 +14,12 @@ const WORKERS_MAX = 8;
 
 export function openDecodeWorkers(
   config: Config,
-  { log, registry, inProgress }: { log: Log; registry: Registry; inProgress: BodiesInProgress },
+  {
+    log,
+    registry,
+    counters,
+    inProgress,
+  }: { log: Log; registry: Registry; counters: Counters; inProgress: BodiesInProgress },
 ): DecodeWorkers {
   const { decodeWorkers } = config;
   return new DecodeWorkers({
@@ -29,6 +35,7 @@ export function openDecodeWorkers(
     inProgress,
     rules: () => ({ epoch: registry.epoch, ...registry.attributeRules() }),
     rulesEpoch: () => registry.epoch,
+    onBody: (outcome) => counters.bodiesDecodedBeside.inc({ outcome }),
     onFault: (error) => log("decode_fault", { error: error.message }),
   });
 }

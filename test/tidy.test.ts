@@ -60,6 +60,7 @@ describe("imports", () => {
       "open-notifications",
       "open-tail",
       "open-cells",
+      "open-decode-workers",
     ],
     ["gateway"],
     ["commands"],
@@ -98,6 +99,7 @@ describe("imports", () => {
                 "open-rules",
                 "open-tail",
                 "open-cells",
+                "open-decode-workers",
                 "open-notifications",
               ].includes(from)
             : from === "config"
@@ -130,12 +132,17 @@ describe("imports", () => {
 
   test("of a Worker do not reach the driver: only one thread may open the store", async () => {
     // Imports of types lead to the store, and do not run. A bundle has what runs.
-    const entrypoints = [join(ROOT, "src/query/promql/worker/promql-worker.ts")];
-    const { success, outputs } = await Bun.build({ entrypoints, target: "bun" });
-    expect(success).toBe(true);
-    const code = await outputs[0]!.text();
-    expect(code).toContain("histogram_quantile");
-    expect(code).not.toContain("@duckdb");
+    const workers = [
+      ["src/query/promql/worker/promql-worker.ts", "histogram_quantile"],
+      ["src/receive/decoding/decode-worker.ts", "metric_name"],
+    ] as const;
+    for (const [path, part] of workers) {
+      const { success, outputs } = await Bun.build({ entrypoints: [join(ROOT, path)], target: "bun" });
+      expect(success).toBe(true);
+      const code = await outputs[0]!.text();
+      expect(code).toContain(part);
+      expect(code).not.toContain("@duckdb");
+    }
   });
 
   test("no code matches the texts of the engine's errors outside of src/store/engine/", () => {

@@ -318,6 +318,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
       registers,
     }),
+    bodiesDecodedBeside: new Counter({
+      name: "weir_bodies_decoded_beside_total",
+      help: "Bodies that were given to a thread that decodes (decodeWorkers): decoded there, left to the first thread, or lost with the thread.",
+      labelNames: ["outcome"],
+      registers,
+    }),
     nativeHistograms: new Counter({
       name: "weir_native_histograms_total",
       help: "Native histograms that were stored as classic buckets.",

@@ -39,6 +39,10 @@ export interface DecodeWorkersOptions {
   readonly rulesEpoch: () => number;
   /** Called when a thread has failed. */
   readonly onFault: (error: Error) => void;
+  /** Called for each body that a thread was given. */
+  readonly onBody?: (outcome: "decoded" | "left" | "lost") => void;
+  /** For tests. */
+  readonly makeWorker?: () => Worker;
 }
 
 /** What a thread decoded, or the body if the first thread has to decode it. */
@@ -151,9 +155,16 @@ export class DecodeWorkers implements Service {
   async run(kind: BodiesBeside, task: DecodeTask, body: Uint8Array): Promise<DecodedBeside> {
     const { rules, rulesEpoch } = this.#options;
     if (this.#rules?.epoch !== rulesEpoch()) this.#rules = rules();
-    const decoded = await this.#thread().decode(kind, task, body, this.#rules!);
-    this.#failures = 0;
-    return decoded;
+    const { onBody } = this.#options;
+    try {
+      const decoded = await this.#thread().decode(kind, task, body, this.#rules!);
+      this.#failures = 0;
+      onBody?.(decoded.batch === undefined ? "left" : "decoded");
+      return decoded;
+    } catch (error) {
+      onBody?.("lost");
+      throw error;
+    }
   }
 
   #thread(): DecodeThread {
@@ -161,7 +172,8 @@ export class DecodeWorkers implements Service {
     for (const thread of this.#threads) if (best === undefined || thread.bytes < best.bytes) best = thread;
     if (best !== undefined && (best.bytes === 0 || this.#threads.size >= this.#options.workersMax))
       return best;
-    const added = new DecodeThread(this.#options.limits, (error) => {
+    const { limits, makeWorker = newWorker } = this.#options;
+    const added = new DecodeThread(makeWorker(), limits, (error) => {
       this.#threads.delete(added);
       if (error === undefined || this.#isStopped) return;
       this.#failures++;
@@ -170,6 +182,11 @@ export class DecodeWorkers implements Service {
     this.#threads.add(added);
     return added;
   }
+}
+
+function newWorker(): Worker {
+  // The path is written here in this way so that a bundler finds it.
+  return new Worker(new URL("./decode-worker.ts", import.meta.url), { name: "decode", ref: false });
 }
 
 interface Waiting {
@@ -192,10 +209,9 @@ class DecodeThread {
   bytes = 0;
 
   /** @param onEnd called once when the thread has ended, with the error if it failed */
-  constructor(limits: DecodeLimits, onEnd: (error: Error | undefined) => void) {
+  constructor(worker: Worker, limits: DecodeLimits, onEnd: (error: Error | undefined) => void) {
     this.#onEnd = onEnd;
-    // The path is written here in this way so that a bundler finds it.
-    this.#worker = new Worker(new URL("./decode-worker.ts", import.meta.url), { name: "decode", ref: false });
+    this.#worker = worker;
     this.#worker.onmessage = ({ data }: MessageEvent<FromDecoder>) => this.#take(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
