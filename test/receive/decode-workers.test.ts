@@ -193,15 +193,15 @@ describe("remote_write", () => {
   });
 
   test("1.0 and 2.0: new series, known series, samples out of order and repeated", async () => {
-    const v1 = [0, 1_000, 500, 500].map((ms) => written(encodeV1(series(800, "one", ms))));
-    const v2 = [0, 1_000, 500, 500].map((ms) => written(encodeV2(series(800, "two", ms)), 2));
+    const v1 = [0, 1_000, 500, 500].map((ms) => written(encodeV1(series(600, "one", ms))));
+    const v2 = [0, 1_000, 500, 500].map((ms) => written(encodeV2(series(600, "two", ms)), 2));
     expect(await both(...v1, ...v2)).toEqual({ decoded: 8 });
   });
 
   test("many new series at once, metadata for known series, and then their samples again", async () => {
-    const many = [0, 1_000].map((ms) => written(encodeV1(series(2_500, "many", ms))));
+    const many = [0, 1_000].map((ms) => written(encodeV1(series(1_600, "many", ms))));
     const metadata = written(encodeV1([], [{ metricFamilyName: "many", type: 1, help: "Of many." }]));
-    const after = [2_000, 3_000].map((ms) => written(encodeV1(series(2_500, "many", ms))));
+    const after = [2_000, 3_000, 4_000, 5_000].map((ms) => written(encodeV1(series(1_600, "many", ms))));
     const { left, decoded } = await both(...many, metadata, ...after);
     expect(left).toBeGreaterThan(0);
     expect(decoded).toBeGreaterThan(0);
@@ -211,19 +211,19 @@ describe("remote_write", () => {
   });
 
   test("invalid series, native histograms, and a block that is corrupt", async () => {
-    const bad = series(800, "bad").map((each, index) =>
+    const bad = series(600, "bad").map((each, index) =>
       index % 50 === 3 ? { ...each, labels: { instance: `no name ${index}` } } : each,
     );
-    const native = series(800, "native").map((each) => ({
+    const native = series(600, "native").map((each) => ({
       ...each,
       histograms: [
         { countInt: 3, sum: 4, schema: 0, positiveSpans: [{ length: 1 }], positiveDeltas: [3] },
       ].map((histogram) => ({ ...histogram, timestamp: NOON_MS - 5_000 })),
     }));
-    const corrupt = written(encodeV1(series(800, "corrupt")));
+    const corrupt = written(encodeV1(series(600, "corrupt")));
     (corrupt.body as Uint8Array)[9_000] = 0xff;
     (corrupt.body as Uint8Array).fill(0xff, 5_000, 5_020);
-    const usual = written(encodeV1(series(800, "usual")));
+    const usual = written(encodeV1(series(600, "usual")));
     await both(written(encodeV1(bad)), written(encodeV1(native)), usual, corrupt, usual, usual);
   });
 });
