@@ -194,7 +194,7 @@ describe("remote_write", () => {
 
   test("1.0 and 2.0: new series, known series, samples out of order and repeated", async () => {
     const v1 = [0, 1_000, 500, 500].map((ms) => written(encodeV1(series(600, "one", ms))));
-    const v2 = [0, 1_000, 500, 500].map((ms) => written(encodeV2(series(600, "two", ms)), 2));
+    const v2 = [0, 1_000, 500, 500].map((ms) => written(encodeV2(series(1_200, "two", ms)), 2));
     expect(await both(...v1, ...v2)).toEqual({ decoded: 8 });
   });
 
