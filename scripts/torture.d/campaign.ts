@@ -53,6 +53,8 @@ export interface CampaignOptions {
   readonly clock: GatewayClock;
   /** The small disk that `folder` is on, if it is on one. */
   readonly disk?: Disk;
+  /** The threads of the gateway that decode large bodies. */
+  readonly decodeWorkers: number;
 }
 
 export interface Tally {
@@ -153,6 +155,7 @@ export class Campaign {
         // What the clock's steps must not end.
         ...["--idempotency-ttl-ms=30d", "--totals-late-ms=30d", "--series-idle-ms=365d"],
         ...["--disk-reserve-bytes=4MiB", "--memory-limit-bytes=128MiB"],
+        `--decode-workers=${this.#options.decodeWorkers}`,
       ],
     };
   }

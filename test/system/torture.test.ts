@@ -22,7 +22,13 @@ async function tortured(name: string, rounds: number, seed: number, on?: Disk) {
   const folder = join(on?.path ?? work, name);
   mkdirSync(folder);
   const clock = new GatewayClock(join(work, `${name}.clock`), findFaketime());
-  const campaign = new Campaign({ folder, random: new Seeded(seed), clock, disk: on });
+  const campaign = new Campaign({
+    folder,
+    random: new Seeded(seed),
+    clock,
+    disk: on,
+    decodeWorkers: on === undefined ? 2 : 0,
+  });
   await campaign.run(rounds);
   return campaign.tally;
 }
