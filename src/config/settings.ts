@@ -5,12 +5,11 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
-import { LIMIT_SETTINGS } from "./limit-settings.ts";
+import { LIMIT_SETTINGS, THREAD_SETTINGS } from "./limit-settings.ts";
 import { PAGE_SETTINGS } from "./page-settings.ts";
 import { ALERT_SETTINGS, RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import { TAIL_SETTINGS } from "./tail-settings.ts";
-import { THREAD_SETTINGS } from "./thread-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */

@@ -138,25 +138,23 @@ class Decoders {
   }
 }
 
-let decoders: Decoders;
-
+// The first message has the limits.
 self.onmessage = ({ data }: MessageEvent<ToDecoder>) => {
-  switch (data.type) {
-    case "open":
-      decoders = new Decoders(data.limits);
-      break;
-    case "rules":
-      decoders.attributes.set(data.rules);
-      break;
-    case "forget":
-      decoders.numbersOf(data.kind).forget();
-      break;
-    case "decode":
-      void decode(data);
-  }
+  if (data.type === "open") work(new Decoders(data.limits));
 };
 
-async function decode({ id, task, body }: ToDecoder & { readonly type: "decode" }): Promise<void> {
+/** Does what the further messages say. */
+function work(decoders: Decoders): void {
+  self.onmessage = ({ data }: MessageEvent<ToDecoder>) => {
+    if (data.type === "rules") decoders.attributes.set(data.rules);
+    else if (data.type === "forget") decoders.numbersOf(data.kind).forget();
+    else if (data.type === "decode") void decode(decoders, data);
+  };
+}
+
+type DecodeMessage = ToDecoder & { readonly type: "decode" };
+
+async function decode(decoders: Decoders, { id, task, body }: DecodeMessage): Promise<void> {
   const decoded = await decoders.decode(task, body).catch(() => undefined);
   const heads = decoded && decoders.numbersOf(task.kind).of(decoded.batch.heads);
   if (decoded === undefined || heads === undefined || "tooMany" in heads) {
