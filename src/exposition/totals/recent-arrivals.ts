@@ -5,6 +5,9 @@
  *
  * Time is divided into parts of 10 s, of which 30 are kept, and into parts of 2 min, of which 30 are kept too. After a
  * restart it begins empty. What it keeps is bounded by the number of series: each series belongs to one source.
+ *
+ * Sources are numbers, and what is kept of them is in columns: a source takes some 70 bytes, and 8 in each part in which it
+ * has samples. As objects and Maps, these were 250 and 60.
  */
 import type { Kind, Labels, Metric, Series } from "../../model/sample.ts";
 
@@ -22,36 +25,41 @@ export type ArrivalsRange = "5m" | "1h";
 
 /** What is counted of one metric. Its sources share the histogram. */
 export interface ArrivingMetric {
+  readonly number: number;
   /** As the newest series has it. */
   metric: Metric;
   /** Not cumulative, in the part that is open. */
   readonly buckets: Uint32Array;
   readonly bounds: readonly number[];
-  readonly sources: Map<string, ArrivalSource>;
+  /** How many sources it has. */
+  sources: number;
 }
 
-/** The series of a metric from one worker that succeed, or fail, or do not say. */
-export interface ArrivalSource {
-  readonly arriving: ArrivingMetric;
+/** Who sent samples, with one object for all metrics. */
+interface Sender {
+  readonly number: number;
   readonly job: string;
   readonly instance: string;
-  /** Undefined if the samples do not say whether they failed. */
-  readonly failed: boolean | undefined;
-  /** Samples in the part that is open. */
-  count: number;
-  /** When the newest sample arrived, µs. */
-  arrivedUs: number;
-  /** The number of its series. */
-  series: number;
+  /** How many sources it has. */
+  sources: number;
 }
+
+/** Whether the samples of a source succeeded, or failed, or do not say. */
+const Outcome = { unknown: 0, succeeded: 1, failed: 2 } as const;
+type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
 /** A part that is over. */
 interface Part {
   /** Since the epoch, in units of its length. */
   readonly number: number;
-  readonly counts: Map<ArrivalSource, number>;
+  /** The sources with samples in it, and how many. */
+  readonly sources: Uint32Array;
+  readonly counts: Uint32Array;
   readonly buckets: Map<ArrivingMetric, Uint32Array>;
 }
+
+/** More metrics than one process ever defines. With three outcomes, 2^28 senders still have whole keys. */
+const METRIC_NUMBERS = 2 ** 23;
 
 /** A metric of events in a range. */
 export interface RecentMetric {
@@ -101,45 +109,97 @@ function isAboutOthers({ name, kind }: Metric): boolean {
   return ABOUT_OTHERS.has(name) || (kind === "gauge" && name.includes(":"));
 }
 
+/**
+ * A source is the series of a metric from one sender that have the same outcome. Columns are replaced when sources are
+ * defined, so a caller reads them again after that.
+ */
 export class ArrivalCounts {
-  /** By the row of a series in the table of the totals. */
-  readonly sources: (ArrivalSource | undefined)[] = [];
+  /** The source of a series, by its row in the table of the totals. 0 if the row has no series. */
+  sourceOf = new Uint32Array(64);
+  // By source. Number 0 is none.
+  /** Samples in the part that is open. */
+  counts = new Uint32Array(64);
+  /** When the newest sample arrived, µs. */
+  arrivedUs = new Float64Array(64);
+  readonly arriving: ArrivingMetric[] = [];
+  readonly #senders: Sender[] = [];
+  #outcomes = new Uint8Array(64);
+  /** The number of series. */
+  #series = new Uint32Array(64);
+  #length = 1;
+
+  /** Sources by `keyOf`. */
+  readonly #sources = new Map<number, number>();
+  readonly #byName = new Map<string, Sender>();
+  #lastSender = 0;
   readonly #metrics = new Map<string, ArrivingMetric>();
+  #lastMetric = 0;
+  /** Sources without series, with the part that was open then. Later parts may use their numbers again. */
+  readonly #retired: { readonly source: number; readonly open: number }[] = [];
+  readonly #free: number[] = [];
   /** Sources with samples in the part that is open. */
-  readonly #active: ArrivalSource[] = [];
+  readonly #active: number[] = [];
   readonly #short: Part[] = [];
   readonly #long: Part[] = [];
-  /** The closed short parts of the long part that is open. */
-  #pending: Part | undefined;
   #open = Number.NEGATIVE_INFINITY;
   #beganUs = Number.POSITIVE_INFINITY;
 
   /** Defines the series of a row. */
   define(row: number, series: Series): void {
     const arriving = this.#arriving(series.metric);
-    const [job, instance] = [series.labels.get("job") ?? "", series.labels.get("instance") ?? ""];
-    const failed = hasFailed(series.labels);
-    const key = `${failed}\0${job}\0${instance}`;
-    const source = arriving.sources.getOrInsertComputed(key, () => ({
-      ...{ arriving, job, instance, failed },
-      ...{ count: 0, arrivedUs: 0, series: 0 },
-    }));
-    const before = this.sources[row];
+    const outcome = outcomeOf(series.labels);
+    const sender = this.#sender(series.labels.get("job") ?? "", series.labels.get("instance") ?? "");
+    const key = keyOf(arriving, sender, outcome);
+    const source = this.#sources.get(key) ?? this.#add(key, arriving, sender, outcome);
+    if (row >= this.sourceOf.length) this.sourceOf = grown(this.sourceOf, row + 1);
+    const before = this.sourceOf[row]!;
     if (before === source) return;
-    if (before !== undefined) this.forget(row);
-    source.series++;
-    this.sources[row] = source;
+    this.#series[source]!++;
+    if (before !== 0) this.forget(row);
+    this.sourceOf[row] = source;
   }
 
   forget(row: number): void {
-    const source = this.sources[row];
-    if (source === undefined) return;
-    this.sources[row] = undefined;
-    if (--source.series > 0) return;
-    const { arriving, failed, job, instance } = source;
-    arriving.sources.delete(`${failed}\0${job}\0${instance}`);
-    if (arriving.sources.size === 0 && this.#metrics.get(arriving.metric.name) === arriving)
+    const source = this.sourceOf[row] ?? 0;
+    if (source === 0) return;
+    this.sourceOf[row] = 0;
+    if (--this.#series[source]! > 0) return;
+    const arriving = this.arriving[source]!;
+    const sender = this.#senders[source]!;
+    this.#sources.delete(keyOf(arriving, sender, this.#outcomes[source] as Outcome));
+    if (--arriving.sources === 0 && this.#metrics.get(arriving.metric.name) === arriving)
       this.#metrics.delete(arriving.metric.name);
+    if (--sender.sources === 0) this.#byName.delete(senderName(sender));
+    this.#retired.push({ source, open: this.#open });
+  }
+
+  #add(key: number, arriving: ArrivingMetric, sender: Sender, outcome: Outcome): number {
+    const source = this.#free.pop() ?? this.#length++;
+    if (source >= this.counts.length) {
+      this.counts = grown(this.counts, source + 1);
+      this.#series = grown(this.#series, source + 1);
+      const arrivedUs = new Float64Array(this.counts.length);
+      arrivedUs.set(this.arrivedUs);
+      this.arrivedUs = arrivedUs;
+      const outcomes = new Uint8Array(this.counts.length);
+      outcomes.set(this.#outcomes);
+      this.#outcomes = outcomes;
+    }
+    this.arriving[source] = arriving;
+    this.#senders[source] = sender;
+    this.#outcomes[source] = outcome;
+    this.arrivedUs[source] = 0;
+    arriving.sources++;
+    sender.sources++;
+    this.#sources.set(key, source);
+    return source;
+  }
+
+  #sender(job: string, instance: string): Sender {
+    const name = senderName({ job, instance });
+    return this.#byName.getOrInsertComputed(name, () => ({
+      ...{ number: ++this.#lastSender, job, instance, sources: 0 },
+    }));
   }
 
   /** Closes the part that is over. Call it before samples that arrived at `nowUs` are counted. */
@@ -150,25 +210,20 @@ export class ArrivalCounts {
     const closed = this.#close();
     if (closed !== undefined) this.#short.push(closed);
     const long = Math.floor(number / SHORT_PER_LONG);
-    if (closed !== undefined) {
-      const into = Math.floor(closed.number / SHORT_PER_LONG);
-      if (this.#pending?.number !== into) {
-        if (this.#pending !== undefined) this.#long.push(this.#pending);
-        this.#pending = { number: into, counts: new Map(), buckets: new Map() };
-      }
-      addPart(this.#pending, closed);
-    }
-    if (this.#pending !== undefined && this.#pending.number < long) {
-      this.#long.push(this.#pending);
-      this.#pending = undefined;
+    const openLong = Math.floor(this.#open / SHORT_PER_LONG);
+    if (openLong < long) {
+      const merged = this.#merged(openLong);
+      if (merged !== undefined) this.#long.push(merged);
     }
     dropBefore(this.#short, number - PARTS + 1);
     dropBefore(this.#long, long - PARTS + 1);
     this.#open = number;
+    while (this.#retired.length > 0 && this.#retired[0]!.open < number - (PARTS + 1) * SHORT_PER_LONG)
+      this.#free.push(this.#retired.shift()!.source);
   }
 
   /** Counts the first sample of a source in the part that is open. */
-  activate(source: ArrivalSource): void {
+  activate(source: number): void {
     this.#active.push(source);
   }
 
@@ -185,19 +240,23 @@ export class ArrivalCounts {
         ? [...this.#short, { ...open, number: last }]
         : [
             ...this.#long,
-            ...(this.#pending === undefined ? [] : [this.#pending].map(copyOf)),
+            // Of the long part that is open.
+            ...this.#shortOf(last).map((part) => ({ ...part, number: last })),
             { ...open, number: last },
           ];
     const samples = new Float64Array(PARTS);
     const metrics = new Map<ArrivingMetric, Mutable<RecentMetric>>();
     const workers = new Map<string, Mutable<RecentWorker> & { readonly of: Set<ArrivingMetric> }>();
-    for (const { number, counts, buckets } of parts) {
+    for (const { number, sources, counts, buckets } of parts) {
       if (number < first) continue;
       const part = number - first;
-      for (const [source, count] of counts) {
+      for (let at = 0; at < sources.length; at++) {
+        const source = sources[at]!;
+        const count = counts[at]!;
+        const arriving = this.arriving[source]!;
         samples[part] += count;
-        addWorker(workers, source, count);
-        addMetric(metrics, source, count, part);
+        addWorker(workers, this.#senders[source]!, arriving, count, this.arrivedUs[source]!);
+        addMetric(metrics, arriving, this.#outcomes[source] as Outcome, count, part);
         yield;
       }
       for (const [arriving, added] of buckets) {
@@ -225,8 +284,8 @@ export class ArrivalCounts {
       known.metric = metric;
       return known;
     }
-    const arriving = {
-      ...{ metric, bounds: metric.buckets, sources: new Map() },
+    const arriving: ArrivingMetric = {
+      ...{ number: ++this.#lastMetric, metric, bounds: metric.buckets, sources: 0 },
       buckets: new Uint32Array(metric.kind === "observation" ? metric.buckets.length + 1 : 0),
     };
     this.#metrics.set(metric.name, arriving);
@@ -238,31 +297,72 @@ export class ArrivalCounts {
     if (this.#active.length === 0) return undefined;
     const part = this.#copy();
     for (const source of this.#active) {
-      source.count = 0;
-      source.arriving.buckets.fill(0);
+      this.counts[source] = 0;
+      this.arriving[source]!.buckets.fill(0);
     }
     this.#active.length = 0;
     return part;
   }
 
   #copy(): Part {
-    const counts = new Map<ArrivalSource, number>();
+    const sources = Uint32Array.from(this.#active);
     const buckets = new Map<ArrivingMetric, Uint32Array>();
-    for (const source of this.#active) {
-      counts.set(source, source.count);
-      const { arriving } = source;
+    for (const source of sources) {
+      const arriving = this.arriving[source]!;
       if (arriving.buckets.length > 0 && !buckets.has(arriving))
         buckets.set(arriving, arriving.buckets.slice());
     }
-    return { number: this.#open, counts, buckets };
+    return { number: this.#open, sources, counts: sources.map((source) => this.counts[source]!), buckets };
   }
+
+  /** The closed short parts of a long one. */
+  #shortOf(long: number): Part[] {
+    return this.#short.filter(({ number }) => Math.floor(number / SHORT_PER_LONG) === long);
+  }
+
+  /** A long part from its short ones, all of which are kept until then. Undefined if nothing arrived in it. */
+  #merged(long: number): Part | undefined {
+    const parts = this.#shortOf(long);
+    if (parts.length === 0) return undefined;
+    const counts = new Uint32Array(this.#length);
+    const found: number[] = [];
+    const buckets = new Map<ArrivingMetric, Uint32Array>();
+    for (const part of parts) {
+      part.sources.forEach((source, at) => {
+        if (counts[source] === 0) found.push(source);
+        counts[source]! += part.counts[at]!;
+      });
+      for (const [arriving, added] of part.buckets) {
+        const known = buckets.get(arriving);
+        buckets.set(arriving, known === undefined ? added : sumOf(known, added));
+      }
+    }
+    const sources = Uint32Array.from(found);
+    return { number: long, sources, counts: sources.map((source) => counts[source]!), buckets };
+  }
+}
+
+function keyOf(arriving: ArrivingMetric, sender: Sender, outcome: Outcome): number {
+  return (sender.number * METRIC_NUMBERS + arriving.number) * 3 + outcome;
+}
+
+function senderName({ job, instance }: Pick<Sender, "job" | "instance">): string {
+  return `${job}\0${instance}`;
+}
+
+/** A copy with room for at least `length` entries. */
+function grown(column: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const copy = new Uint32Array(Math.max(length, 2 * column.length));
+  copy.set(column);
+  return copy;
 }
 
 type Mutable<Of> = { -readonly [Key in keyof Of]: Of[Key] };
 
 function addMetric(
   metrics: Map<ArrivingMetric, Mutable<RecentMetric>>,
-  { arriving, failed }: ArrivalSource,
+  arriving: ArrivingMetric,
+  outcome: Outcome,
   count: number,
   part: number,
 ): void {
@@ -276,37 +376,27 @@ function addMetric(
   const own = known.parts.getOrInsertComputed(part, () => ({ samples: 0, failed: 0 }));
   known.samples += count;
   own.samples += count;
-  if (failed !== undefined) known.judged += count;
-  if (failed !== true) return;
+  if (outcome !== Outcome.unknown) known.judged += count;
+  if (outcome !== Outcome.failed) return;
   known.failed += count;
   own.failed += count;
 }
 
 function addWorker(
   workers: Map<string, Mutable<RecentWorker> & { readonly of: Set<ArrivingMetric> }>,
-  { arriving, job, instance, arrivedUs }: ArrivalSource,
+  { job, instance }: Sender,
+  arriving: ArrivingMetric,
   count: number,
+  arrivedUs: number,
 ): void {
   if (isAboutOthers(arriving.metric)) return;
-  const worker = workers.getOrInsertComputed(`${job}\0${instance}`, () => ({
+  const worker = workers.getOrInsertComputed(senderName({ job, instance }), () => ({
     ...{ job, instance, samples: 0, metrics: 0, arrivedUs: 0, of: new Set<ArrivingMetric>() },
   }));
   worker.samples += count;
   worker.arrivedUs = Math.max(worker.arrivedUs, arrivedUs);
   worker.of.add(arriving);
 }
-
-function addPart(into: Part, { counts, buckets }: Part): void {
-  for (const [source, count] of counts) into.counts.set(source, (into.counts.get(source) ?? 0) + count);
-  for (const [arriving, added] of buckets) {
-    const known = into.buckets.get(arriving);
-    into.buckets.set(arriving, known === undefined ? added : sumOf(known, added));
-  }
-}
-
-const copyOf = ({ number, counts, buckets }: Part): Part => ({
-  ...{ number, counts: new Map(counts), buckets: new Map(buckets) },
-});
 
 function sumOf(a: Uint32Array, b: Uint32Array): Uint32Array {
   return a.map((count, at) => count + b[at]!);
@@ -322,15 +412,16 @@ function dropBefore(parts: Part[], first: number): void {
   if (dropped > 0) parts.splice(0, dropped);
 }
 
-/** As the summary `traffic` decides it. Undefined if the labels do not say. */
-function hasFailed(labels: Labels): boolean | undefined {
+/** As the summary `traffic` decides it. */
+function outcomeOf(labels: Labels): Outcome {
   const success = labels.get(SUCCESS);
   const status = STATUS.map((name) => labels.get(name)).find((text) => text !== undefined);
-  if (success === undefined && status === undefined) return undefined;
-  if (success === "false") return true;
-  if (status === undefined) return false;
+  if (success === undefined && status === undefined) return Outcome.unknown;
+  if (success === "false") return Outcome.failed;
+  if (status === undefined) return Outcome.succeeded;
   const code = status.trim() === "" ? Number.NaN : Number(status);
-  return Number.isNaN(code) ? !["success", "ok"].includes(status.toLowerCase()) : code >= 400;
+  const hasFailed = Number.isNaN(code) ? !["success", "ok"].includes(status.toLowerCase()) : code >= 400;
+  return hasFailed ? Outcome.failed : Outcome.succeeded;
 }
 
 /**

@@ -120,9 +120,9 @@ export class Totals {
     const { length, seriesId, timestampUs, value, live, stale } = rows;
     const columns = this.#exemplars.columns(rows);
     const bucketOf = columns.length > 0 ? this.#bucketsOf(length) : undefined;
-    const { sources } = this.#arrivals;
     const isArrival = arrivedUs !== undefined;
     if (isArrival) this.#arrivals.advance(arrivedUs);
+    const { sourceOf, counts, arriving, arrivedUs: newestUs } = this.#arrivals;
     for (let index = 0; index < length; index++) {
       const row = table.rowOf(seriesId[index]);
       if (row < 0) continue;
@@ -138,10 +138,10 @@ export class Totals {
       if (code === DELTA && !(sample >= 0)) continue;
       const arrival = arrivedUs ?? time;
       if (arrival > cells[cell + ARRIVED_US]) cells[cell + ARRIVED_US] = arrival;
-      const source = sources[row]!;
+      const source = sourceOf[row]!;
       if (isArrival) {
-        source.arrivedUs = arrival;
-        if (source.count++ === 0) this.#arrivals.activate(source);
+        newestUs[source] = arrival;
+        if (counts[source]++ === 0) this.#arrivals.activate(source);
       }
       if (cells[cell + COUNT]++ === 0) cells[cell + CREATED_US] = time;
       if (code === LEVEL) {
@@ -158,7 +158,7 @@ export class Totals {
       const at = bucketIndex(bounds[row], sample);
       const bucket = cells[cell + BUCKETS] + at;
       bucketCounts[bucket]++;
-      if (isArrival) source.arriving.buckets[at]!++;
+      if (isArrival) arriving[source]!.buckets[at]!++;
       if (bucketOf !== undefined) bucketOf[index] = bucket;
     }
     if (bucketOf !== undefined) this.#exemplars.take(rows, columns, bucketOf);

@@ -21,7 +21,8 @@ class CompactMap<Value> implements ReadonlyMap<string, Value> {
 
   constructor(map: ReadonlyMap<string, Value>) {
     this.#keys = sharedKeys([...map.keys()]);
-    this.#values = [...map.values()];
+    // A list that is spread keeps 16 bytes more.
+    this.#values = Array.from(map.values());
   }
 
   get size(): number {

@@ -130,6 +130,34 @@ describe("samples that arrive", () => {
     ]);
   });
 
+  test("of an hour before are not those of a later worker, which gets the memory of one that is gone", () => {
+    const totals = totalsOf();
+    feed(totals, T, [{ id: 4, value: 1 }]);
+    totals.forget(4);
+    for (const [at, id] of [
+      [3_500, 10],
+      [3_900, 11],
+    ] as const) {
+      // At 3,500 s the range of an hour still has the samples of the first worker. At 3,900 s it has not.
+      totals.define(series(id, UPLOADS, { job: "worker", instance: `w-${id}` }));
+      feed(totals, T + at, [{ id, value: 1 }]);
+    }
+    const workersAt = (at: number) =>
+      recent(totals, "1h", T + at).workers.map(({ instance, samples }) => [instance, samples]);
+    expect(workersAt(3_900)).toEqual([
+      ["w-10", 1],
+      ["w-11", 1],
+    ]);
+    feed(totals, T + 4_000, [{ id: 11, value: 1 }]);
+    totals.define(series(12, UPLOADS, { job: "worker", instance: "w-12" }));
+    feed(totals, T + 4_000, [{ id: 12, value: 1 }]);
+    expect(workersAt(4_000)).toEqual([
+      ["w-10", 1],
+      ["w-11", 2],
+      ["w-12", 1],
+    ]);
+  });
+
   test("before the first one, the range begins later", () => {
     const totals = totalsOf();
     feed(totals, T + 42, [{ id: 4, value: 1 }]);

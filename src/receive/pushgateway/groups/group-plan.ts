@@ -23,6 +23,7 @@ import {
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
+  point,
   pointLabels,
   samplesOf,
 } from "./group.ts";
@@ -284,9 +285,10 @@ class Planner {
         if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
         planned.push({ head, value, timestampUs, exemplars });
       }
-      if (points.push({ labels, edges, seriesIds }) % METRICS_AT_A_TIME === 0) yield;
+      if (points.push(point(labels, edges, seriesIds)) % METRICS_AT_A_TIME === 0) yield;
     }
-    return points;
+    // Without the room for more that a list that grew has.
+    return points.slice();
   }
 
   /** Creates the series of a head, or returns the error. */

@@ -22,6 +22,33 @@ export interface Point {
   readonly seriesIds: readonly number[];
 }
 
+/** A plain value. Most points are, and a list of one id would take more memory than all else of them. */
+class ValuePoint implements Point {
+  readonly labels: string;
+  readonly #seriesId: number;
+
+  constructor(labels: string, seriesId: number) {
+    this.labels = labels;
+    this.#seriesId = seriesId;
+  }
+
+  get edges(): undefined {
+    return undefined;
+  }
+
+  get seriesIds(): readonly number[] {
+    return [this.#seriesId];
+  }
+}
+
+export function point(
+  labels: string,
+  edges: readonly string[] | undefined,
+  seriesIds: readonly number[],
+): Point {
+  return edges === undefined ? new ValuePoint(labels, seriesIds[0]!) : { labels, edges, seriesIds };
+}
+
 export interface GroupFamily {
   readonly name: string;
   readonly type: FamilyType;
@@ -226,6 +253,7 @@ function pointOf(
   const label = edgeLabel(type);
   // The last series of a distribution is its count, which has no edge label.
   const labels = textOf(last.labels);
-  if (label === undefined) return { labels, seriesIds };
-  return { labels, edges: series.slice(0, -2).map((each) => each!.labels.get(label) ?? ""), seriesIds };
+  const edges =
+    label === undefined ? undefined : series.slice(0, -2).map((each) => each!.labels.get(label) ?? "");
+  return point(labels, edges, seriesIds);
 }

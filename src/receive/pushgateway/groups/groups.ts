@@ -33,6 +33,7 @@ import {
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
+  point,
   pointLabels,
   recordOf,
   seriesIdsOf,
@@ -337,8 +338,8 @@ export class Groups implements Owner {
       const taken = this.#series.take(head, this.#look(head).key, PUSHGATEWAY.terms);
       if ("refused" in taken) throw new BadInput(INCONSISTENT + taken.refused);
       head.seriesId = taken.seriesId;
-      const point = { labels: text, seriesIds: [taken.seriesId] };
-      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [point] };
+      const own = point(text, undefined, [taken.seriesId]);
+      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [own] };
       return { head, family };
     };
     const pushed = stamp(PUSH_TIME);
