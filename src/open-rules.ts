@@ -40,9 +40,8 @@ export function openRules(
   { log, counters, now, promql, sql, ingest, receiver }: RuleParts,
 ): RuleEngine {
   const queries: RuleQueries = {
-    promql: (text, timeMs, { limit, signal, lookbackMs }) =>
-      promql.ofRule(text, timeMs, { limit }, { signal, lookbackMs }),
-    promqlBatch: (texts, timeMs, { limit, signal }) => promql.ofRules(texts, timeMs, { limit }, { signal }),
+    promql: (text, timeMs, { limit, ...options }) => promql.ofRule(text, timeMs, { limit }, options),
+    promqlBatch: (texts, timeMs, { limit, ...options }) => promql.ofRules(texts, timeMs, { limit }, options),
     sql: (text, timeMs, { limit, signal }) =>
       sql.query(text, {
         ...{ limitRows: limit, signal, isOfRule: true },

@@ -13,11 +13,6 @@ interface LimitOptions {
   /** How long a task may wait. By default there is no limit. */
   readonly waitMs?: number;
   readonly waitingPerRunning?: number;
-  /**
-   * How long a task waits for those that run, before it runs beside them. Absent: not at all. For tasks that are quick,
-   * and that are cheaper one after the other.
-   */
-  readonly patienceMs?: number;
   /** The setting with the limit, for messages. */
   readonly setting?: string;
   /** Called with the number of running tasks whenever that changes. */
@@ -61,9 +56,12 @@ export class ConcurrencyLimit {
   /**
    * Resolves when the caller may run. The caller then must call `release`. Throws `Busy` if too many wait or the wait
    * takes too long, and the reason of `signal` if that aborts during the wait.
+   *
+   * @param patienceMs how long a task waits for those that run, before it runs beside them. Absent: not at all. For tasks
+   *   that are quick, and cheaper one after the other
    */
-  async acquire(signal?: AbortSignal): Promise<void> {
-    const { waitMs, patienceMs } = this.#options;
+  async acquire(signal?: AbortSignal, patienceMs?: number): Promise<void> {
+    const { waitMs } = this.#options;
     const isFree = this.#running === 0 && this.#waiting.length === 0;
     if (!this.isFull && (patienceMs === undefined || isFree)) {
       this.#start();

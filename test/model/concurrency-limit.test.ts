@@ -4,12 +4,18 @@ import { ConcurrencyLimit } from "../../src/model/concurrency-limit.ts";
 import { Busy } from "../../src/model/errors.ts";
 
 /** A task that ends when the test says so. */
-function task(limit: ConcurrencyLimit, name: string, log: string[], signal?: AbortSignal) {
+function task(
+  limit: ConcurrencyLimit,
+  name: string,
+  log: string[],
+  signal?: AbortSignal,
+  patienceMs?: number,
+) {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const done = limit.run(() => {
+  const done = limit.acquire(signal, patienceMs).then(async () => {
     log.push(name);
-    return promise;
-  }, signal);
+    return await promise.finally(() => limit.release());
+  });
   return { done, end: () => resolve(name), fail: (error: Error) => reject(error) };
 }
 
@@ -66,12 +72,11 @@ test("a patient task waits for the one that runs, and runs beside it if that tak
   const running: number[] = [];
   const patient = new ConcurrencyLimit(2, {
     tasks: "queries",
-    patienceMs: 1_000_000,
     onChange: (count) => running.push(count),
   });
-  const first = task(patient, "first", log);
-  const second = task(patient, "second", log);
-  const third = task(patient, "third", log);
+  const first = task(patient, "first", log, undefined, 1_000_000);
+  const second = task(patient, "second", log, undefined, 1_000_000);
+  const third = task(patient, "third", log, undefined, 1_000_000);
   first.end();
   expect(await first.done).toBe("first");
   second.end();
@@ -83,9 +88,9 @@ test("a patient task waits for the one that runs, and runs beside it if that tak
     [1, 0, 1, 0, 1, 0],
   ]);
 
-  const impatient = new ConcurrencyLimit(2, { tasks: "queries", patienceMs: 1 });
-  const slow = task(impatient, "slow", log);
-  const beside = task(impatient, "beside", log);
+  const impatient = new ConcurrencyLimit(2, { tasks: "queries" });
+  const slow = task(impatient, "slow", log, undefined, 1);
+  const beside = task(impatient, "beside", log, undefined, 1);
   beside.end();
   expect(await beside.done).toBe("beside");
   expect(impatient.isFull).toBe(false);

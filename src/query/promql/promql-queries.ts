@@ -37,6 +37,15 @@ interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof Engine
   readonly active: ActiveQueries;
 }
 
+/** The options of a query of a rule. */
+export interface RuleQueryOptions extends PromqlQueryOptions {
+  /**
+   * How long it waits for other queries of rules, before it runs beside them. Most take some 20 ms, so one Worker is
+   * enough for most rules: four of them compiled the same code four times, which took as long as the evaluations.
+   */
+  readonly patienceMs?: number;
+}
+
 /** The options of a query of some caller. */
 export interface CallerOptions extends PromqlQueryOptions {
   /** If set, every selector finds only series with these labels: those of the caller's token. */
@@ -62,11 +71,6 @@ const EXPORTS_MAX = 4;
 const LATE_MS = 100;
 /** Queries of rules at once, so that a slow one does not delay the rules of other groups. All others wait. */
 const RULE_QUERIES_MAX = 4;
-/**
- * Queries of rules wait this long for one another: most take some 20 ms. So one Worker evaluates most rules. Four of them
- * compiled the same code four times, which took as long as the evaluations, and had four heaps.
- */
-const RULE_PATIENCE_MS = 250;
 
 export class Promql {
   readonly discovery: Discovery;
@@ -83,7 +87,6 @@ export class Promql {
   readonly #rules = new QueryRunner(
     new ConcurrencyLimit(RULE_QUERIES_MAX, {
       tasks: "queries of rules",
-      patienceMs: RULE_PATIENCE_MS,
       waitingPerRunning: Number.POSITIVE_INFINITY,
     }),
   );
@@ -134,14 +137,10 @@ export class Promql {
   }
 
   /** As `instant`, for a rule. */
-  ofRule(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
-    const { signal, labels, ...own } = options;
-    return this.#run(
-      { kind: "instant", text, timeMs, shown, options: this.#bounded(own) },
-      signal,
-      labels,
-      this.#rules,
-    );
+  ofRule(text: string, timeMs: number, shown: Shown, options: RuleQueryOptions = {}): Promise<PromqlAnswer> {
+    const { signal, patienceMs, ...own } = options;
+    const task = { kind: "instant", text, timeMs, shown, options: this.#bounded(own) } as const;
+    return this.#run(task, signal, undefined, { runner: this.#rules, patienceMs });
   }
 
   /** Several expressions of rules at one time. See BatchTask for the answer. */
@@ -149,10 +148,11 @@ export class Promql {
     texts: readonly string[],
     timeMs: number,
     shown: Shown,
-    options: CallerOptions = {},
+    options: RuleQueryOptions = {},
   ): Promise<PromqlAnswer> {
-    const { signal, labels, ...own } = options;
-    return this.#run({ kind: "batch", texts, timeMs, shown, options: own }, signal, labels, this.#rules);
+    const { signal, patienceMs, ...own } = options;
+    const task = { kind: "batch", texts, timeMs, shown, options: own } as const;
+    return this.#run(task, signal, undefined, { runner: this.#rules, patienceMs });
   }
 
   /** The same at `startMs`, and every `stepMs` up to `endMs`. */
@@ -192,7 +192,7 @@ export class Promql {
    * @throws ParseError, BadInput for a format, QueryError when a limit is exceeded, Busy when too many exports run
    */
   export(asked: ExportAsked, signal?: AbortSignal, labels?: Labels): Promise<PromqlAnswer> {
-    return this.#run({ kind: "export", ...asked }, signal, labels, this.#exports);
+    return this.#run({ kind: "export", ...asked }, signal, labels, { runner: this.#exports });
   }
 
   /** The catalog of series, for other parts that search by selectors: one index is enough. */
@@ -217,7 +217,10 @@ export class Promql {
     task: Task,
     signal: AbortSignal | undefined,
     labels?: Labels,
-    runner = this.#runner,
+    {
+      runner = this.#runner,
+      patienceMs,
+    }: { readonly runner?: QueryRunner; readonly patienceMs?: number } = {},
   ): Promise<PromqlAnswer> {
     const answer = Promise.withResolvers<PromqlAnswer>();
     const asked = askedOf(task, runner === this.#rules);
@@ -225,7 +228,7 @@ export class Promql {
     const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     runner
-      .run(either, (any) => this.#work(task, any, labels, answer, active))
+      .run(either, (any) => this.#work(task, any, labels, answer, active), patienceMs)
       .catch((error: unknown) => answer.reject(error))
       .finally(() => active?.end());
     return await answer.promise;

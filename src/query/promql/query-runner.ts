@@ -19,12 +19,17 @@ export class QueryRunner {
    * Runs a query when the limit allows it, with a signal that aborts with `signal` or at the stop. A query that waits
    * stops waiting then.
    *
+   * @param patienceMs how long it waits for queries that run, before it runs beside them
    * @throws Busy when the query waited for too long, QueryCanceled when `signal` aborted or the gateway stops
    */
-  async run<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async run<T>(
+    signal: AbortSignal | undefined,
+    ask: (signal: AbortSignal) => Promise<T>,
+    patienceMs?: number,
+  ): Promise<T> {
     const stopping = this.#stopping.signal;
     const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
-    await this.#concurrency.acquire(either).catch((error: unknown) => {
+    await this.#concurrency.acquire(either, patienceMs).catch((error: unknown) => {
       throw either.aborted ? canceled(stopping) : error;
     });
     try {

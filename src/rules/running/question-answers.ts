@@ -23,6 +23,8 @@ export interface RuleQueryTerms {
   /** The most series or rows. */
   readonly limit: number;
   readonly signal?: AbortSignal;
+  /** How long PromQL waits for other rules, before it runs beside them. */
+  readonly patienceMs?: number;
   /** How far back PromQL looks. Absent: as for all queries. */
   readonly lookbackMs?: number;
 }
@@ -31,6 +33,14 @@ interface AnswersOptions {
   readonly queries: RuleQueries;
   /** The most series of an answer. */
   readonly seriesMax: number;
+}
+
+/** When a question must be answered. */
+export interface AnswerTime {
+  /** Aborts when it is too late. */
+  readonly signal: AbortSignal;
+  /** How long the question may wait for those of other rules. */
+  readonly patienceMs?: number;
 }
 
 /** Questions that were asked together were stopped before this one had its answer. */
@@ -49,11 +59,11 @@ export class QuestionAnswers {
   async answer(
     { language, text }: RuleQuestion,
     timeMs: number,
-    signal: AbortSignal,
+    time: AnswerTime,
   ): Promise<readonly QuerySample[]> {
-    const samples = await this.#samples({ language, text }, timeMs, signal).catch((error: unknown) => {
+    const samples = await this.#samples({ language, text }, timeMs, time).catch((error: unknown) => {
       // A query that was interrupted does not know why.
-      throw signal.aborted ? signal.reason : error;
+      throw time.signal.aborted ? time.signal.reason : error;
     });
     return this.#within(samples);
   }
@@ -65,7 +75,7 @@ export class QuestionAnswers {
   async answerAll(
     questions: readonly RuleQuestion[],
     timeMs: number,
-    signal: AbortSignal,
+    { signal, patienceMs }: AnswerTime,
   ): Promise<readonly QuestionOutcome[]> {
     const { queries, seriesMax } = this.#options;
     const outcomes: QuestionOutcome[] = [];
@@ -73,7 +83,7 @@ export class QuestionAnswers {
     try {
       signal.throwIfAborted();
       const texts = questions.map(({ text }) => text);
-      const answer = await queries.promqlBatch(texts, timeMs, { limit: seriesMax + 1, signal });
+      const answer = await queries.promqlBatch(texts, timeMs, { limit: seriesMax + 1, signal, patienceMs });
       for await (const { at, outcome } of readPromqlBatch(answer))
         outcomes[at] = outcome instanceof Error ? outcome : this.#outcomeWithin(outcome);
     } catch (error) {
@@ -100,18 +110,18 @@ export class QuestionAnswers {
   async #samples(
     { language, text }: RuleQuestion,
     timeMs: number,
-    signal: AbortSignal,
+    time: AnswerTime,
   ): Promise<readonly QuerySample[]> {
-    signal.throwIfAborted();
+    time.signal.throwIfAborted();
     return language === "sql"
-      ? await this.#sql(text, timeMs, signal)
-      : await this.#promql(text, timeMs, signal);
+      ? await this.#sql(text, timeMs, time.signal)
+      : await this.#promql(text, timeMs, time);
   }
 
-  async #promql(text: string, timeMs: number, signal: AbortSignal): Promise<readonly QuerySample[]> {
+  async #promql(text: string, timeMs: number, time: AnswerTime): Promise<readonly QuerySample[]> {
     const { queries, seriesMax } = this.#options;
     // One more than the limit, to notice that there are more.
-    return await readPromqlText(await queries.promql(text, timeMs, { limit: seriesMax + 1, signal }));
+    return await readPromqlText(await queries.promql(text, timeMs, { limit: seriesMax + 1, ...time }));
   }
 
   /** A row is a sample: the column `value` is its value, and the others are its labels. */

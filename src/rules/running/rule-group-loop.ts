@@ -199,13 +199,15 @@ export class RuleGroupLoop {
 
   #context(rule: RuleTime): GroupEvaluationContext {
     const { answers, externalLabels, externalURL, queryOffsetMs } = this.#options;
+    const patienceMs = Math.min(PATIENCE_MS_MAX, this.intervalMs / PATIENCE_PER_INTERVAL);
     return {
       externalLabels,
       externalURL,
       queryOffsetMs,
       togetherMax: this.#togetherMax,
-      answer: (question, timeMs) => answers.answer(question, timeMs, rule.signal),
-      answerAll: (questions, timeMs) => answers.answerAll(questions, timeMs, rule.signal),
+      answer: (question, timeMs) => answers.answer(question, timeMs, { signal: rule.signal, patienceMs }),
+      answerAll: (questions, timeMs) =>
+        answers.answerAll(questions, timeMs, { signal: rule.signal, patienceMs }),
       write: (samples) => this.#writer.write(samples),
     };
   }
@@ -297,6 +299,10 @@ export class RuleGroupLoop {
     this.#timer.unref();
   }
 }
+
+/** Rules wait for those of other groups, for at most a fifth of their interval: see RuleQueryOptions. */
+const PATIENCE_PER_INTERVAL = 5;
+const PATIENCE_MS_MAX = 2_000;
 
 /** The time of one rule: its signal aborts at the end of the group's interval. */
 class RuleTime {
