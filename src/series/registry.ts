@@ -69,6 +69,7 @@ export class Registry {
   #pending = nothingPending();
   #nextId = 1;
   #epoch = 0;
+  #changes = 0;
   /** Series that a demotion ended since the last `takeEnded`. */
   #ended: number[] = [];
   /** The labels that were checked last. Many metrics of a push share one object of labels. */
@@ -102,6 +103,11 @@ export class Registry {
   /** Changes when earlier decisions about heads are out of date. */
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Changes when a look-up of series by their labels and days may have another result. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get seriesCount(): number {
@@ -223,7 +229,9 @@ export class Registry {
 
   /** Notes that a series has a sample in a day. */
   touch(seriesId: number, day: number): void {
-    if (this.#days.touch(seriesId, day)) this.#pending.seriesDays.push({ seriesId, day });
+    if (!this.#days.touch(seriesId, day)) return;
+    this.#changes++;
+    this.#pending.seriesDays.push({ seriesId, day });
   }
 
   /** The number of new series that no commit has taken. */
@@ -257,6 +265,7 @@ export class Registry {
    * @param isKept whether a series without rows is kept
    */
   forgetDaysBefore(firstDay: number, isKept: (seriesId: number) => boolean = () => false): Ended {
+    this.#changes++;
     this.#days.forgetBefore(firstDay);
     const waiting = new Set(this.#pending.series.map(({ seriesId }) => seriesId));
     const seriesIds: number[] = [];
@@ -427,6 +436,7 @@ export class Registry {
   /** @param key the key of the series' labels */
   #addSeries(series: Series, key: string): void {
     const metric = series.metric as RegisteredMetric;
+    this.#changes++;
     this.#series.set(series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
@@ -459,6 +469,7 @@ export class Registry {
       this.#ended.push(series.seriesId);
     }
     this.#pending.demotions.push({ metric: metric.name, label, decidedAtMs: Date.now() });
+    this.#changes++;
     this.#epoch++;
     return true;
   }

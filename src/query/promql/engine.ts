@@ -62,10 +62,13 @@ export interface PromqlQueryOptions {
 export class Engine {
   readonly #storage: Storage;
   readonly #options: EngineOptions;
+  readonly #parse: (text: string) => Expr;
 
-  constructor(storage: Storage, options: EngineOptions) {
+  /** @param parseText parses a query; it may remember trees */
+  constructor(storage: Storage, options: EngineOptions, parseText: (text: string) => Expr = parse) {
     this.#storage = storage;
     this.#options = options;
+    this.#parse = parseText;
   }
 
   /** Evaluates a query at one time. */
@@ -123,7 +126,7 @@ export class Engine {
   ): Promise<PromqlResult> {
     const settings = { ...this.#options, ...definedOnly(options) };
     const startedMs = performance.now();
-    const parsed = parse(text);
+    const parsed = this.#parse(text);
     if (endMs !== undefined) checkRangeType(parsed);
     const plan = planQuery(
       parsed,

@@ -12,6 +12,7 @@ export class LabelSet {
   readonly pairs: readonly string[];
   #key: string | undefined;
   #isPlain: boolean | undefined;
+  #unnamed: LabelSet | undefined;
 
   static readonly EMPTY = new LabelSet([]);
 
@@ -103,7 +104,8 @@ export class LabelSet {
   /** The same set without the metric's name. */
   withoutName(): LabelSet {
     // `__name__` is not always first: upper case sorts before the underscore.
-    return this.get(METRIC_NAME) === "" ? this : this.#filter((name) => name !== METRIC_NAME);
+    this.#unnamed ??= this.get(METRIC_NAME) === "" ? this : this.#filter((name) => name !== METRIC_NAME);
+    return this.#unnamed;
   }
 
   #filter(wanted: (name: string) => boolean): LabelSet {

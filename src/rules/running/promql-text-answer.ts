@@ -25,13 +25,15 @@ interface BatchLine {
   readonly error?: string;
 }
 
-/** The answers to several questions, as they arrive. Each piece of the text is the line of one of them. */
+/** The answers to several questions, as they arrive. Each piece of the text has whole lines, one for each of them. */
 export async function* readPromqlBatch(
   answer: Pick<PromqlAnswer, "next">,
 ): AsyncGenerator<{ readonly at: number; readonly outcome: readonly QuerySample[] | Error }, void> {
   for (let piece = await answer.next(); piece !== undefined; piece = await answer.next()) {
-    const line = JSON.parse(Buffer.from(piece).toString("utf8")) as BatchLine;
-    yield { at: line.at, outcome: outcomeOf(line) };
+    for (const text of Buffer.from(piece).toString("utf8").trimEnd().split("\n")) {
+      const line = JSON.parse(text) as BatchLine;
+      yield { at: line.at, outcome: outcomeOf(line) };
+    }
   }
 }
 

@@ -6,6 +6,8 @@ import { callerMatchers } from "../../caller-series.ts";
 import { Catalog, seriesCounter, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import { Slices } from "../catalog/slices.ts";
 import type { GridCells } from "../cells/grid-cells.ts";
+import { formatMatcher } from "../matchers.ts";
+import { FoundSeries } from "../catalog/found-series.ts";
 import type { HeldOf } from "./held.ts";
 import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
 import type { LargeReads, StoredRows } from "./stored-rows.ts";
@@ -13,7 +15,7 @@ import { StoreTableReader } from "./table-reader.ts";
 
 export interface OwnRowsOptions {
   readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: SeriesRegistry;
+  readonly registry: SeriesRegistry & { readonly changes: number };
   /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
   readonly heldOf?: HeldOf;
   /** Gets the metrics of the series that a selector found, by their names in Prometheus. */
@@ -32,27 +34,38 @@ export class OwnRows implements StoredRows {
     waitingPerRunning: Number.POSITIVE_INFINITY,
   });
   readonly #options: OwnRowsOptions;
+  readonly #found: FoundSeries;
 
   constructor(options: OwnRowsOptions) {
     this.#options = options;
+    this.#found = new FoundSeries(options.registry);
     this.catalog = new Catalog(withHeld(options));
   }
 
   days: StoredRows["days"] = () => this.#options.store.days();
 
   find: StoredRows["find"] = async (matchers, firstDay, lastDay, signal) => {
-    const countSeries = seriesCounter(this.#options.promqlSeriesMax ?? Number.POSITIVE_INFINITY);
-    const found = await this.catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
+    const key = `${firstDay} ${lastDay} ${matchers.map(formatMatcher).join()}`;
+    const found = await this.#found.find(key, async () => {
+      const countSeries = seriesCounter(this.#options.promqlSeriesMax ?? Number.POSITIVE_INFINITY);
+      return await this.catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
+    });
     const slices = new Slices(signal);
     const metrics = new Set<string>();
+    /** A copy, if a source is held: held values change with each push. */
+    let withLast: Source[] | undefined;
     for (const [at, source] of found.entries()) {
       metrics.add(source.metric.prometheusName);
-      found[at] = this.#withLast(source);
+      const own = this.#withLast(source);
+      if (own !== source) withLast ??= [...found];
+      if (withLast !== undefined) withLast[at] = own;
       if (slices.isDue) await slices.pause();
     }
     this.#options.onAsked?.(metrics);
-    return found;
+    return withLast ?? found;
   };
+
+  numberOf: StoredRows["numberOf"] = (sources) => this.#found.numberOf(sources);
 
   withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) => {
     const found = new Set<number>();
@@ -92,6 +105,7 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
     samples: rows.samples && ((...asked) => rows.samples!(...asked)),
     find: (matchers, firstDay, lastDay, signal) =>
       rows.find([...matchers, ...own], firstDay, lastDay, signal),
+    numberOf: rows.numberOf && ((sources) => rows.numberOf!(sources)),
     withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),
     large: rows.large,
     tables: (signal) => rows.tables(signal),

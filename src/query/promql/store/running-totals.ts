@@ -215,9 +215,13 @@ function cellBucketsAt(
   }
 }
 
-/** For each bucket of a metric, the first edge of a query that contains it; -1 if none does. */
+/** For each bucket of a metric, the first edge of a query that contains it; -1 if none does. Both are ascending. */
 export function edgesOfBuckets(edges: readonly Edge[], bounds: readonly number[]): number[] {
-  return [...bounds, Number.POSITIVE_INFINITY].map((bound) => edges.findIndex((edge) => edge.bound >= bound));
+  let edge = 0;
+  return [...bounds, Number.POSITIVE_INFINITY].map((bound) => {
+    while (edge < edges.length && edges[edge].bound < bound) edge++;
+    return edge < edges.length ? edge : -1;
+  });
 }
 
 /** For each edge, the number of rows up to each time that are at or below it. */

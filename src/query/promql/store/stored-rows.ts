@@ -6,6 +6,7 @@ import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns, CellsAsked } from "../cells/cell-columns.ts";
 import type { SampleColumns, SamplesAsked } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
+import type { NumberedSources } from "../catalog/found-series.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
 
 /** Only one query at a time reads a large portion: see portions.ts. */
@@ -24,6 +25,8 @@ export interface StoredRows {
     lastDay: number,
     signal?: AbortSignal,
   ): Promise<readonly Source[]>;
+  /** The number of a result of `find` that is remembered. Without the function, none is. */
+  readonly numberOf?: (sources: readonly Source[]) => NumberedSources | undefined;
   /** Those of some stored series that have samples in the days. */
   withSamplesIn(
     seriesIds: readonly number[],

@@ -2,21 +2,20 @@
 import { Engine } from "../engine.ts";
 import { MergedReads } from "../store/merged-reads.ts";
 import { StoreStorage } from "../store/store-storage.ts";
-import type { StoredRows } from "../store/stored-rows.ts";
-import type { BatchTask, TaskSettings } from "./messages.ts";
+import type { BatchTask } from "./messages.ts";
 import { plainError } from "./plain-error.ts";
 import { resultPieces } from "./result-text.ts";
+import type { TaskParts } from "./tasks.ts";
 
 /** See BatchTask. An expression that fails has a line with its error, and the others are evaluated. */
 export async function* batchLines(
   { texts, timeMs, options, shown }: BatchTask,
-  settings: TaskSettings,
-  rows: StoredRows,
+  { settings, rows, parsed }: TaskParts,
   signal: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
   const { nowMs, observationStepMs, seriesIdleMs } = settings;
   const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
-  const engine = new Engine(new MergedReads(storage, signal), settings);
+  const engine = new Engine(new MergedReads(storage, signal), settings, parsed.parse);
   const lines: string[] = [];
   let onLine: () => void = () => {};
   const evaluate = async (text: string, places: readonly number[]) => {
@@ -34,13 +33,15 @@ export async function* batchLines(
   // Rules that differ in a threshold of `for` or in labels ask the same.
   const placesOf = Map.groupBy(texts.keys(), (at) => texts[at]!);
   for (const [text, places] of placesOf) void evaluate(text, places);
-  for (let written = 0; written < texts.length; written++) {
+  for (let written = 0; written < texts.length; ) {
     while (lines.length === 0) {
       await new Promise<void>((resolve) => {
         onLine = resolve;
       });
     }
     signal.throwIfAborted();
-    yield lines.shift()!;
+    // Each piece is a message.
+    written += lines.length;
+    yield lines.splice(0).join("");
   }
 }

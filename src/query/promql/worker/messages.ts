@@ -9,6 +9,7 @@ import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
 import type { CellsAsked } from "../cells/cell-columns.ts";
 import type { SamplesAsked } from "../cells/sample-columns.ts";
+import type { NumberedSources } from "../catalog/found-series.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
 import type { PlainError } from "./plain-error.ts";
 
@@ -47,8 +48,8 @@ export type Task =
   | SelectorsTask;
 
 /**
- * Expressions that are evaluated at one time, and whose reads are merged. Each piece of the answer is a line of JSON with
- * the result of one of them, in the order in which they are ready: `{"at", "answer"}` or `{"at", "error"}`.
+ * Expressions that are evaluated at one time, and whose reads are merged. Each piece of the answer has lines of JSON with
+ * the results of some of them, in the order in which they are ready: `{"at", "answer"}` or `{"at", "error"}`.
  */
 export interface BatchTask {
   readonly kind: "batch";
@@ -98,12 +99,14 @@ export interface PlainMatcher {
 
 /** A question of a Worker. */
 export type Ask =
-  /** In parts: texts of sources-text.ts. */
+  /** In parts: texts of sources-text.ts. The answer is a FoundAnswer, or nothing if the result has no number. */
   | {
       readonly what: "find";
       readonly matchers: readonly PlainMatcher[];
       readonly firstDay: number;
       readonly lastDay: number;
+      /** Whether the parts are needed, although they were sent before. */
+      readonly isAgain?: boolean;
     }
   /** The answer is a Uint32Array of ids. */
   | {
@@ -131,6 +134,11 @@ export type Ask =
   | { readonly what: "large" }
   /** Of an export. Answered when it may compute; see `turnDone`. */
   | { readonly what: "turn" };
+
+export interface FoundAnswer extends NumberedSources {
+  /** Whether the parts were sent before, and not again. */
+  readonly isKnown: boolean;
+}
 
 export type AskPart = string | RowColumns | RowLists | EncodedBlocks;
 

@@ -8,7 +8,9 @@ import { setPriority } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import type { RE2JS } from "re2js";
 import { heapSize } from "bun:jsc";
+import type { Source } from "../catalog/catalog.ts";
 import { compileAnchored } from "../matchers.ts";
+import { ParsedTexts } from "../parse/parsed-texts.ts";
 import { LimitReached } from "../query-errors.ts";
 import {
   type FromWorker,
@@ -20,6 +22,7 @@ import {
 } from "./messages.ts";
 import { type PlainError, plainError } from "./plain-error.ts";
 import { Asker, plainMatcher, RemoteRows } from "./remote-rows.ts";
+import { KnownResults } from "./sources-text.ts";
 import { answerPieces, selectorsOf } from "./tasks.ts";
 
 declare const self: Worker;
@@ -118,12 +121,23 @@ class Pieces {
   }
 }
 
+/** What a thread remembers of earlier tasks. */
+class Remembered {
+  readonly found = new KnownResults<readonly Source[]>();
+  readonly parsed = new ParsedTexts();
+}
+
 class RunningTask {
+  readonly #remembered: Remembered;
   readonly abort = new AbortController();
   readonly asker = new Asker(post);
   readonly #turn = new Turn(this.asker);
   readonly pieces = new Pieces(this.abort.signal, this.#turn);
   readonly #expressions = new Map<string, RE2JS>();
+
+  constructor(remembered: Remembered) {
+    this.#remembered = remembered;
+  }
 
   async run(task: Task, settings: TaskSettings): Promise<void> {
     if (task.kind === "selectors") {
@@ -147,11 +161,15 @@ class RunningTask {
     task: Exclude<Task, SelectorsTask>,
     settings: TaskSettings,
   ): Promise<{ readonly piece: AnswerPiece } | { readonly failure: PlainError }> {
-    const rows = new RemoteRows(this.asker, settings.days);
+    const rows = new RemoteRows(this.asker, settings.days, this.#remembered.found);
     try {
       if (task.kind === "export") await this.#turn.take();
       let made: AnswerPiece | undefined;
-      for await (const piece of answerPieces(task, settings, rows, this.abort.signal)) {
+      for await (const piece of answerPieces(
+        task,
+        { settings, rows, parsed: this.#remembered.parsed },
+        this.abort.signal,
+      )) {
         if (made !== undefined) {
           await this.pieces.send(made);
           // Otherwise an abort would not be seen before the last piece.
@@ -196,10 +214,11 @@ function explained(error: unknown): unknown {
 }
 
 function serve(): void {
-  let running = new RunningTask();
+  const remembered = new Remembered();
+  let running = new RunningTask(remembered);
   self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     if (data.type === "run") {
-      running = new RunningTask();
+      running = new RunningTask(remembered);
       void running.run(data.task, data.settings);
     } else if (data.type === "abort") running.abort.abort();
     else if (data.type === "read") running.pieces.read();

@@ -6,9 +6,9 @@ import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
-import type { Ask, AskPart, FromWorker, PlainMatcher, ToWorker } from "./messages.ts";
+import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, ToWorker } from "./messages.ts";
 import { errorOf } from "./plain-error.ts";
-import { SourcesDecoder } from "./sources-text.ts";
+import { type KnownResults, SourcesDecoder } from "./sources-text.ts";
 
 type Visit = (part: AskPart) => void | Promise<void>;
 
@@ -78,26 +78,36 @@ export class Asker {
 export class RemoteRows implements StoredRows {
   readonly #asker: Asker;
   readonly #days: readonly StoredDay[];
+  readonly #known: KnownResults<readonly Source[]>;
   #readers = 0;
 
-  constructor(asker: Asker, days: readonly StoredDay[]) {
+  /** @param known the results of look-ups that this thread has */
+  constructor(asker: Asker, days: readonly StoredDay[], known: KnownResults<readonly Source[]>) {
     this.#asker = asker;
     this.#days = days;
+    this.#known = known;
   }
 
   days: StoredRows["days"] = () => this.#days;
 
   find: StoredRows["find"] = async (matchers, firstDay, lastDay) => {
+    const asked = { what: "find", matchers: matchers.map(plainMatcher), firstDay, lastDay } as const;
+    return (await this.#found(asked)) ?? (await this.#found({ ...asked, isAgain: true }))!;
+  };
+
+  /** Undefined if the owner takes the result for known, and it is not. */
+  async #found(asked: Ask & { what: "find" }): Promise<readonly Source[] | undefined> {
     const sources: Source[] = [];
     const decoder = new SourcesDecoder();
-    await this.#asker.ask(
-      { what: "find", matchers: matchers.map(plainMatcher), firstDay, lastDay },
-      (part) => {
-        for (const source of decoder.decode(part as string)) sources.push(source);
-      },
-    );
+    const answer = await this.#asker.ask(asked, (part) => {
+      for (const source of decoder.decode(part as string)) sources.push(source);
+    });
+    if (answer === undefined) return sources;
+    const found = answer as FoundAnswer;
+    if (found.isKnown) return this.#known.get(found);
+    this.#known.set(found, sources);
     return sources;
-  };
+  }
 
   withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) => {
     const ids = Uint32Array.from(seriesIds);

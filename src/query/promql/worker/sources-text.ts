@@ -5,6 +5,7 @@
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { BUCKET_LABEL, LabelSet } from "../labels.ts";
+import type { NumberedSources } from "../catalog/found-series.ts";
 
 type SourceMetric = Source["metric"];
 /** The bound of +Inf is null, because JSON has no such number. */
@@ -21,6 +22,29 @@ interface Portion {
   /** Those that no portion before had. */
   readonly metrics: readonly SourceMetric[];
   readonly sources: readonly SourceRow[];
+}
+
+/** The results of one generation that a Worker has, as the owner and the Worker know them. */
+export class KnownResults<Of> {
+  #generation = Number.NaN;
+  #byNumber = new Map<number, Of>();
+
+  /** What is known under a number; undefined if nothing is. Forgets earlier generations. */
+  get({ generation, number }: NumberedSources): Of | undefined {
+    this.#forgetOthers(generation);
+    return this.#byNumber.get(number);
+  }
+
+  set({ generation, number }: NumberedSources, what: Of): void {
+    this.#forgetOthers(generation);
+    this.#byNumber.set(number, what);
+  }
+
+  #forgetOthers(generation: number): void {
+    if (this.#generation === generation) return;
+    this.#generation = generation;
+    this.#byNumber = new Map();
+  }
 }
 
 export class SourcesEncoder {

@@ -2,6 +2,7 @@
 import { Engine, type PromqlResult } from "../engine.ts";
 import { explainPlan } from "../explain.ts";
 import { parse } from "../parse/parse.ts";
+import type { ParsedTexts } from "../parse/parsed-texts.ts";
 import { formatExpr } from "../parse/print.ts";
 import { treeOf } from "../parse/tree.ts";
 import { StoreStorage } from "../store/store-storage.ts";
@@ -18,13 +19,21 @@ import { resultPieces, valueText } from "./result-text.ts";
 
 type Selectors = readonly (readonly Matcher[])[];
 
+/** What a Worker evaluates with. */
+export interface TaskParts {
+  readonly settings: TaskSettings;
+  readonly rows: StoredRows;
+  /** Trees of earlier tasks. */
+  readonly parsed: ParsedTexts;
+}
+
 /** The pieces of the answer to a task, as text or as bytes in UTF-8. Each has a buffer of its own. */
 export async function* answerPieces(
   task: Exclude<Task, SelectorsTask>,
-  settings: TaskSettings,
-  rows: StoredRows,
+  parts: TaskParts,
   signal: AbortSignal,
 ): AsyncGenerator<string | Uint8Array<ArrayBuffer>, void, undefined> {
+  const { settings, rows, parsed } = parts;
   switch (task.kind) {
     case "format":
       yield valueText(formatExpr(parse(task.text)));
@@ -36,12 +45,12 @@ export async function* answerPieces(
       yield* exported(task, settings, rows, signal);
       return;
     case "batch":
-      yield* batchLines(task, settings, rows, signal);
+      yield* batchLines(task, parts, signal);
       return;
     default: {
       const { nowMs, observationStepMs, seriesIdleMs } = settings;
       const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
-      const result = await evaluated(new Engine(storage, settings), task, signal);
+      const result = await evaluated(new Engine(storage, settings, parsed.parse), task, signal);
       yield* resultPieces(result, task.shown.limit, await extras(task.shown, result, storage));
     }
   }

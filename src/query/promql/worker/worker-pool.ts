@@ -3,9 +3,12 @@
  * while. The callers limit how many tasks run at once. A Worker takes 5 MB, and 20 to 120 ms to start.
  */
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { KnownResults } from "./sources-text.ts";
 
 /** One thread. It works on one task at a time. */
 export interface PoolWorker {
+  /** The results of look-ups that were sent to it. */
+  readonly known: KnownResults<true>;
   /** Receives what the Worker says, from now on. */
   listen(take: (message: FromWorker) => void, onEnd: (error: Error) => void): void;
   post(message: ToWorker, transferred?: ArrayBuffer[]): void;
@@ -73,6 +76,7 @@ export class WorkerPool {
 }
 
 class Thread implements PoolWorker {
+  readonly known = new KnownResults<true>();
   readonly #worker: Worker;
   #take: (message: FromWorker) => void = () => {};
   #onEnd: (error: Error) => void = () => {};

@@ -14,7 +14,7 @@ import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts
 import type { ActiveQuery } from "../../active-queries.ts";
 import type { MemoryGuard } from "../../memory-guard.ts";
 import { LimitReached, QueryCanceled, QueryError } from "../query-errors.ts";
-import type { Ask, AskPart, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
+import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
 import { PARTS_AHEAD } from "./messages.ts";
 import { errorOf, plainError } from "./plain-error.ts";
 import { SourcesEncoder } from "./sources-text.ts";
@@ -29,7 +29,7 @@ const STOP_GRACE_MS = 200;
 const FREEING_MS = 5_000;
 
 /** An answer that has no parts. */
-type AskedValue = Uint32Array | CellColumns | SampleColumns | undefined;
+type AskedValue = Uint32Array | CellColumns | SampleColumns | FoundAnswer | undefined;
 
 /** A question that is being answered. */
 interface Answering {
@@ -291,12 +291,17 @@ export class WorkerTask {
         );
         const sources = await rows.find(matchers, firstDay, lastDay, signal);
         read?.countSeries(sources.length);
+        const numbered = rows.numberOf?.(sources);
+        if (numbered !== undefined && !request.isAgain && this.#worker.known.get(numbered))
+          return { ...numbered, isKnown: true };
         const encoder = new SourcesEncoder();
         for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
           if (from > 0) await setImmediate();
           await this.#part(ask, answering, encoder.encode(sources.slice(from, from + SOURCES_AT_ONCE)));
         }
-        return undefined;
+        if (numbered === undefined) return undefined;
+        this.#worker.known.set(numbered, true);
+        return { ...numbered, isKnown: false };
       }
       case "withSamplesIn": {
         const { seriesIds, firstDay, lastDay } = request;
@@ -369,7 +374,7 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 
 /** The buffers of an answer that has no parts. */
 function buffersOfValue(value: AskedValue): ArrayBuffer[] {
-  if (value === undefined) return [];
+  if (value === undefined || "isKnown" in value) return [];
   if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
 }

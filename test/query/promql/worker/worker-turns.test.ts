@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { ConcurrencyLimit } from "../../../../src/model/concurrency-limit.ts";
 import { MemoryGuard } from "../../../../src/query/memory-guard.ts";
 import type { FromWorker, TaskSettings, ToWorker } from "../../../../src/query/promql/worker/messages.ts";
+import { KnownResults } from "../../../../src/query/promql/worker/sources-text.ts";
 import type { PoolWorker, WorkerPool } from "../../../../src/query/promql/worker/worker-pool.ts";
 import { WorkerTask } from "../../../../src/query/promql/worker/worker-task.ts";
 import { openTestGatewayAt } from "../../../gateway.ts";
@@ -14,6 +15,7 @@ const NOW_MS = Date.UTC(2024, 0, 1, 1);
 
 /** A thread that the test plays. */
 class Played implements PoolWorker {
+  readonly known = new KnownResults<true>();
   readonly received: string[] = [];
   say: (message: FromWorker) => void = () => {};
 

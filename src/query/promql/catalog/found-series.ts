@@ -1,0 +1,71 @@
+/**
+ * Remembers which series selectors found, until the series change: rules and dashboards ask for the same series again
+ * and again. A result has a number, so that it is sent to a Worker once.
+ */
+import type { Source } from "./catalog.ts";
+
+/** A result with its number. Another number may have the same series. */
+export interface NumberedSources {
+  /** Results of an earlier generation are not used any more. */
+  readonly generation: number;
+  readonly number: number;
+}
+
+/** The part of the registry that is used (src/series/registry.ts). */
+interface ChangingSeries {
+  /** Changes when a look-up may have another result. */
+  readonly changes: number;
+}
+
+/** Sources of all results: 40 MB with their labels, here and in each Worker that needs them all. */
+const SOURCES_MAX = 50_000;
+/** Larger results are found again each time. */
+const SOURCES_OF_ONE_MAX = 5_000;
+const RESULTS_MAX = 5_000;
+
+export class FoundSeries {
+  readonly #registry: ChangingSeries;
+  readonly #byKey = new Map<string, readonly Source[]>();
+  #numbers = new WeakMap<readonly Source[], NumberedSources>();
+  #generation = 0;
+  #changes = Number.NaN;
+  #sources = 0;
+
+  constructor(registry: ChangingSeries) {
+    this.#registry = registry;
+  }
+
+  /** The result of a look-up: the one that is remembered under a key, or that of `find`. */
+  async find(key: string, find: () => Promise<readonly Source[]>): Promise<readonly Source[]> {
+    const { changes } = this.#registry;
+    if (changes !== this.#changes) this.#forget(changes);
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const found = await find();
+    // Series may have changed during the look-up.
+    if (this.#changes === changes && this.#registry.changes === changes) this.#remember(key, found);
+    return found;
+  }
+
+  /** The number of a result that is remembered. */
+  numberOf(sources: readonly Source[]): NumberedSources | undefined {
+    return this.#numbers.get(sources);
+  }
+
+  #remember(key: string, found: readonly Source[]): void {
+    if (found.length > SOURCES_OF_ONE_MAX) return;
+    if (this.#sources + found.length > SOURCES_MAX || this.#byKey.size >= RESULTS_MAX)
+      this.#forget(this.#changes);
+    this.#sources += found.length;
+    this.#byKey.set(key, found);
+    this.#numbers.set(found, { generation: this.#generation, number: this.#byKey.size });
+  }
+
+  #forget(changes: number): void {
+    this.#changes = changes;
+    this.#generation++;
+    this.#sources = 0;
+    this.#byKey.clear();
+    this.#numbers = new WeakMap();
+  }
+}
