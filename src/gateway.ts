@@ -62,6 +62,7 @@ import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
+import { followers, openForwarding } from "./open-forwarding.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
@@ -209,7 +210,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     options,
   );
   const cells = openCells(parts, (action) => ingest.atRest(action));
-  const ingest = openIngest(parts, stored, receivers, id, { follower: cells, onFatal: options.onFatal });
+  const forwarding = openForwarding(parts, stored, () => ingest);
+  const ingest = openIngest(parts, stored, receivers, id, {
+    ...followers(cells, forwarding),
+    onFatal: options.onFatal,
+  });
   const owners = [...receivers.owners.values()];
   const tail = openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
@@ -263,7 +268,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       guard: options.isTrusted ? undefined : parts.gate,
       ...requestLoggingOf(config, summary),
     }),
-    services: [...receivers.services, notifications, rules, ...tail],
+    services: [
+      ...[...receivers.services, notifications, rules, ...tail],
+      ...(forwarding === undefined ? [] : [forwarding]),
+    ],
     rules,
     stopQueries: queries.stop,
     ...{ cells, store, registry, ingest, totals, counters, log, summary, access, webConfig },
@@ -393,7 +401,7 @@ function openIngest(
   stored: Pick<Stored, "scrapers" | "pushes" | "imports">,
   { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
   id: string,
-  { follower, onFatal }: Pick<IngestOptions, "follower"> & Pick<GatewayOptions, "onFatal">,
+  { onFatal, ...following }: Pick<IngestOptions, "follower" | "heldFrom"> & Pick<GatewayOptions, "onFatal">,
 ): Ingest {
   const owners = new Owners(byProtocol);
   const storesOwn = config.sampler && config.samplerParts.includes("gateway");
@@ -439,7 +447,7 @@ function openIngest(
       protocols,
     },
     {
-      ...{ ...settings, counters, now, follower },
+      ...{ ...settings, counters, now, ...following },
       onRejected: (push) => summary.noteSamples(push),
       onFault: (what, error) => {
         log("ingest_fault", { what, error: String(error) });

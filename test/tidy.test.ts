@@ -61,6 +61,7 @@ describe("imports", () => {
       "open-tail",
       "open-cells",
       "open-decode-workers",
+      "open-forwarding",
     ],
     ["gateway"],
     ["commands"],
@@ -101,6 +102,7 @@ describe("imports", () => {
                 "open-cells",
                 "open-decode-workers",
                 "open-notifications",
+                "open-forwarding",
               ].includes(from)
             : from === "config"
               ? vocabulary.includes(to)
@@ -165,8 +167,11 @@ describe("imports", () => {
     // "events" and "scrape" are also words of their own.
     const words = ["events", "scrape"];
     const names = new RegExp(declared.filter((name) => !words.includes(name)).join("|"), "i");
-    // The settings, the metrics of the gateway, hints for people, and formats of files name them.
-    const connected = ["src/config/", "src/model/counters.ts", "src/http/body-hint.ts", "src/line-formats/"];
+    // The settings, the metrics of the gateway, hints for people, formats of files, and what is sent name them.
+    const connected = [
+      ...["src/config/", "src/model/counters.ts", "src/http/body-hint.ts", "src/line-formats/"],
+      ...["src/forward/", "src/model/forwarding/"],
+    ];
     const guilty = modules
       .filter((path) => !path.startsWith("src/receive/") && !connected.some((each) => path.startsWith(each)))
       .filter((path) => names.test((sources.get(path) ?? "").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")));

@@ -57,7 +57,7 @@ export const RULE_SETTINGS = {
   externalLabels: {
     type: { is: "names" },
     default: [],
-    what: "Labels of all alerts that are sent, such as `site=berlin`. Can be given more than once.",
+    what: "Labels of all alerts and samples that are sent to others, such as `site=berlin`. Can be given more than once.",
     why: "One gateway needs none. Several that send to one receiver are told apart by them.",
   },
   externalUrl: {

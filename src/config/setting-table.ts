@@ -65,6 +65,13 @@ export class SettingTable {
     throw this.#expected(key, "a text that is not empty");
   }
 
+  /** A text that may be empty. */
+  textOrEmpty(key: string): string | undefined {
+    const value = this.#value(key);
+    if (value === undefined || typeof value === "string") return value;
+    throw this.#expected(key, "a text");
+  }
+
   secret(key: string): Secret | undefined {
     const value = this.#value(key);
     const file = this.text(`${key}_file`);

@@ -7,6 +7,7 @@
  */
 import { LIMIT_SETTINGS, THREAD_SETTINGS } from "./limit-settings.ts";
 import { PAGE_SETTINGS } from "./page-settings.ts";
+import { FORWARD_SETTINGS } from "./forwarding/forward-settings.ts";
 import { ALERT_SETTINGS, RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import { TAIL_SETTINGS } from "./tail-settings.ts";
@@ -577,9 +578,7 @@ export const SETTINGS = {
     what: "Queries that take longer are counted, and logged once a minute with an example. 0 turns this off.",
     why: "A panel of a dashboard that takes longer is worth a look. VictoriaMetrics has the same default.",
   },
-
   ...TAIL_SETTINGS,
-
   scrape: {
     type: { is: "scrape" },
     default: [],
@@ -589,6 +588,7 @@ export const SETTINGS = {
 
   ...RULE_SETTINGS,
   ...ALERT_SETTINGS,
+  ...FORWARD_SETTINGS,
   ...PAGE_SETTINGS,
   ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;

@@ -9,6 +9,7 @@ import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import type { Expectation } from "../model/alerts/expectation.ts";
 import type { InhibitRule, Notifier } from "../model/alerts/notifier.ts";
+import type { Destination } from "../model/forwarding/destination.ts";
 import type { ServiceLevel } from "../model/alerts/service-level.ts";
 import type { ScrapeJob } from "../model/scrape-job.ts";
 import {
@@ -17,6 +18,7 @@ import {
   readExpectations,
   readServiceLevels,
 } from "./expectations.ts";
+import { formatDestinations, readDestinations } from "./forwarding/destinations.ts";
 import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
 import { SettingError } from "./setting-error.ts";
@@ -44,6 +46,7 @@ export type Type =
   | { readonly is: "scrape" }
   | { readonly is: "notify" }
   | { readonly is: "inhibit" }
+  | { readonly is: "forward" }
   | { readonly is: "slo" }
   | { readonly is: "expect" }
   /** Rates per second by name: `requests=100,bytes=1MiB`. */
@@ -68,19 +71,21 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
           ? readonly ScrapeJob[]
           : T extends { is: "notify" }
             ? readonly Notifier[]
-            : T extends { is: "inhibit" }
-              ? readonly InhibitRule[]
-              : T extends { is: "slo" }
-                ? readonly ServiceLevel[]
-                : T extends { is: "expect" }
-                  ? readonly Expectation[]
-                  : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
-                    ? Readonly<Partial<Record<Word, number>>>
-                    : T extends { is: "choice"; of: readonly (infer Word)[] }
-                      ? Word
-                      : T extends { is: "choices"; of: readonly (infer Word)[] }
-                        ? readonly Word[]
-                        : number;
+            : T extends { is: "forward" }
+              ? readonly Destination[]
+              : T extends { is: "inhibit" }
+                ? readonly InhibitRule[]
+                : T extends { is: "slo" }
+                  ? readonly ServiceLevel[]
+                  : T extends { is: "expect" }
+                    ? readonly Expectation[]
+                    : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
+                      ? Readonly<Partial<Record<Word, number>>>
+                      : T extends { is: "choice"; of: readonly (infer Word)[] }
+                        ? Word
+                        : T extends { is: "choices"; of: readonly (infer Word)[] }
+                          ? readonly Word[]
+                          : number;
 
 export type Value =
   | boolean
@@ -93,6 +98,7 @@ export type Value =
   | readonly Expectation[]
   | readonly Notifier[]
   | readonly InhibitRule[]
+  | readonly Destination[]
   | Readonly<Partial<Record<string, number>>>;
 
 /** Bytes of each suffix of a size. */
@@ -131,6 +137,8 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       return readScrapeJobs(raw, name);
     case "notify":
       return readNotifiers(raw, name);
+    case "forward":
+      return readDestinations(raw, name);
     case "inhibit":
       return readInhibitRules(raw, name);
     case "slo":
@@ -271,6 +279,7 @@ export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
   if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
   if (type.is === "notify") return formatNotifiers(value as readonly Notifier[]);
+  if (type.is === "forward") return formatDestinations(value as readonly Destination[]);
   if (type.is === "inhibit") return formatInhibitRules(value as readonly InhibitRule[]);
   if (type.is === "slo") return formatServiceLevels(value as readonly ServiceLevel[]);
   if (type.is === "expect") return formatExpectations(value as readonly Expectation[]);

@@ -178,7 +178,7 @@ export interface IngestOptions {
    * The first day that is kept, given the first day that retention keeps: days before it may be held, because a destination
    * has not received them.
    */
-  readonly heldFrom?: (firstDay: number) => number;
+  readonly heldFrom?: (firstDay: number) => Promise<number>;
   /** Called once for each internal fault. */
   readonly onFault: (message: string, error: unknown) => void;
 }

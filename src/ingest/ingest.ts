@@ -12,12 +12,11 @@
 import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
-import type { ForwardRecord } from "../model/records.ts";
 import type { Batch } from "../model/sample.ts";
 import { inSlices, TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
-import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
+import type { Change, Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts";
 import { BoundLabels } from "./admission/bound-labels.ts";
 import type { Echoes } from "./admission/echoes.ts";
@@ -302,12 +301,12 @@ export class Ingest {
   }
 
   /**
-   * Stores what destinations have received, between two commits.
+   * Stores what destinations have received, and what they do not take, between two commits.
    *
-   * @param records returns what is stored. It is called in the moment in which no deletion can change the ids of rows
+   * @param change returns what is stored. It is called in a moment in which no deletion can change the ids of rows
    */
-  async storeForwards(records: () => readonly ForwardRecord[]): Promise<void> {
-    await this.#between(() => this.#store.commit({ forwards: records() }));
+  async storeForwards(change: () => Pick<Change, "forwards" | "rejected">): Promise<void> {
+    await this.#between(() => this.#store.commit(change()));
   }
 
   /**

@@ -57,7 +57,7 @@ export class Retention {
       days.push(...dropped.days);
       rows += dropped.rows;
     };
-    const keptFrom = this.#options.heldFrom?.(this.firstDay) ?? this.firstDay;
+    const keptFrom = (await this.#options.heldFrom?.(this.firstDay)) ?? this.firstDay;
     if (store.days().some(({ day }) => day < keptFrom)) await drop(keptFrom);
     while (retentionBytes > 0 && store.days().length > 1) {
       const size = await store.size();

@@ -384,6 +384,24 @@ export const EVENTS = {
     message: "a stored alert, silence or sent notification cannot be read, and is ignored",
     fields: ["key"],
   },
+
+  // Forwarding
+  forward_failing: {
+    level: "warn",
+    message:
+      "a destination does not take samples; they wait in the store, and further failures are not logged",
+    fields: ["destination", "error"],
+  },
+  forward_recovered: {
+    level: "info",
+    message: "a destination takes samples again",
+    fields: ["destination", "seconds"],
+  },
+  forward_dropped: {
+    level: "warn",
+    message: "samples were given up that a destination does not take, or that retention dropped",
+    fields: ["destination", "reason", "samples", "first"],
+  },
 } as const satisfies Readonly<Record<string, EventKind>>;
 
 export type EventName = keyof typeof EVENTS;

@@ -84,5 +84,10 @@ export interface ForwardedRows {
   /** Ascending, without gaps of length 0 between them. */
   readonly sent: readonly RowRange[];
   /** Requests whose answer is not known. A start sends the same rows again, with the same keys. */
-  readonly open?: readonly RowRange[];
+  readonly open?: readonly OpenRange[];
+  /** Counters of events: the newest instant that was sent, in milliseconds. */
+  readonly lastMs?: number;
 }
+
+/** Rows of a request that has a key. */
+export type OpenRange = readonly [from: number, to: number, key: string];

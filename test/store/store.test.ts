@@ -615,7 +615,7 @@ test("renumbers what destinations have received when samples before it are delet
   await store.commit({ rows: [rowsOf(Array.from({ length: 10 }, (_, row) => sampleOf(row)))] });
   // Of the other day nothing is deleted.
   await store.commit({ rows: [rowsOf([{ us: DAY_US + 86_400_000_000, value: 1 }], DAY + 1)] });
-  const record = (sent: number[][], open: number[][], date = "2024-10-04") => ({
+  const record = (sent: number[][], open: (number | string)[][], date = "2024-10-04") => ({
     key: `hub/samples/${date}`,
     definition: JSON.stringify({ sent, open }),
   });
@@ -624,7 +624,13 @@ test("renumbers what destinations have received when samples before it are delet
     [4, 8],
   ];
   await store.commit({
-    forwards: [record(before, [[3, 4]]), record([[0, 1]], [], "2024-10-05")],
+    forwards: [
+      record(before, [
+        [3, 4, "k"],
+        [7, 9, "l"],
+      ]),
+      record([[0, 1]], [], "2024-10-05"),
+    ],
   });
   // Rows 1, 3, 5, 7 and 9.
   const deletion = { seriesIds: [2], fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY };
@@ -634,7 +640,7 @@ test("renumbers what destinations have received when samples before it are delet
     [0, 1],
     [2, 4],
   ];
-  const after = [record(sent, []), record([[0, 1]], [], "2024-10-05")];
+  const after = [record(sent, [[3, 4, "l"]]), record([[0, 1]], [], "2024-10-05")];
   const stored = await reopen();
   expect(stored.forwards.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(after);
   // Later states count as usual.

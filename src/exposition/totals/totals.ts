@@ -217,18 +217,19 @@ export class Totals {
   }
 
   /**
-   * The total of an observation's or a delta's series, exposed or not. Undefined if no sample of it counts.
+   * The total of an observation's or a delta's series, exposed or not; `sumLow` is what `sum` lacks. Undefined if no sample of it counts.
    * `buckets` (not cumulative) are valid until the next change.
    */
   total(
     seriesId: number,
-  ): { count: number; sum: number; buckets: Float64Array; arrivedUs: number } | undefined {
+  ): { count: number; sum: number; sumLow: number; buckets: Float64Array; arrivedUs: number } | undefined {
     const { cells, codes } = this.#table;
     const row = this.#table.rowOf(seriesId);
     if (row < 0 || codes[row] === LEVEL || !(cells[row * ROW + COUNT] > 0)) return undefined;
     return {
       count: cells[row * ROW + COUNT],
       sum: cells[row * ROW + SUM_HIGH],
+      sumLow: cells[row * ROW + SUM_LOW],
       buckets: this.#table.bucketsOf(row),
       arrivedUs: cells[row * ROW + ARRIVED_US],
     };

@@ -2,7 +2,7 @@
  * What destinations have received of a day is ranges of row ids. A deletion of samples renumbers the rows of a day, so it
  * changes these ranges in the same transaction.
  */
-import type { ForwardedRows, RowRange } from "../../model/records.ts";
+import type { ForwardedRows, OpenRange, RowRange } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
@@ -21,15 +21,18 @@ export async function renumberForwarded(writer: Connection, day: number): Promis
     ...record,
     rows: JSON.parse(record.definition) as ForwardedRows,
   }));
-  const bounds = states.flatMap(({ rows: { sent, open = [] } }) => [...sent, ...open].flat());
+  const ranges = states.flatMap(({ rows: { sent, open = [] } }) => [...sent, ...open]);
+  const bounds = [...ranges.map(([from]) => from), ...ranges.map(([, to]) => to)];
   const counted = await writer.all<{ bound: number; deleted: number }>(
     statement("store/count_deleted_before"),
     [bounds],
   );
   const deleted = new Map(counted.map((row) => [row.bound, row.deleted]));
-  const renumbered = (ranges: readonly RowRange[]) =>
+  const renumbered = <Range extends RowRange | OpenRange>(ranges: readonly Range[]) =>
     ranges
-      .map(([from, to]): RowRange => [from - deleted.get(from)!, to - deleted.get(to)!])
+      .map(
+        ([from, to, ...key]) => [from - deleted.get(from)!, to - deleted.get(to)!, ...key] as never as Range,
+      )
       .filter(([from, to]) => from < to);
   for (const { key, version, rows } of states) {
     const { sent, open = [] } = rows;

@@ -153,3 +153,30 @@ export function readV1(body: Uint8Array): { labels: [string, string][]; samples:
     samples: samples.map(({ value, timestamp }) => [timestamp, value]),
   }));
 }
+
+/** As `readV1`, for version 2.0, with the type, help and unit of each series. */
+export function readV2(body: Uint8Array) {
+  const message = Request.toObject(Request.decode(body), { longs: Number, arrays: true, defaults: true });
+  const { symbols, timeseries } = message as {
+    symbols: string[];
+    timeseries: {
+      labelsRefs: number[];
+      samples: { value: number; timestamp: number }[];
+      metadata: { type: number; helpRef: number; unitRef: number };
+    }[];
+  };
+  return timeseries.map(({ labelsRefs, samples, metadata }) => ({
+    labels: Array.from({ length: labelsRefs.length / 2 }, (_, at): [string, string] => [
+      symbols[labelsRefs[2 * at]!]!,
+      symbols[labelsRefs[2 * at + 1]!]!,
+    ]),
+    samples: samples.map(({ value, timestamp }): [number, number] => [timestamp, value]),
+    metadata: [metadata.type, symbols[metadata.helpRef]!, symbols[metadata.unitRef]!],
+  }));
+}
+
+/** The metadata of a WriteRequest of version 1.0. */
+export function readMetadata(body: Uint8Array): object[] {
+  const message = WriteRequest.toObject(WriteRequest.decode(body), { arrays: true });
+  return message.metadata as object[];
+}

@@ -1,0 +1,6 @@
+-- Rows of a day in the order of arrival. A stale marker has no value. The columns after value are the attributes.
+-- $1, $2: the first row id, and the one behind the last.
+SELECT series_id, epoch_us(ts)::DOUBLE AS timestamp_us, value, * EXCLUDE (series_id, ts, value, live)
+FROM weir.{table}
+WHERE rowid >= $1 AND rowid < $2
+ORDER BY rowid;

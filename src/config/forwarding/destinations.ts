@@ -1,0 +1,210 @@
+/**
+ * The setting `forward`: tables of weir.toml, `[[forward]]`, with the names of Prometheus's remote_write
+ * (src/forward/README.md). Secrets are never printed: neither in errors nor by `formatDestinations`.
+ */
+import { isAbsolute } from "node:path";
+import { type AlertMatcher, MatcherFault, parseAlertMatchers } from "../../model/alerts/alert-matcher.ts";
+import { quote } from "../../model/errors.ts";
+import {
+  DESTINATION_TYPES,
+  type Destination,
+  type DestinationServer,
+  type DestinationTarget,
+  type DestinationType,
+} from "../../model/forwarding/destination.ts";
+import { checkExpression, RELABEL_ACTIONS, type RelabelRule } from "../../model/forwarding/relabel-rule.ts";
+import { SettingError } from "../setting-error.ts";
+import { readAuthorization, readTls, type SettingTable, tablesOf } from "../setting-table.ts";
+
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+/** A name of a header (RFC 9110), and a value without control characters. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
+/** Headers that the requests set themselves. */
+const OWN_HEADERS =
+  /^(authorization|host|content-(type|length|encoding)|transfer-encoding|connection|idempotency-key|user-agent|x-prometheus-remote-write-version)$/i;
+const SHARDS_MAX = 64;
+const SAMPLES_MAX = 100_000;
+
+/** As in Prometheus: a destination that is slower is not there. */
+const TIMEOUT_MS = 30_000;
+/** Samples of a request: 300 KB before compression. Prometheus sends 2,000, vmagent 10,000. */
+const SAMPLES_PER_REQUEST = 10_000;
+
+/**
+ * Reads the destinations.
+ *
+ * @param name the name of the setting in errors
+ * @throws SettingError
+ */
+export function readDestinations(raw: unknown, name: string): Destination[] {
+  if (typeof raw === "string") {
+    if (raw.trim() === "") return [];
+    throw new SettingError(`${name} is a text, expected tables [[forward]] in weir.toml.`);
+  }
+  const destinations = tablesOf(raw, name, "[[forward]]").map(readDestination);
+  const names = new Set<string>();
+  for (const each of destinations) {
+    if (names.has(each.name))
+      throw new SettingError(`${name} has two tables with the name ${quote(each.name)}, expected one.`);
+    names.add(each.name);
+  }
+  return destinations;
+}
+
+function readDestination(table: SettingTable): Destination {
+  const name = table.text("name");
+  if (name === undefined) throw table.fault("name", "is missing");
+  if (!NAME.test(name))
+    throw table.fault("name", `is ${quote(name)}, expected 1 to 64 letters, digits, "_", "." or "-"`);
+  const type = table.word("type", DESTINATION_TYPES);
+  const destination: Destination = {
+    name,
+    matchers: readMatchers(table),
+    relabel: table.tables("relabel_configs").map(readRule),
+    labels: readLabels(table),
+    order: table.has("order") ? table.word("order", ["newest-first", "oldest-first"]) : "newest-first",
+    backfill: table.flag("backfill", false),
+    bytesPerSecond: table.bytes("bytes_per_second", 0),
+    target: TARGETS[type](table),
+  };
+  table.end();
+  return destination;
+}
+
+/** What each type reads of its table. */
+const TARGETS: { readonly [Type in DestinationType]: (table: SettingTable) => DestinationTarget } = {
+  remote_write: (table) => ({
+    type: "remote_write",
+    ...readServer(table),
+    version: table.has("version") ? versionOf(table) : 1,
+    compression: table.has("compression") ? table.word("compression", ["snappy", "zstd"]) : "snappy",
+    shards: countOf(table, "shards", 4, SHARDS_MAX),
+    samplesPerRequest: countOf(table, "samples_per_request", SAMPLES_PER_REQUEST, SAMPLES_MAX),
+    rawEvents: table.flag("raw_events", false),
+  }),
+  weir: (table) => ({
+    type: "weir",
+    ...readServer(table),
+    samplesPerRequest: countOf(table, "samples_per_request", SAMPLES_PER_REQUEST, SAMPLES_MAX),
+  }),
+  ndjson: (table) => {
+    const path = table.text("path");
+    if (path === undefined) throw table.fault("path", "is missing");
+    if (!isAbsolute(path)) throw table.fault("path", `is ${quote(path)}, expected an absolute path`);
+    return { type: "ndjson", path };
+  },
+};
+
+function versionOf(table: SettingTable): 1 | 2 {
+  const version = table.number("version");
+  if (version === 1 || version === 2) return version;
+  throw table.fault("version", `is ${version}, expected 1 or 2`);
+}
+
+function countOf(table: SettingTable, key: string, otherwise: number, max: number): number {
+  if (!table.has(key)) return otherwise;
+  const count = table.count(key);
+  if (count >= 1 && count <= max) return count;
+  throw table.fault(key, `is ${count}, expected a number from 1 to ${max}`);
+}
+
+function readServer(table: SettingTable): DestinationServer {
+  const url = table.secret("url");
+  if (url === undefined) throw table.fault("url", "is missing");
+  if ("text" in url) {
+    const parsed = URL.parse(url.text);
+    if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.hash !== "")
+      throw table.fault("url", "is not a URL, expected http://HOST:PORT/PATH or https://HOST/PATH");
+    if (parsed.username !== "" || parsed.password !== "")
+      throw table.fault("url", "has a user or a password, expected them in basic_auth");
+  }
+  return {
+    url,
+    authorization: readAuthorization(table),
+    tls: readTls(table.table("tls_config")),
+    headers: table.entries("headers").map(([name, value]): [string, string] => {
+      if (!HEADER_NAME.test(name) || OWN_HEADERS.test(name))
+        throw table.fault("headers", `has ${quote(name)}, expected a header that Weir does not set itself`);
+      // It may be a secret.
+      if (typeof value !== "string" || !HEADER_VALUE.test(value))
+        throw table.fault("headers", `has no valid text for ${quote(name)}`);
+      return [name, value];
+    }),
+    timeoutMs: table.duration("timeout", TIMEOUT_MS, { min: 100, max: 600_000 }),
+  };
+}
+
+function readMatchers(table: SettingTable): AlertMatcher[] {
+  return table.textOrTexts("matchers").flatMap((text) => {
+    try {
+      return parseAlertMatchers(text);
+    } catch (error) {
+      if (error instanceof MatcherFault) throw table.fault("matchers", `is invalid: ${error.message}`);
+      throw error;
+    }
+  });
+}
+
+function readLabels(table: SettingTable): Record<string, string> {
+  return Object.fromEntries(
+    table.entries("labels").map(([name, value]) => {
+      if (!LABEL_NAME.test(name)) throw table.fault("labels", `has ${quote(name)}, expected names of labels`);
+      if (typeof value !== "string" || value === "")
+        throw table.fault("labels", `has ${quote(value)} for ${name}, expected a text that is not empty`);
+      return [name, value];
+    }),
+  );
+}
+
+/** One relabel_config, with Prometheus's defaults and its rules of what each action needs. */
+function readRule(table: SettingTable): RelabelRule {
+  const has = (key: string) => table.has(key);
+  const action = has("action") ? table.word("action", RELABEL_ACTIONS) : "replace";
+  const given = {
+    source: has("source_labels"),
+    separator: has("separator"),
+    regex: has("regex"),
+    replacement: has("replacement"),
+  };
+  const maybeEmpty = (key: string, otherwise: string) => table.textOrEmpty(key) ?? otherwise;
+  const rule: RelabelRule = {
+    sourceLabels: table.textOrTexts("source_labels"),
+    separator: maybeEmpty("separator", ";"),
+    regex: maybeEmpty("regex", "(.*)"),
+    modulus: table.count("modulus"),
+    targetLabel: table.text("target_label") ?? "",
+    replacement: maybeEmpty("replacement", "$1"),
+    action,
+  };
+  try {
+    checkExpression(rule.regex);
+  } catch (error) {
+    throw table.fault("regex", `is ${quote(rule.regex)}, which is invalid: ${(error as Error).message}`);
+  }
+  table.end();
+  const needsTarget = ["replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal"];
+  if (needsTarget.includes(action) && rule.targetLabel === "")
+    throw table.fault("target_label", `is missing, expected one for the action ${action}`);
+  if (needsTarget.slice(1).includes(action) && !LABEL_NAME.test(rule.targetLabel))
+    throw table.fault("target_label", `is ${quote(rule.targetLabel)}, expected the name of a label`);
+  if (action === "hashmod" && rule.modulus === 0)
+    throw table.fault("modulus", "is missing, expected a number from 1 on for the action hashmod");
+  if (["keepequal", "dropequal"].includes(action) && (given.regex || given.replacement || given.separator))
+    throw table.fault("action", `is ${action}, which has only source_labels and target_label`);
+  if (["labeldrop", "labelkeep"].includes(action) && (given.source || rule.targetLabel !== ""))
+    throw table.fault("action", `is ${action}, which has only regex`);
+  return rule;
+}
+
+/** The destinations for people, without secrets: name, type and where they are. */
+export function formatDestinations(destinations: readonly Destination[]): string {
+  return destinations
+    .map(({ name, target }) => {
+      if (target.type === "ndjson") return `${name}=ndjson:${target.path}`;
+      const { url } = target;
+      return `${name}=${target.type}:${"file" in url ? url.file : (URL.parse(url.text)?.origin ?? "")}`;
+    })
+    .join(" ");
+}

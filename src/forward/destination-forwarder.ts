@@ -1,0 +1,156 @@
+/** Everything that is sent to one destination: its streams, and what is known about them. */
+import type { Destination, DestinationType } from "../model/forwarding/destination.ts";
+import { CounterStream, type CounterStreamParts } from "./event-counters/counter-stream.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import { firstGap } from "./outbox/row-ranges.ts";
+import { type ForwardStore, timeOfRow } from "./outbox/stored-rows-reader.ts";
+import { addCounterPoints } from "./remote-write/counter-points.ts";
+import { OutputNames } from "./remote-write/output-series.ts";
+import { PointCollector } from "./remote-write/points.ts";
+import { RemoteWriteSender } from "./remote-write/remote-write-sender.ts";
+import { Bandwidth } from "./sending/bandwidth.ts";
+import type { DestinationStatus } from "./sending/destination-status.ts";
+import { EventLines } from "./streams/row-event-lines.ts";
+import { NdjsonSink } from "./streams/ndjson-sink.ts";
+import { RowLanes, type RowSink } from "./streams/row-lanes.ts";
+import { SampleSink } from "./streams/sample-sink.ts";
+import { WeirSink } from "./streams/weir-sink.ts";
+
+/** The day of the record that says that a destination is known: 9999-12-31, which is never dropped. */
+const LAST_DAY = 2_932_896;
+
+export interface ForwarderParts
+  extends Pick<
+    CounterStreamParts,
+    "totals" | "series" | "seriesById" | "atRest" | "stepMs" | "idleMs" | "now"
+  > {
+  readonly outbox: Outbox;
+  readonly store: ForwardStore;
+  readonly isAttribute: (metric: string, tag: string) => boolean;
+}
+
+/** What the API says about a destination. Times are in milliseconds since the epoch. */
+export interface DestinationReport {
+  readonly name: string;
+  readonly type: DestinationType;
+  readonly lagSamples: number;
+  readonly lagSeconds: number;
+  readonly sentSamples: number;
+  readonly sentBytes: number;
+  readonly droppedSamples: number;
+  readonly lastSuccessMs?: number;
+  readonly lastError?: string;
+  readonly lastErrorMs?: number;
+  readonly failing: boolean;
+}
+
+export class DestinationForwarder {
+  readonly destination: Destination;
+  readonly #parts: ForwarderParts;
+  readonly #status: DestinationStatus;
+  readonly #lanes: RowLanes;
+  readonly #counters: CounterStream | undefined;
+  /** The stream of the rows in the outbox. */
+  readonly stream: string;
+  #oldestMs: number | undefined;
+
+  constructor(destination: Destination, status: DestinationStatus, parts: ForwarderParts) {
+    this.destination = destination;
+    this.#parts = parts;
+    this.#status = status;
+    const { name, target, order } = destination;
+    const { outbox, store } = parts;
+    const onFault = status.failed;
+    const bandwidth = new Bandwidth(destination.bytesPerSecond);
+    this.stream = `${name}/${target.type === "remote_write" ? "samples" : "events"}`;
+    const lanesOf = (sink: RowSink, laneOrder = order) =>
+      new RowLanes({ outbox, stream: this.stream, store, sink, order: laneOrder, onFault });
+    if (target.type === "remote_write") {
+      const names = new OutputNames(destination);
+      const sender = new RemoteWriteSender({ target, status, bandwidth, now: parts.now });
+      this.#lanes = lanesOf(new SampleSink({ ...parts, ...target, names, sender, status }));
+      const { shards } = target;
+      this.#counters = new CounterStream({
+        ...parts,
+        stream: `${name}/counters`,
+        onFault,
+        async send(points, stop) {
+          const gatherer = new PointCollector();
+          addCounterPoints(gatherer, names, points);
+          if (gatherer.length === 0) return;
+          await Promise.all(gatherer.take(shards).map((part) => sender.send(part, stop)));
+        },
+      });
+      return;
+    }
+    const lines = new EventLines({ ...parts, destination, status });
+    this.#lanes =
+      target.type === "weir"
+        ? lanesOf(new WeirSink({ destination, target, lines, status, bandwidth }))
+        : // Both lanes would append to one file.
+          lanesOf(new NdjsonSink({ path: target.path, lines, status }), "oldest-first");
+  }
+
+  get #streams(): string[] {
+    return this.#counters === undefined ? [this.stream] : [this.stream, `${this.destination.name}/counters`];
+  }
+
+  /** Starts a destination. A new one gets what is stored from now on, unless its settings say otherwise. */
+  async start(isNew: boolean): Promise<void> {
+    const { outbox, store } = this.#parts;
+    if (isNew) await outbox.acknowledge(`${this.destination.name}/started`, LAST_DAY, [0, 1], outbox.epoch);
+    if (isNew && !this.destination.backfill) {
+      (await store.reader()).close();
+      for (const { day, rows } of store.days())
+        for (const stream of this.#streams) await outbox.acknowledge(stream, day, [0, rows], outbox.epoch);
+    }
+    this.#lanes.start();
+    this.#counters?.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#lanes.stop(), this.#counters?.stop()]);
+  }
+
+  noteRows(): void {
+    this.#lanes.noteRows();
+  }
+
+  dropBefore(firstDay: number): void {
+    this.#counters?.dropBefore(firstDay);
+  }
+
+  noteDropped(rows: number): void {
+    this.#status.dropped("retention", rows);
+  }
+
+  get lag(): { readonly samples: number; readonly seconds: number } {
+    const samples = this.#lanes.unsentRows;
+    const ageMs = samples === 0 || this.#oldestMs === undefined ? 0 : this.#parts.now() - this.#oldestMs;
+    return { samples, seconds: Math.max(0, ageMs) / 1_000 };
+  }
+
+  /** Reads the time of the oldest sample that was not sent. */
+  async look(): Promise<void> {
+    const { outbox, store } = this.#parts;
+    this.#oldestMs = undefined;
+    for (const day of store.days()) {
+      const gap = firstGap(outbox.of(this.stream, day.day).sent, 0, day.rows, 1);
+      if (gap === undefined) continue;
+      this.#oldestMs = await timeOfRow(store, day, gap[0]);
+      return;
+    }
+  }
+
+  get report(): DestinationReport {
+    const { name, target } = this.destination;
+    const { samples, seconds } = this.lag;
+    const { sentSamples, sentBytes, droppedSamples, lastSuccessMs, lastError, lastErrorMs, isFailing } =
+      this.#status;
+    return {
+      ...{ name, type: target.type, lagSamples: samples, lagSeconds: seconds },
+      ...{ sentSamples, sentBytes, droppedSamples, lastSuccessMs, lastError, lastErrorMs },
+      failing: isFailing,
+    };
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Sends the rows of the store to one destination, in two lanes: what is new at once, and what is left from before beside it,
+ * the newest day first. So a destination that returns after an outage shows the present within seconds. With the order
+ * `oldest-first` there is one lane, which sends everything in the order of its arrival.
+ *
+ * A lane sends one range of rows at a time. Ranges of both lanes never overlap.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { OpenRange, RowRange } from "../../model/records.ts";
+import type { Day } from "../../store/store.ts";
+import type { ForwardStore } from "../outbox/stored-rows-reader.ts";
+import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
+import { countOf, firstGap, withRange } from "../outbox/row-ranges.ts";
+
+/** How long new rows gather, so that a request has many of them. */
+const GATHER_MS = 250;
+/** After a fault of the gateway itself. */
+const FAULT_PAUSE_MS = 1_000;
+/** Ranges that may wait in the lane of new rows. What is more is left to the other lane, except for the newest. */
+const FRESH_RANGES_MAX = 4;
+
+/** Rows that are sent together. */
+export interface SentRows {
+  readonly day: Day;
+  readonly range: RowRange;
+  /** The key of the request, if the sink has keys. */
+  readonly key: string;
+}
+
+/** Where rows are sent. */
+export interface RowSink {
+  /** Rows of one range. */
+  readonly rowsMax: number;
+  /**
+   * Whether a range is noted before it is sent. It is then sent again with the same key after a kill.
+   * The key of a request that begins now.
+   */
+  readonly newKey?: () => string | Promise<string>;
+  /** Resolves when each row was taken or given up. Rejects with the reason of `stop`, or with a fault. */
+  send(rows: SentRows, stop: AbortSignal): Promise<void>;
+}
+
+export interface RowLanesParts {
+  readonly outbox: Outbox;
+  /** The name of the destination and of its stream in the outbox. */
+  readonly stream: string;
+  readonly store: ForwardStore;
+  readonly sink: RowSink;
+  readonly order: "newest-first" | "oldest-first";
+  readonly onFault: (error: Error) => void;
+}
+
+type Lane = "fresh" | "backlog";
+
+export class RowLanes {
+  readonly #parts: RowLanesParts;
+  readonly #stopping = new AbortController();
+  /** By day: rows from this id on are new. Of days without a number all are. */
+  readonly #freshFrom = new Map<number, number>();
+  /** By day: ranges that are being sent. */
+  readonly #sending = new Map<number, RowRange[]>();
+  #wake = Promise.withResolvers<void>();
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: RowLanesParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    for (const { day, rows } of this.#parts.store.days()) this.#freshFrom.set(day, rows);
+    const lanes: Lane[] = this.#parts.order === "oldest-first" ? ["backlog"] : ["fresh", "backlog"];
+    this.#running = this.#resend().then(() => Promise.all(lanes.map((lane) => this.#run(lane))));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Stopped());
+    this.#wake.resolve();
+    await this.#running;
+  }
+
+  /** There may be new rows. */
+  noteRows(): void {
+    this.#wake.resolve();
+  }
+
+  /** Rows that were not sent, of those that are in tables. */
+  get unsentRows(): number {
+    const { outbox, stream, store } = this.#parts;
+    return store
+      .days()
+      .reduce((sum, { day, rows }) => sum + Math.max(0, rows - outbox.sentRows(stream, day)), 0);
+  }
+
+  /** Sends the requests again whose answers were lost with the process. */
+  async #resend(): Promise<void> {
+    for (const day of this.#parts.store.days()) {
+      await this.#guarded(async (epoch) => {
+        for (const [from, to, key] of this.#parts.outbox.of(this.#parts.stream, day.day).open ?? [])
+          await this.#send(day, [from, to], key, epoch);
+      });
+    }
+  }
+
+  async #run(lane: Lane): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const woken = this.#wake.promise;
+      let hasSent = false;
+      const isRight = await this.#guarded(async (epoch) => {
+        // Rows of the journal move to their tables.
+        (await this.#parts.store.reader()).close();
+        if (epoch !== this.#parts.outbox.epoch) return;
+        const next = this.#next(lane);
+        if (next === undefined) return;
+        hasSent = true;
+        await this.#begin(next.day, next.range, epoch);
+      });
+      if (hasSent || !isRight) continue;
+      await woken;
+      if (this.#wake.promise === woken) this.#wake = Promise.withResolvers();
+      await pause(GATHER_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Runs an action until it succeeds or the lanes stop. Returns false after a fault. */
+  async #guarded(action: (epoch: Epoch) => Promise<void>): Promise<boolean> {
+    const { outbox, onFault } = this.#parts;
+    const { signal } = this.#stopping;
+    try {
+      signal.throwIfAborted();
+      await outbox.ready();
+      await action(outbox.epoch);
+      return true;
+    } catch (error) {
+      if (signal.aborted || error instanceof RowsRenumbered) return false;
+      onFault(error as Error);
+      await pause(FAULT_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      return false;
+    }
+  }
+
+  async #begin(day: Day, range: RowRange, epoch: Epoch): Promise<void> {
+    const { outbox, stream, sink } = this.#parts;
+    const ranges = this.#sending.get(day.day) ?? [];
+    this.#sending.set(day.day, [...ranges, range]);
+    try {
+      let key = "";
+      if (sink.newKey !== undefined) {
+        key = await sink.newKey();
+        await outbox.begin(stream, day.day, [...range, key] as OpenRange, epoch);
+      }
+      await this.#send(day, range, key, epoch);
+    } finally {
+      const left = this.#sending.get(day.day)!.filter((each) => each !== range);
+      this.#sending.set(day.day, left);
+    }
+  }
+
+  async #send(day: Day, range: RowRange, key: string, epoch: Epoch): Promise<void> {
+    const { outbox, stream, sink } = this.#parts;
+    await sink.send({ day, range, key }, this.#stopping.signal);
+    await outbox.acknowledge(stream, day.day, range, epoch);
+  }
+
+  /** What a lane sends next. */
+  #next(lane: Lane): { day: Day; range: RowRange } | undefined {
+    const { outbox, stream, store, sink, order } = this.#parts;
+    const days = store.days();
+    for (const day of order === "oldest-first" ? days : days.toReversed()) {
+      const { sent, open = [] } = outbox.of(stream, day.day);
+      let taken = [...sent];
+      for (const [from, to] of [...open, ...(this.#sending.get(day.day) ?? [])])
+        taken = withRange(taken, [from, to]);
+      const freshFrom = order === "oldest-first" ? day.rows : this.#freshOf(day, taken);
+      const range =
+        lane === "fresh"
+          ? firstGap(taken, freshFrom, day.rows, sink.rowsMax)
+          : firstGap(taken, 0, freshFrom, sink.rowsMax);
+      if (range !== undefined) return { day, range };
+    }
+    return undefined;
+  }
+
+  /** Where the new rows of a day begin. If too many wait, only the newest are still new. */
+  #freshOf({ day, rows }: Day, taken: readonly RowRange[]): number {
+    const { rowsMax } = this.#parts.sink;
+    let from = this.#freshFrom.get(day) ?? 0;
+    // A deletion made the table shorter.
+    if (from > rows) from = rows;
+    const waiting =
+      rows - from - countOf(taken.map(([first, end]) => [Math.max(first, from), Math.max(end, from)]));
+    if (waiting > FRESH_RANGES_MAX * rowsMax) {
+      from = rows - rowsMax;
+      this.#freshFrom.set(day, from);
+    }
+    return from;
+  }
+}
+
+/** The lanes stop. What was not acknowledged is sent after the next start. */
+class Stopped extends Error {
+  override readonly name = "Stopped";
+}

@@ -1,0 +1,89 @@
+/** Connects forwarding with the store, with ingest and with the running totals. */
+import type { Config } from "./config/config.ts";
+import type { Totals } from "./exposition/totals/totals.ts";
+import { Forwarding } from "./forward/forwarding.ts";
+import { Outbox } from "./forward/outbox/outbox.ts";
+import type { IngestOptions, RowsFollower } from "./ingest/contract.ts";
+import type { Ingest } from "./ingest/ingest.ts";
+import type { Log } from "./log/log.ts";
+import type { Counters } from "./model/counters.ts";
+import type { ForwardRecord } from "./model/records.ts";
+import type { Registry } from "./series/registry.ts";
+import { statement } from "./store/statements.ts";
+import type { Store, Stored } from "./store/store.ts";
+
+interface Parts {
+  readonly config: Config;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly totals: Totals;
+}
+
+/**
+ * The forwarding of the settings. Undefined if there are no destinations. It sends when it is started as a service.
+ *
+ * @param ingest returns ingest, which is opened later because it tells forwarding of new rows
+ */
+export function openForwarding(
+  { config, counters, log, now, store, registry, totals }: Parts,
+  stored: Pick<Stored, "forwards">,
+  ingest: () => Ingest,
+): Forwarding | undefined {
+  if (config.forward.length === 0) return undefined;
+  const added = Object.fromEntries(
+    config.externalLabels.map((pair) => pair.split(/=(.*)/s) as [string, string]),
+  );
+  return new Forwarding({
+    ...{ log, now, store, totals },
+    destinations: config.forward.map((each) => ({ ...each, labels: { ...added, ...each.labels } })),
+    outbox: new Outbox(stored.forwards, {
+      store: (records) => ingest().storeForwards(() => ({ forwards: records() })),
+      load: async () => {
+        const reader = await store.reader();
+        try {
+          return await reader.all<ForwardRecord & Record<string, unknown>>(statement("store/load_forwards"));
+        } finally {
+          reader.close();
+        }
+      },
+    }),
+    storeRejected: (rejected) => ingest().storeForwards(() => ({ rejected })),
+    holdBytes: config.forwardHoldBytes,
+    fileBytes: async () => (await store.fileSizes()).fileBytes,
+    series: () => registry.series(),
+    seriesById: (id) => registry.seriesById(id),
+    isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+    atRest: (action) => ingest().atRest(action),
+    stepMs: config.observationStepMs,
+    idleMs: config.seriesIdleMs,
+    metrics: counters.registry,
+  });
+}
+
+/** What ingest tells of the rows that it stores: cells and forwarding both follow them. */
+export function followers(
+  cells: RowsFollower,
+  forwarding: Forwarding | undefined,
+): Pick<IngestOptions, "follower" | "heldFrom"> {
+  if (forwarding === undefined) return { follower: cells };
+  return {
+    follower: {
+      add(rows) {
+        cells.add(rows);
+        forwarding.noteRows();
+      },
+      forget() {
+        cells.forget();
+        forwarding.forget();
+      },
+      dropBefore(firstDay) {
+        cells.dropBefore(firstDay);
+        forwarding.dropBefore(firstDay);
+      },
+    },
+    heldFrom: (firstDay) => forwarding.heldFrom(firstDay),
+  };
+}
