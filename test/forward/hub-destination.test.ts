@@ -117,7 +117,7 @@ test("what the hub rejects is counted, and the rest is stored", async () => {
   expect(await ask(hub, "SELECT count(*) AS n FROM samples")).toEqual([{ n: 4 }]);
   expect(await gateway.own('weir_forward_dropped_samples_total{destination="hub",reason="refused"}')).toBe(1);
   await until("the rejected sample", async () => {
-    const [row] = await gateway!.query("SELECT metric, labels FROM rejected");
+    const [row] = await gateway!.query("SELECT metric, labels FROM weir.rejected");
     expect(row).toEqual({ metric: "jobs", labels: '{"queue":"ü"}' });
     return true;
   });

@@ -89,7 +89,7 @@ test("divides a refused request until the samples are found that the destination
   );
   expect(await gateway!.own('weir_forward_dropped_samples_total{destination="d",reason="refused"}')).toBe(2);
   await until("the table of rejected samples", async () => {
-    const rows = await gateway!.query("SELECT metric, reason FROM rejected ORDER BY metric");
+    const rows = await gateway!.query("SELECT metric, reason FROM weir.rejected ORDER BY metric");
     expect(rows).toEqual(
       ["bad33", "bad7"].map((metric) => ({
         metric,
