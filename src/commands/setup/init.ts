@@ -124,6 +124,8 @@ async function planOf(given: Given, questions: Questions | undefined, io: Io): P
   const retention = await ask("Days to keep samples?", given["retention-days"], DEFAULTS.retention);
   const named = given.data ?? DEFAULTS[service].data;
   const config = given.config ?? DEFAULTS[service].config;
+  // As flags, so that an error names them.
+  loadConfig(["--listen", listen, "--retention-days", retention, "--data", named], {}, io.readFile);
   const token = await ask(
     "Name of a first token, or none?",
     given.token,

@@ -55,7 +55,7 @@ test("writes nothing if a setting is invalid, or if anyone could use the gateway
   const base = ["init", "--config", config, "--data", join(folder, "data")];
   const invalid = await weir([...base, "--retention-days", "soon"]);
   expect(invalid.code).toBe(2);
-  expect(invalid.err).toContain('retentionDays is "soon"');
+  expect(invalid.err).toContain('--retention-days is "soon"');
   const open = await weir([...base, "--listen", "0.0.0.0:9091", "--token", "none"]);
   expect(open.code).toBe(2);
   expect(open.err).toContain(
