@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command 
   compact: () => import("./operation/compact.ts"),
   token: () => import("./operation/token.ts"),
   doctor: () => import("./operation/doctor.ts"),
+  health: () => import("./operation/health.ts"),
   delete: () => import("./operation/delete.ts"),
   demo: () => import("./demo/demo.ts"),
   rejected: () => import("./operation/rejected.ts"),
