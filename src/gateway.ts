@@ -27,6 +27,7 @@ import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
 import { tokenRoutes } from "./http/operation/token-routes.ts";
+import { openApiRoutes } from "./http/openapi/openapi-routes.ts";
 import { dashboardsRoutes } from "./http/page/dashboards-routes.ts";
 import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
@@ -222,7 +223,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const queries = openQueries(parts, owners, cells);
   const notifications = openNotifications(config, templates, { ...parts, stored });
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
-  const routes = [
+  const routes: Routes[] = [
+    openApiRoutes({ all: () => routes.flatMap(({ list }) => list), version: manifest.version }),
     ...receivers.routes,
     metricsRoutes({
       exposition: { families: (_, exemplars, labels) => exposition.families(now(), exemplars, labels) },

@@ -78,6 +78,7 @@ describe("permissions", () => {
         "/-/healthy",
         "/-/ready",
         "/api/metrics/health",
+        "/api/v1/openapi.json",
         "/health",
         "/healthz",
         "/ping",

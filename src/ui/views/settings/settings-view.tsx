@@ -98,6 +98,12 @@ function GatewayFacts() {
                 <dd>{value}</dd>
               </div>
             ))}
+            <div>
+              <dt>API</dt>
+              <dd>
+                <a href="/api/v1/openapi.json">OpenAPI</a>
+              </dd>
+            </div>
           </dl>
         );
       }}
