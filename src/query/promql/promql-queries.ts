@@ -18,6 +18,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
+import type { StoredRows } from "./store/stored-rows.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { ExportTask, Shown, Task, TaskSettings } from "./worker/messages.ts";
 import { SelectorReader, type SelectorUse } from "./worker/selector-reader.ts";
@@ -76,6 +77,7 @@ export class Promql {
   readonly discovery: Discovery;
   readonly #options: PromqlOptions;
   readonly #rows: OwnRows;
+  readonly #rowsOfRules: StoredRows;
   readonly #pool: WorkerPool;
   readonly #selectors: SelectorReader;
   readonly #memory: TaskMemory;
@@ -101,6 +103,7 @@ export class Promql {
     this.#options = options;
     this.#counters = options.counters;
     this.#rows = new OwnRows(options);
+    this.#rowsOfRules = this.#rows.repeated();
     this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
     const { promqlMemoryGrowthBytesMax } = options;
     const guard = new MemoryGuard(promqlMemoryGrowthBytesMax);
@@ -223,12 +226,16 @@ export class Promql {
     }: { readonly runner?: QueryRunner; readonly patienceMs?: number } = {},
   ): Promise<PromqlAnswer> {
     const answer = Promise.withResolvers<PromqlAnswer>();
-    const asked = askedOf(task, runner === this.#rules);
+    const isOfRule = runner === this.#rules;
+    // The Worker has no other way to series.
+    const own = labels === undefined ? this.#rows : narrowedRows(this.#rows, labels);
+    const rows = isOfRule ? this.#rowsOfRules : own;
+    const asked = askedOf(task, isOfRule);
     const active = asked && this.#options.active.begin(asked);
     const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     runner
-      .run(either, (any) => this.#work(task, any, labels, answer, active), patienceMs)
+      .run(either, (any) => this.#work(task, any, rows, answer, active), patienceMs)
       .catch((error: unknown) => answer.reject(error))
       .finally(() => active?.end());
     return await answer.promise;
@@ -238,7 +245,7 @@ export class Promql {
   async #work(
     task: Task,
     signal: AbortSignal,
-    labels: Labels | undefined,
+    rows: StoredRows,
     answer: PromiseWithResolvers<PromqlAnswer>,
     active: ActiveQuery | undefined,
   ): Promise<void> {
@@ -253,8 +260,7 @@ export class Promql {
     const timer = task.kind === "export" ? undefined : setTimeout(tooLate, promqlTimeoutMs + LATE_MS);
     const work = new WorkerTask(task, {
       pool: this.#pool,
-      // The Worker has no other way to series.
-      rows: labels === undefined ? this.#rows : narrowedRows(this.#rows, labels),
+      rows,
       settings: this.#settings(),
       memory: this.#memory,
       turns: this.#turns,

@@ -55,6 +55,8 @@ const AGAIN_AFTER_MS = 1_000;
 const AGAIN_BEFORE_MS = 10 * 60_000;
 /** Series that were asked for once. */
 const ASKED_MAX = 20_000;
+/** How long a rule waits for rows that are being read: a million rows take 0.2 s. */
+const BUILD_WAIT_MS = 500;
 /** Metrics that were not asked for are forgotten after this time: as long as some groups' interval. */
 const UNUSED_MS = 15 * 60_000;
 /** A metric that does not fit is read from its rows for this time. */
@@ -126,6 +128,26 @@ export class GridCells {
     return this.#room.bytes;
   }
 
+  /**
+   * As `read` or `samples`, for a rule: it will ask again. If the rows are being read, it waits for them for a while,
+   * since reading them twice at once takes longer.
+   */
+  async whenKept<Columns extends CellColumns | SampleColumns>(
+    read: () => Columns | undefined,
+    isWhole: (columns: Columns) => boolean,
+  ): Promise<Columns | undefined> {
+    const untilMs = performance.now() + BUILD_WAIT_MS;
+    for (;;) {
+      const found = read();
+      const leftMs = untilMs - performance.now();
+      if ((found !== undefined && isWhole(found)) || this.#build === undefined || leftMs <= 0) return found;
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, leftMs);
+      await Promise.race([this.#build.done, late.promise]);
+      clearTimeout(timer);
+    }
+  }
+
   /** Resolves when no series is being read into cells. */
   async settled(): Promise<void> {
     while (this.#build !== undefined) await this.#build.done;
@@ -134,14 +156,16 @@ export class GridCells {
   /**
    * The cells of series. Undefined if they have to be read from rows. Series that are asked for again and again are kept
    * from now on.
+   *
+   * @param isRepeated whether the caller will ask again, so that they are kept at once
    */
-  read(seriesIds: Iterable<number>, asked: CellsAsked): CellColumns | undefined {
+  read(seriesIds: Iterable<number>, asked: CellsAsked, isRepeated = false): CellColumns | undefined {
     const { observationStepMs: stepMs, seriesIdleMs, now } = this.#options;
     const nowMs = now();
     if (this.#isClosed || !mayHaveCells(asked.baseMs, nowMs, stepMs, seriesIdleMs)) return undefined;
     if (asked.baseMs / stepMs + 1 < this.#fineFrom()) return undefined;
     const { found, missing } = this.#find(seriesIds, TrackedSeries, nowMs);
-    this.#want(missing, nowMs);
+    this.#want(missing, nowMs, isRepeated);
     if (missing.length > 0 || found.some(({ tracked }) => !tracked.isComplete)) return undefined;
     return found.length > SERIES_AT_ONCE ? undefined : columnsOf(found, asked, stepMs);
   }
@@ -150,11 +174,11 @@ export class GridCells {
    * The samples of those of some series that are kept. Undefined if none is. Series of other kinds than gauges and
    * cumulative ones must not be asked for.
    */
-  samples(seriesIds: Iterable<number>, asked: SamplesAsked): SampleColumns | undefined {
+  samples(seriesIds: Iterable<number>, asked: SamplesAsked, isRepeated = false): SampleColumns | undefined {
     const nowMs = this.#options.now();
     if (this.#isClosed || !mayHaveSamples(asked.afterMs, nowMs)) return undefined;
     const { found, missing } = this.#find(seriesIds, TrackedSamples, nowMs);
-    this.#want(missing, nowMs);
+    this.#want(missing, nowMs, isRepeated);
     const tooShort = new Map<Metric, number[]>();
     const kept = found.filter(({ seriesId, tracked }) => {
       const metric = this.#options.registry.seriesById(seriesId)?.metric;
@@ -276,14 +300,14 @@ export class GridCells {
   }
 
   /** Notes which series are asked for, and keeps those that are asked for again. */
-  #want(seriesIds: readonly number[], nowMs: number): void {
+  #want(seriesIds: readonly number[], nowMs: number, isRepeated = false): void {
     const again: number[] = [];
     for (const id of seriesIds) {
-      const firstMs = this.#asked.get(id);
+      const firstMs = isRepeated ? Number.NaN : this.#asked.get(id);
       if (firstMs === undefined || nowMs - firstMs > AGAIN_BEFORE_MS) {
         if (this.#asked.size >= ASKED_MAX) this.#asked.clear();
         this.#asked.set(id, nowMs);
-      } else if (nowMs - firstMs >= AGAIN_AFTER_MS) again.push(id);
+      } else if ((isRepeated || nowMs - firstMs >= AGAIN_AFTER_MS) && this.#mayFit(id, nowMs)) again.push(id);
     }
     if (again.length === 0 || this.#build !== undefined || nowMs - this.#faultMs < AFTER_FAULT_MS) return;
     const build = new CellBuild(this.#options.store);
@@ -306,6 +330,11 @@ export class GridCells {
       .finally(() => {
         if (this.#build === build) this.#build = undefined;
       });
+  }
+
+  #mayFit(seriesId: number, nowMs: number): boolean {
+    const metric = this.#options.registry.seriesById(seriesId)?.metric;
+    return metric !== undefined && (this.#tooLargeUntil.get(metric) ?? 0) <= nowMs;
   }
 
   /** Begins to add the rows of some series, between two commits. Returns the rows that are stored already. */

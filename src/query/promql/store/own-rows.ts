@@ -87,6 +87,25 @@ export class OwnRows implements StoredRows {
 
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
+  /** The same rows for rules, which ask again and again: what they ask for is kept from the first time on. */
+  repeated(): StoredRows {
+    const { cells } = this.#options;
+    const { days, find, numberOf, withSamplesIn, large, tables } = this;
+    return {
+      ...{ days, find, numberOf, withSamplesIn, large, tables },
+      cells: async (seriesIds, asked) =>
+        await cells?.whenKept(
+          () => cells.read(seriesIds, asked, true),
+          () => true,
+        ),
+      samples: async (seriesIds, asked) =>
+        await cells?.whenKept(
+          () => cells.samples(seriesIds, asked, true),
+          (found) => found.seriesIds.length === seriesIds.length,
+        ),
+    };
+  }
+
   /** A series of a group is one stored series. */
   #withLast(source: Source): Source {
     const { kind } = source.metric;
