@@ -52,6 +52,7 @@ export function openRules(
     generated: generatedRules(config),
     patterns: config.defaultRules ? [...config.rules, ...defaultRuleFiles()] : config.rules,
     parseTemplate,
+    checkStatement: (text) => sql.checkRule(text),
     answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
     store: ingest,
     receiver,

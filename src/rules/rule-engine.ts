@@ -20,6 +20,7 @@ import {
   readRuleFiles,
 } from "./files/find-rules.ts";
 import type { AlertingRule, GroupRule, ParseExpandable, RuleGroup } from "./files/rule-group.ts";
+import type { CheckStatement } from "./files/rule-statements.ts";
 import type { LabelValues } from "./label-values.ts";
 import {
   type GroupLoopOptions,
@@ -35,6 +36,7 @@ interface RuleEngineOptions extends Omit<GroupLoopOptions, "inspect" | "onFault"
   /** Rules that are generated from the settings. */
   readonly generated: readonly GeneratedRules[];
   readonly parseTemplate: ParseExpandable;
+  readonly checkStatement: CheckStatement;
   readonly storedAlerts: (timeMs: number) => Promise<readonly StoredAlert[]>;
   /** Called when rules run that did not run before. */
   readonly onLoaded: (files: RuleFiles) => void;
@@ -128,9 +130,9 @@ export class RuleEngine implements Service {
   }
 
   async #reload(): Promise<void> {
-    const { patterns, generated, parseTemplate, counters, now, onInvalid, onLoaded } = this.#options;
+    const { patterns, generated, counters, now, onInvalid, onLoaded } = this.#options;
     this.#signature = await this.#signatureOf();
-    const files = await readRuleFiles(patterns, { parseTemplate }, generated);
+    const files = await readRuleFiles(patterns, this.#options, generated);
     this.#problems = files.errors;
     if (files.errors.length > 0) {
       counters.reloadFailed();

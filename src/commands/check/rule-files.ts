@@ -3,8 +3,10 @@ import type { Expr } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { findRuleFiles, problemText } from "../../rules/files/find-rules.ts";
 import { readRuleFile } from "../../rules/files/rule-file.ts";
+import { type CheckStatement, statementProblems } from "../../rules/files/rule-statements.ts";
 import { parseTemplate } from "../../rules/templates/template.ts";
 import { type Io, UsageError } from "../command.ts";
+import { withStatementCheck } from "../rules/memory-statements.ts";
 
 /** A rule whose expression is PromQL. */
 export interface Rule {
@@ -30,17 +32,19 @@ export async function rulesOfFiles(
   patterns: readonly string[],
   io: Pick<Io, "readFile">,
 ): Promise<readonly RuleFile[]> {
-  const files = new Map<string, RuleFile>();
-  for (const pattern of patterns) {
-    const found = await findRuleFiles([pattern]);
-    if (found.length === 0) throw noFile(pattern);
-    for (const file of found) {
-      const text = readText(file, io);
-      if (text === undefined) throw noFile(pattern);
-      files.set(file, rulesOf(file, text));
+  return await withStatementCheck(async (checkStatement) => {
+    const files = new Map<string, RuleFile>();
+    for (const pattern of patterns) {
+      const found = await findRuleFiles([pattern]);
+      if (found.length === 0) throw noFile(pattern);
+      for (const file of found) {
+        const text = readText(file, io);
+        if (text === undefined) throw noFile(pattern);
+        files.set(file, await rulesOf(file, text, checkStatement));
+      }
     }
-  }
-  return [...files.values()];
+    return [...files.values()];
+  });
 }
 
 function readText(file: string, io: Pick<Io, "readFile">): string | undefined {
@@ -56,8 +60,9 @@ function noFile(pattern: string): UsageError {
   return new UsageError(`--rules is ${JSON.stringify(pattern)}, which matches no file.`);
 }
 
-function rulesOf(file: string, text: string): RuleFile {
+async function rulesOf(file: string, text: string, check: CheckStatement): Promise<RuleFile> {
   const { groups, errors } = readRuleFile(file, text, { parseTemplate });
+  const ofStatements = await statementProblems(groups, check);
   const all = groups.flatMap(({ name, rules }) => rules.map((rule) => ({ group: name, rule })));
   return {
     rules: all
@@ -67,6 +72,6 @@ function rulesOf(file: string, text: string): RuleFile {
         expression: parse(rule.question.text),
       })),
     records: all.flatMap(({ rule }) => (rule.kind === "recording" ? rule.name : [])),
-    problems: errors.map((error) => problemText({ file, ...error })),
+    problems: [...errors, ...ofStatements].map((error) => problemText({ file, ...error })),
   };
 }

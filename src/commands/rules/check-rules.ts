@@ -2,6 +2,7 @@
 import { findRuleFiles, problemText, readRuleFiles } from "../../rules/files/find-rules.ts";
 import { parseTemplate } from "../../rules/templates/template.ts";
 import { exitCode, type Io, UsageError } from "../command.ts";
+import { withStatementCheck } from "./memory-statements.ts";
 
 interface CheckOptions {
   /** Whether warnings fail the check too. */
@@ -20,7 +21,9 @@ export async function checkRuleFiles(
     throw new UsageError(`${patterns.map((each) => JSON.stringify(each)).join(", ")} matches no file.`);
   let hasFailed = false;
   // A name with brackets that is a file is taken as it is.
-  const all = await readRuleFiles(files, { parseTemplate });
+  const all = await withStatementCheck((checkStatement) =>
+    readRuleFiles(files, { parseTemplate, checkStatement }),
+  );
   for (const file of files) {
     const of = <Each extends { readonly file: string }>(each: readonly Each[]) =>
       each.filter((one) => one.file === file);

@@ -24,11 +24,12 @@ import type { Labels } from "../../model/sample.ts";
 import type { ActiveQueries, ActiveQuery } from "../active-queries.ts";
 import type { CallerSeries } from "../caller-series.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
+import { checkRuleStatement, columnsOfMissing, TablesToCome } from "../sandbox/tables-to-come.ts";
 import { MemoryGuard } from "../memory-guard.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { type Hint, RunningQuery, stopError } from "./running.ts";
 import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts";
-import { listingView, viewsFor } from "./views.ts";
+import { emptyView, listingView, viewsFor } from "./views.ts";
 
 interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
@@ -61,7 +62,7 @@ export interface QueryOptions {
   readonly labels?: Labels;
   /** What is listed while the query runs, for our own statements. */
   readonly asked?: string;
-  /** Whether a rule asks, and no caller. */
+  /** Whether a rule asks, and no caller. Tables that a metric can have and that do not exist are empty for it. */
   readonly isOfRule?: boolean;
 }
 
@@ -145,14 +146,34 @@ export class SqlEngine {
    *
    * @throws BadInput, Forbidden, TooLarge (the statement), Busy, Timeout, Unprocessable (memory)
    */
-  query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
+  async query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
+    let missing: ReadonlySet<string> = new Set();
+    try {
+      return await this.#query(sql, options, (names) => {
+        missing = names;
+      });
+    } catch (error) {
+      // With empty tables for the missing ones it does not fit the other tables. There is nothing to find.
+      if (missing.size > 0 && error instanceof BadInput) return NO_ROWS;
+      throw error;
+    }
+  }
+
+  /** @param noteMissing gets the tables that do not exist, if a rule asks */
+  #query(
+    sql: string,
+    options: QueryOptions,
+    noteMissing: (names: ReadonlySet<string>) => void,
+  ): Promise<QueryResult> {
     const listed = { asked: sql, ...options };
     return this.run(async (reader, days) => {
       const own = await this.own(options.labels);
       const tables = this.catalog(days, own);
+      const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => ({
         views: [
           ...viewsFor(inspected.tables, tables, days, own),
+          ...(toCome === undefined ? [] : await emptyViews(reader, inspected, tables, toCome.missing)),
           ...(await Promise.all([...inspected.listings].map((listing) => listingView(listing, tables)))),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ],
@@ -168,13 +189,28 @@ export class SqlEngine {
         return found.map((row) => Object.values(row)[0]);
       };
       const bytesMax = this.#options.textBytesMax;
-      const inspected = await inspect(reader, sql, tables, { bytesMax, lookup });
+      const inspected = await inspect(reader, sql, toCome ?? tables, { bytesMax, lookup });
+      if (toCome !== undefined) noteMissing(toCome.missing);
       // Estimates in a plan depend on the ids of series, and so on how many others have.
       if (own !== undefined && inspected.isExplain)
         throw new Forbidden("EXPLAIN is not supported for a token with labels", "sql");
       if (!inspected.isExplain) this.noteAsked(inspected.tables, tables);
       return await prepared(inspected);
     }, listed);
+  }
+
+  /**
+   * Checks the statement of a rule without running it. Its tables need not exist yet.
+   *
+   * @throws BadInput, Forbidden, TooLarge
+   */
+  async checkRule(sql: string): Promise<void> {
+    const reader = await this.#options.store.reader();
+    try {
+      await checkRuleStatement(reader, sql, this.#options.textBytesMax);
+    } finally {
+      reader.close();
+    }
   }
 
   /** Notes that the metrics of some tables (lower case) are asked for. */
@@ -281,6 +317,28 @@ export class SqlEngine {
     }
   }
 }
+
+/** Empty views in place of tables that do not exist. */
+async function emptyViews(
+  reader: Reader,
+  { sql, tables: named }: Inspected,
+  tables: Tables,
+  missing: ReadonlySet<string>,
+): Promise<string[]> {
+  const absent = [...missing].filter((name) => named.has(name));
+  if (absent.length === 0) return [];
+  const others = [...named].flatMap((name) => tables.columnsOf(name) ?? []);
+  const columns = await columnsOfMissing(reader, sql, others);
+  return absent.map((name) => emptyView(name, columns));
+}
+
+const NO_ROWS: QueryResult = {
+  columns: [{ name: "value", type: "DOUBLE" }],
+  limitRows: 0,
+  next: async () => undefined,
+  truncated: false,
+  close: async () => {},
+};
 
 function isDroppedDay(error: unknown): boolean {
   return error instanceof BadInput && faultOf(error.cause) === "day dropped";

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { duplicatesInOtherFiles } from "./duplicate-rules.ts";
 import { readRuleFile, type RuleFileOptions } from "./rule-file.ts";
 import type { RuleGroup } from "./rule-group.ts";
+import { type CheckStatement, statementProblems } from "./rule-statements.ts";
 import type { PlacedProblem } from "./yaml-tree.ts";
 
 /** What is wrong in a file. */
@@ -47,20 +48,29 @@ export interface GeneratedRules {
   readonly text: string;
 }
 
+/** How files are read as a whole. */
+export interface RuleFilesOptions extends RuleFileOptions {
+  readonly checkStatement: CheckStatement;
+}
+
 /** Reads the files of patterns, and then generated ones. A file that cannot be read is an error like any other. */
 export async function readRuleFiles(
   patterns: readonly string[],
-  options: RuleFileOptions,
+  options: RuleFilesOptions,
   generated: readonly GeneratedRules[] = [],
 ): Promise<RuleFiles> {
   const files = await findRuleFiles(patterns);
   const groups: RuleGroup[] = [];
   const errors: FileProblem[] = [];
   const warnings: FileProblem[] = [];
-  const add = (file: string, text: string) => {
+  const add = async (file: string, text: string) => {
     const content = readRuleFile(file, text, options);
     groups.push(...content.groups);
-    errors.push(...content.errors.map((each) => ({ file, ...each })));
+    const ofStatements = await statementProblems(content.groups, options.checkStatement);
+    const inOrder = [...content.errors, ...ofStatements].sort(
+      (a, b) => a.line - b.line || a.column - b.column,
+    );
+    errors.push(...inOrder.map((each) => ({ file, ...each })));
     warnings.push(...content.warnings.map((each) => ({ file, ...each })));
   };
   for (const file of files) {
@@ -74,9 +84,9 @@ export async function readRuleFiles(
       errors.push({ file, line: 1, column: 1, message: `the file cannot be read: ${reason}` });
       continue;
     }
-    add(file, text);
+    await add(file, text);
   }
-  for (const { file, text } of generated) add(file, text);
+  for (const { file, text } of generated) await add(file, text);
   warnings.push(...duplicatesInOtherFiles(groups));
   return { groups, files: [...files, ...generated.map(({ file }) => file)], errors, warnings };
 }

@@ -221,7 +221,10 @@ class RuleFileReader {
       note("sql", "only one of 'expr' and 'sql' must be set");
       return undefined;
     }
-    if (sql.trim() !== "") return { language: "sql", text: sql };
+    if (sql.trim() !== "") {
+      const place = this.#tree.place(fields.get("sql")?.value ?? undefined);
+      return { language: "sql", text: sql, place: { line: place.line, column: place.column } };
+    }
     if (expr === "") {
       note(fields.has("expr") ? "expr" : undefined, "field 'expr' must be set in rule");
       return undefined;

@@ -48,6 +48,8 @@ export interface RuleQuestion {
   readonly text: string;
   /** PromQL: the metrics that its selectors name. Undefined if it can read others, as SQL can. */
   readonly reads?: readonly string[];
+  /** SQL: where the statement begins in the file. */
+  readonly place?: { readonly line: number; readonly column: number };
 }
 
 /** A label or annotation of an alerting rule. */

@@ -48,6 +48,27 @@ describe("weir rules check", () => {
     expect(await check(good)).toEqual({ code: 0, out: "good.yml: 2 rules in 1 group\n", err: "" });
   });
 
+  test("checks statements in SQL with the parser of the engine, and accepts tables that do not exist yet", async () => {
+    const text = `groups:
+- name: g
+  rules:
+  - {record: a, sql: "SELECT host, max(value) AS value FROM task_ms WHERE ts > $time - INTERVAL 1 HOUR GROUP BY host"}
+  - {record: b, sql: "SELECT max(value AS value FROM task_ms"}
+  - {record: c, sql: "SELECT getenv('HOME') AS value"}
+`;
+    const { code, out, err } = await check(file("sql.yml", text));
+    expect({ code, out }).toEqual({ code: 1, out: "sql.yml: 2 errors\n" });
+    expect(err.split("\n")).toEqual([
+      expect.stringMatching(
+        /^sql\.yml:5:22: group "g", rule 2, "b": the statement is not accepted: syntax error .* line 1, column /,
+      ),
+      expect.stringMatching(
+        /^sql\.yml:6:22: group "g", rule 3, "c": the statement is not accepted: .*getenv/,
+      ),
+      "",
+    ]);
+  });
+
   test("prints each error with file, line and column, and checks the other files too", async () => {
     const { code, out, err } = await check(bad, good);
     expect({ code, out }).toEqual({ code: 1, out: "bad.yml: 3 errors\ngood.yml: 2 rules in 1 group\n" });
