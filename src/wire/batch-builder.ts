@@ -44,6 +44,21 @@ export class AttributeBuffer {
   }
 }
 
+/** Samples in columns, without their series. */
+export interface GatheredRows {
+  readonly length: number;
+  readonly timestampUs: Float64Array;
+  readonly value: Float64Array;
+  /** The attributes that at least one sample has. A length of 0 means that a sample does not have it. */
+  readonly attributes: readonly {
+    readonly column: AttributeBuffer;
+    readonly offset: Uint32Array;
+    readonly length: Uint32Array;
+  }[];
+  /** The texts of attributes. */
+  readonly text: Uint8Array;
+}
+
 export class BatchBuilder {
   readonly #protocol: string;
   #head = new Uint32Array(1_024);
@@ -104,11 +119,7 @@ export class BatchBuilder {
       column.length = grown(column.length, this.length);
     }
     const bytes = to - from;
-    if (this.#textEnd + bytes > this.#text.length) {
-      const text = Buffer.allocUnsafeSlow(Math.max(this.#text.length * 2, this.#textEnd + bytes));
-      text.set(this.#text.subarray(0, this.#textEnd));
-      this.#text = text;
-    }
+    if (this.#textEnd + bytes > this.#text.length) this.#reserveText(bytes);
     const text = this.#text;
     let end = this.#textEnd;
     column.offset[this.length] = end;
@@ -121,6 +132,13 @@ export class BatchBuilder {
     this.#textEnd = end;
   }
 
+  #reserveText(bytes: number): void {
+    if (this.#textEnd + bytes <= this.#text.length) return;
+    const text = Buffer.allocUnsafeSlow(Math.max(this.#text.length * 2, this.#textEnd + bytes));
+    text.set(this.#text.subarray(0, this.#textEnd));
+    this.#text = text;
+  }
+
   /** Removes the attributes that were set for a sample that will not be added. */
   dropAttributes(): void {
     for (const column of this.#attributes.values()) column.length[this.length] = 0;
@@ -129,12 +147,7 @@ export class BatchBuilder {
   /** Adds a sample. */
   add(head: number, timestampUs: number, value: number, position: number): void {
     const index = this.length;
-    if ((index + 1) * this.#attributesUsed > ATTRIBUTE_CELLS_MAX) {
-      throw new TooLarge(
-        `the body has ${this.#attributesUsed} different attributes over ${index + 1} samples, send it in parts`,
-        "body",
-      );
-    }
+    if ((index + 1) * this.#attributesUsed > ATTRIBUTE_CELLS_MAX) this.#requireCells(index + 1, index + 1);
     if (index >= this.#head.length) {
       this.#head = grown(this.#head, index);
       this.#timestampUs = grown(this.#timestampUs, index);
@@ -146,6 +159,62 @@ export class BatchBuilder {
     this.#value[index] = value;
     this.#position[index] = position;
     this.length = index + 1;
+  }
+
+  /** Throws if the samples from number `first` to `last`, counted from 1, have too many cells of attributes. */
+  #requireCells(first: number, last: number): void {
+    const attributes = this.#attributesUsed;
+    if (last * attributes <= ATTRIBUTE_CELLS_MAX) return;
+    const samples = Math.max(first, Math.floor(ATTRIBUTE_CELLS_MAX / attributes) + 1);
+    throw new TooLarge(
+      `the body has ${attributes} different attributes over ${samples} samples, send it in parts`,
+      "body",
+    );
+  }
+
+  /** The bytes of attributes so far. Those of the next rows begin there. */
+  get textBytes(): number {
+    return this.#textEnd;
+  }
+
+  /**
+   * Adds samples whose columns were filled elsewhere. The offsets of their attributes point into the text of this builder,
+   * from `textBytes` on.
+   *
+   * @param heads by sample: the index of its series. The positions follow `position`
+   */
+  addRows(rows: GatheredRows, heads: Uint32Array, position: number): void {
+    const from = this.length;
+    const to = from + rows.length;
+    for (const { column } of rows.attributes) {
+      if (column.used) continue;
+      column.used = true;
+      this.#attributesUsed++;
+    }
+    this.#requireCells(from + 1, to);
+    if (to > this.#head.length) {
+      this.#head = grown(this.#head, to);
+      this.#timestampUs = grown(this.#timestampUs, to);
+      this.#value = grown(this.#value, to);
+      this.#position = grown(this.#position, to);
+    }
+    this.#head.set(heads, from);
+    this.#timestampUs.set(rows.timestampUs, from);
+    this.#value.set(rows.value, from);
+    const positions = this.#position;
+    for (let index = from, next = position; index < to; index++) positions[index] = next++;
+    for (const { column, offset, length } of rows.attributes) {
+      if (to >= column.length.length) {
+        column.offset = grown(column.offset, to);
+        column.length = grown(column.length, to);
+      }
+      column.offset.set(offset, from);
+      column.length.set(length, from);
+    }
+    this.#reserveText(rows.text.length);
+    this.#text.set(rows.text, this.#textEnd);
+    this.#textEnd += rows.text.length;
+    this.length = to;
   }
 
   /**

@@ -10,6 +10,7 @@
 import type { NameLimits } from "../../series/naming.ts";
 import type { AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { isStoredAsSent } from "../../wire/json/exact-number.ts";
+import type { EventLoops } from "./event-loops.ts";
 import { EventTemplate, EventTemplates, Holes } from "./event-template.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
@@ -85,15 +86,24 @@ export class EventScanner {
   /** Notes the block of the event from `at` up to `end`, which was scanned last and had a key. */
   follow(block: number, body: Buffer, at: number, end: number): void {
     this.#templates.follow(block, () => {
-      const { count, what } = this.#holes;
-      const own = what.slice(0, count).filter((each) => each !== "label");
-      // An attribute that is empty may come twice, but not if it has a value.
-      const isRepeated = new Set(own).size < own.length;
-      if (isRepeated || this.#hasNumberAttribute) return undefined;
+      if (this.#isRepeated || this.#hasNumberAttribute) return undefined;
       const template = new EventTemplate(block, body, at, end, this.#holes, this.#isNeverNegative);
       this.#templates.addLayout(template, body, at, end, this.#holes);
       return template;
     });
+  }
+
+  /** As `follow`, for a body that loops read. */
+  followIn(loops: EventLoops, block: number, at: number, end: number): void {
+    if (this.#isRepeated || this.#hasNumberAttribute) loops.interrupt();
+    else loops.follow(block, at, end, this.#holes, this.#isNeverNegative);
+  }
+
+  /** Whether an attribute comes twice: one that is empty may, but not if it has a value. */
+  get #isRepeated(): boolean {
+    const { count, what } = this.#holes;
+    const own = what.slice(0, count).filter((each) => each !== "label");
+    return new Set(own).size < own.length;
   }
 
   /** Notes that the event scanned last has no block. */

@@ -23,6 +23,7 @@ import { endOfLine, endOfValue, skipSpace } from "../../wire/json/json-extent.ts
 import { LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 import { checkEvent } from "./event.ts";
+import { EventLoops } from "./event-loops.ts";
 import { lossOfRepeated } from "./event-losses.ts";
 import { EventScanner } from "./event-scanner.ts";
 import { EVENTS } from "./events-protocol.ts";
@@ -37,6 +38,8 @@ interface EventDecoderOptions extends NameLimits {
   readonly epoch: () => number;
   /** The most events per body; a body with more is rejected. */
   readonly eventsMax: number;
+  /** False reads all events in JavaScript. For tests, and where the engine has no loops. */
+  readonly usesLoops?: boolean;
 }
 
 /** How one body is read. */
@@ -81,6 +84,12 @@ export class EventDecoder {
   #events = 0;
   #isUtf8 = true;
   #isStrict = false;
+  /** Undefined before the first large body; null where the engine has none. */
+  #loops: EventLoops | undefined | null;
+  /** Whether the loops read this body. */
+  #isLooped = false;
+  /** By event that the loops have read: the index of its head. */
+  readonly #headsRead = new Uint32Array(2_048);
 
   constructor(options: EventDecoderOptions) {
     this.#options = options;
@@ -109,12 +118,14 @@ export class EventDecoder {
       this.#epoch = this.#options.epoch();
       this.#blocks.clear();
       this.#scanner.forget();
+      this.#loops?.forget();
     }
     this.#isUtf8 = isUtf8(body);
     this.#isStrict = strict;
     this.#batchNumber++;
     this.#events = 0;
     const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    this.#isLooped = this.#isUtf8 && EventLoops.takes(body.length) && this.#load(buffer);
     try {
       if (isUtf16(buffer)) throw new BadInput("the body is UTF-16, expected UTF-8", "body");
       const start = yield* this.#pastSpace(buffer, markLength(buffer));
@@ -127,6 +138,29 @@ export class EventDecoder {
       throw error;
     }
     return this.#builder.take();
+  }
+
+  /** Copies a body to where the loops read it. Returns false if there are no loops. */
+  #load(body: Buffer): boolean {
+    const { usesLoops = true, tagValueBytesMax } = this.#options;
+    if (this.#loops === undefined)
+      this.#loops = (usesLoops ? EventLoops.open({ tagValueBytesMax }) : undefined) ?? null;
+    this.#loops?.load(body);
+    return this.#loops !== null;
+  }
+
+  /** Reads the events from `at` on that the loops know; returns the position behind them, or -1 if they know none. */
+  #readKnown(at: number, isArray: boolean): number {
+    const builder = this.#builder;
+    const most = this.#options.eventsMax - this.#events;
+    const read = this.#loops!.scan(at, { isArray, most, textBase: builder.textBytes });
+    if (read === undefined) return -1;
+    const { blocks, length } = read;
+    const heads = this.#headsRead;
+    for (let row = 0; row < length; row++) heads[row] = this.#headIndex(blocks[row]!);
+    builder.addRows(read, heads.subarray(0, length), this.#events);
+    this.#events += length;
+    return read.end;
   }
 
   /** The first position from `at` on that is not white space. A body can be full of it. */
@@ -231,7 +265,11 @@ export class EventDecoder {
     this.#requireRoom();
     const scanner = this.#scanner;
     const builder = this.#builder;
-    if (this.#isUtf8) {
+    if (this.#isLooped) {
+      // A line that is invalid ends the search for events that span lines.
+      const known = limit === body.length ? this.#readKnown(at, !inLines) : -1;
+      if (known >= 0) return known;
+    } else if (this.#isUtf8) {
       const expected = scanner.scanExpected(body, at);
       if (expected >= 0) {
         builder.add(this.#headIndex(scanner.block), scanner.timestampUs, scanner.value, this.#events++);
@@ -242,12 +280,14 @@ export class EventDecoder {
     if (scanned >= 0 && this.#isUtf8) {
       const block = this.#blocks.find(scanner.key, scanner.keyLength, scanner.keyHash);
       if (block >= 0) {
-        scanner.follow(block, body, at, scanned);
+        if (this.#isLooped) scanner.followIn(this.#loops!, block, at, scanned);
+        else scanner.follow(block, body, at, scanned);
         builder.add(this.#headIndex(block), scanner.timestampUs, scanner.value, this.#events++);
         return scanned;
       }
     }
     scanner.interrupt();
+    this.#loops?.interrupt();
     builder.dropAttributes();
     const end = endOfValue(body, at, limit);
     if (end < 0) return -1;
@@ -332,6 +372,7 @@ export class EventDecoder {
       // The blocks were cleared, maybe within this body: what is kept by block number belongs to other blocks.
       this.#generation = this.#blocks.generation;
       this.#scanner.forgetBlocks();
+      this.#loops?.forget();
       this.#batchNumber++;
     }
     if (block >= this.#usedBy.length) {

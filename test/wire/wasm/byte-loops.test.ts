@@ -1,8 +1,5 @@
-/** The loops in WebAssembly do what JavaScript does, and their checked-in code belongs to their source. */
+/** The loops in WebAssembly do what JavaScript does. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
 import { MessageRoom } from "../../../src/receive/remote-write/message-room.ts";
@@ -10,30 +7,11 @@ import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-wri
 import { decompressSnappyBlock } from "../../../src/wire/compression/snappy.ts";
 import { LabelBlocks } from "../../../src/wire/label-blocks.ts";
 import { ByteLoops, MESSAGE_BYTES_MAX } from "../../../src/wire/wasm/byte-loops.ts";
-import { BYTE_LOOPS, SOURCE_SHA256 } from "../../../src/wire/wasm/byte-loops-code.ts";
 import { plain } from "../../receive/remote-write/decoded.ts";
 import { encodeV1, type Series } from "../../receive/remote-write/messages.ts";
 import { runs } from "../../runs.ts";
 
-const SOURCE = join(import.meta.dir, "../../../src/wire/wasm/byte-loops.wat");
 const LIMIT = 1_000_000;
-const wat2wasm = Bun.which("wat2wasm");
-
-test("the code was made from the source that is beside it (else run scripts/build-wasm)", () => {
-  const hash = new Bun.CryptoHasher("sha256").update(readFileSync(SOURCE)).digest("hex");
-  expect(hash).toBe(SOURCE_SHA256);
-});
-
-test.skipIf(wat2wasm === null)("a new build of the source has the same bytes as the code", () => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-wasm-"));
-  try {
-    const built = join(folder, "built.wasm");
-    expect(Bun.spawnSync([wat2wasm!, SOURCE, "-o", built]).exitCode).toBe(0);
-    expect(readFileSync(built).toString("base64")).toBe(BYTE_LOOPS);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
 
 /** What a function returns, or the message of its error. */
 function outcome(of: () => string): string {
