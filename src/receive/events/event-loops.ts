@@ -56,7 +56,7 @@ interface Exports {
 }
 
 /** What `scan` has read. The columns are views, which are valid until the next call. */
-export interface ReadEvents extends GatheredRows {
+export interface EventsRead extends GatheredRows {
   /** The position behind the last event. */
   readonly end: number;
   /** By event: the block of its labels. */
@@ -145,7 +145,7 @@ export class EventLoops {
       most,
       textBase,
     }: { readonly isArray: boolean; readonly most: number; readonly textBase: number },
-  ): ReadEvents | undefined {
+  ): EventsRead | undefined {
     const { scan, rows, text, used } = this.#exports;
     const pause = BODY_AT + this.#body.length;
     const end = scan(BODY_AT + at, pause, Math.min(ROWS_MAX, most), isArray ? 1 : 0, textBase) - BODY_AT;
