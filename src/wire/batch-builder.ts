@@ -45,7 +45,7 @@ export class AttributeBuffer {
 }
 
 /** Samples in columns, without their series. */
-export interface GatheredRows {
+export interface FilledColumns {
   readonly length: number;
   readonly timestampUs: Float64Array;
   readonly value: Float64Array;
@@ -183,7 +183,7 @@ export class BatchBuilder {
    *
    * @param heads by sample: the index of its series. The positions follow `position`
    */
-  addRows(rows: GatheredRows, heads: Uint32Array, position: number): void {
+  addRows(rows: FilledColumns, heads: Uint32Array, position: number): void {
     const from = this.length;
     const to = from + rows.length;
     for (const { column } of rows.attributes) {

@@ -8,7 +8,7 @@
  *
  * `scripts/bench` measures it with events.
  */
-import type { AttributeBuffer, GatheredRows } from "../../wire/batch-builder.ts";
+import type { AttributeBuffer, FilledColumns } from "../../wire/batch-builder.ts";
 import { EVENT_LOOPS } from "./event-loops-code.ts";
 import type { Holes } from "./event-template.ts";
 
@@ -56,7 +56,7 @@ interface Exports {
 }
 
 /** What `scan` has read. The columns are views, which are valid until the next call. */
-export interface EventsRead extends GatheredRows {
+export interface EventsRead extends FilledColumns {
   /** The position behind the last event. */
   readonly end: number;
   /** By event: the block of its labels. */
