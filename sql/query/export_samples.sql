@@ -1,5 +1,6 @@
--- The samples of some minutes of a day, ordered by time, and by arrival if times are equal: those in blocks first, by series.
--- A stale marker has no value. The columns after value are the attributes.
+-- The samples of some minutes of a day, ordered by time. If times are equal, gauges and cumulative series are first, by series,
+-- whether they are in blocks or not. Events follow in the order of arrival. A stale marker has no value. The columns after
+-- value are the attributes.
 -- $fromUs, $toUs: microseconds since the epoch; $metric: a metric's name as pushed, or NULL for all;
 -- $seriesIds: a list of ids as text, or NULL for all; $day: days since the epoch.
 WITH asked_blocks AS (
@@ -8,7 +9,11 @@ WITH asked_blocks AS (
     AND ($metric::VARCHAR IS NULL OR series_id IN (SELECT series_id FROM weir.series WHERE metric = $metric))
     AND ($seriesIds::VARCHAR IS NULL OR series_id IN (SELECT unnest($seriesIds::UINTEGER[])))
 ), stored AS (
-  SELECT samples.*, samples.rowid AS "row"
+  SELECT samples.*,
+    CASE
+      WHEN series_id IN (SELECT series_id FROM weir.series WHERE kind IN ('gauge', 'cumulative')) THEN -1
+      ELSE samples.rowid
+    END AS "row"
   FROM weir.{table} AS samples
   WHERE ts >= make_timestamp($fromUs) AND ts < make_timestamp($toUs)
     AND ($metric::VARCHAR IS NULL OR series_id IN (SELECT series_id FROM weir.series WHERE metric = $metric))

@@ -25,6 +25,7 @@ import { Sampler } from "../sampler/sampler.ts";
 import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
 import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
+import { ClosedSpans } from "../store/blocks/closed-spans.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
 import { type Command, exitCode, faultText, type Io } from "./command.ts";
@@ -44,6 +45,8 @@ export interface RunningGateway extends Gateway {
 const ANSWER_MS = 250;
 /** Interval of checkpoints while ingest is idle. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
+/** Interval of looks for spans that can be packed. */
+const PACK_INTERVAL_MS = 300_000;
 /** Slow queries and rejected pushes are logged once a minute. */
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
@@ -85,6 +88,15 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const { days, rows } = await ingest.prune();
     if (days.length > 0) log("days_dropped", { days: days.length, rows });
   });
+  let stopped: Promise<void> | undefined;
+  const spans = new ClosedSpans(store, config.packAfterMs);
+  // A start is for pushes: the first look comes later.
+  let isStarting = true;
+  const pack = repeat(PACK_INTERVAL_MS, async () => {
+    if (!isStarting && config.packAfterMs > 0 && !store.room().isFull)
+      await spans.pack(Date.now(), () => stopped !== undefined);
+    isStarting = false;
+  });
   const checkpoint = repeat(QUIET_CHECKPOINT_INTERVAL_MS, async () => {
     const { logBytes } = await store.fileSizes();
     // On a full disk, the blocks of dropped days become free only after a checkpoint.
@@ -93,9 +105,14 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   });
   const summarise = repeat(SUMMARY_INTERVAL_MS, async () => summary.flush());
   const lookAtWebConfig = repeat(WEB_CONFIG_INTERVAL_MS, async () => webConfig.look());
-  const loops = { retention: prune, checkpoint, summary: summarise, webConfig: lookAtWebConfig };
+  const loops = {
+    retention: prune,
+    blocks: pack,
+    checkpoint,
+    summary: summarise,
+    webConfig: lookAtWebConfig,
+  };
   for (const [task, loop] of Object.entries(loops)) await loop.start(faultOf(task));
-  let stopped: Promise<void> | undefined;
   const stop = async () => {
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.

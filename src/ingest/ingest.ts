@@ -339,6 +339,11 @@ export class Ingest {
     });
   }
 
+  /** Stores a whole snapshot of the totals, between two commits. All samples until then can become blocks. */
+  async storeTotals(): Promise<void> {
+    await this.#alone(() => this.#store.commit({ totals: this.#totals.snapshot(true) }));
+  }
+
   /** Commits all pushes that wait, then a whole snapshot of the totals. Pushes are rejected as soon as it is called. */
   async stop(): Promise<void> {
     this.#stopping = true;

@@ -5,7 +5,8 @@
  * - **What the kind and the tags do not say** is in fields of its own, so that an import makes the same series: the type
  *   of the metric, such as `histogram` for the parts of a histogram of increments, whether /metrics exposes the series,
  *   whether its bounds have the text of their sender, and attributes that no setting names, such as the members of a set.
- * - **Order**: by time. Samples of one time are in the order of arrival. Labels and attributes are in the order of their
+ * - **Order**: by time. Of samples of one time, gauges and cumulative series are first, by series, and events follow in the
+ *   order of arrival. Labels and attributes are in the order of their
  *   names. So two gateways with the same samples export the same lines.
  * - **Small steps**: an export reads some whole minutes of a day at a time, each step with its own reader. So no
  *   transaction lasts as long as the export, and no sort is as large as a day. Samples that arrive during the export are

@@ -59,6 +59,8 @@ export interface PackRequest {
   readonly untilUs: number;
   /** Packs however few rows there are, and however many would stay. */
   readonly isForced?: boolean;
+  /** Asked between two slices: if it returns true, nothing of the day is packed. */
+  readonly isStopped?: () => boolean;
 }
 
 /** Packs a day. Returns how many samples are in blocks now that were rows. */
@@ -72,22 +74,24 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
   const table = host.day(day)!.table;
   const reader = await host.reader();
   try {
-    const range = { rowEnd, untilUs };
-    const series = await seriesOf(reader, table, range);
-    const samples = series.reduce((sum, each) => sum + each.samples, 0);
+    const packed = { rowEnd, untilUs };
+    const samples = await countPackable(reader, table, packed);
     if (samples === 0) return 0;
     if (request.isForced !== true && !isWorthwhile(host.day(day), samples, untilUs)) return 0;
     await host.inOrder((writer) => host.transaction(() => writer.run(statement("store/empty_made_blocks"))));
     let made = 0;
-    for (const slice of slicesOf(series)) {
-      const blocks: Block[] = [];
-      await readSlice(reader, table, range, slice, blocks);
-      made += blocks.reduce((sum, block) => sum + block.samples, 0);
-      await host.inOrder((writer) =>
-        host.transaction(() =>
-          writer.appendColumns("weir", "made_blocks", BLOCK_TYPES, [blockColumns(day, blocks)]),
-        ),
-      );
+    for (let fromUs = day * MICROSECONDS_PER_DAY; fromUs < untilUs; fromUs += SPAN_US) {
+      const span = { rowEnd, fromUs, untilUs: Math.min(untilUs, fromUs + SPAN_US) };
+      for (const slice of slicesOf(await seriesOf(reader, table, span))) {
+        if (request.isStopped?.() === true) return 0;
+        const blocks = await readSlice(reader, table, { ...span, ...slice });
+        made += blocks.reduce((sum, block) => sum + block.samples, 0);
+        await host.inOrder((writer) =>
+          host.transaction(() =>
+            writer.appendColumns("weir", "made_blocks", BLOCK_TYPES, [blockColumns(day, blocks)]),
+          ),
+        );
+      }
     }
     if (made !== samples) return 0;
     return await host.inOrder(async (writer) => {
@@ -95,7 +99,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
       // Samples were deleted, or the day was dropped, meanwhile.
       if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
       if (await isForwarded(writer, day)) return 0;
-      await replaceRows(host, writer, now, range, samples);
+      await replaceRows(host, writer, now, packed, samples);
       return samples;
     });
   } catch (error) {
@@ -146,18 +150,26 @@ interface PackableSeries {
   readonly samples: number;
 }
 
-async function seriesOf(reader: Reader, table: string, range: Packed): Promise<PackableSeries[]> {
+/** The rows of a span that are packed. */
+interface PackedSpan extends Packed {
+  readonly fromUs: number;
+}
+
+async function countPackable(reader: Reader, table: string, packed: Packed): Promise<number> {
+  const [count] = await reader.all<{ samples: number }>(statement("store/count_packable", { table }), {
+    ...packed,
+  });
+  return count!.samples;
+}
+
+async function seriesOf(reader: Reader, table: string, span: PackedSpan): Promise<PackableSeries[]> {
   const found: PackableSeries[] = [];
-  await reader.scan(
-    statement("store/packable_series", { table }),
-    { rowEnd: range.rowEnd, untilUs: range.untilUs },
-    0,
-    (columns, length) => {
-      const [ids, counts] = columns as [Uint32Array, Float64Array];
-      for (let row = 0; row < length; row++) found.push({ seriesId: ids[row]!, samples: counts[row]! });
-    },
-  );
-  return found;
+  const sql = statement("store/packable_series", { table });
+  await reader.scan(sql, { ...span }, 0, (columns, length) => {
+    const [ids, counts] = columns as [Uint32Array, Float64Array];
+    for (let row = 0; row < length; row++) found.push({ seriesId: ids[row]!, samples: counts[row]! });
+  });
+  return found.sort((a, b) => a.seriesId - b.seriesId);
 }
 
 interface IdRange {
@@ -177,31 +189,26 @@ function slicesOf(series: readonly PackableSeries[]): IdRange[] {
       slice.samples += samples;
     }
   }
-  return slices;
+  return slices.map(({ firstId, lastId }) => ({ firstId, lastId }));
 }
 
-async function readSlice(
-  reader: Reader,
-  table: string,
-  { rowEnd, untilUs }: Packed,
-  { firstId, lastId }: IdRange,
-  blocks: Block[],
-): Promise<void> {
+/** Reads and encodes the samples of some series in a span. */
+async function readSlice(reader: Reader, table: string, slice: PackedSpan & IdRange): Promise<Block[]> {
   const slices = new TimeSlices();
-  await reader.scanBlocks(
-    statement("store/packable_rows", { table }),
-    { rowEnd, untilUs, firstId, lastId, spanUs: SPAN_US },
-    async (rows) => {
-      for (let row = 0; row < rows.seriesIds.length; row++) {
-        blocks.push(...blocksOfRow(rows, row));
-        if (slices.isOver) await slices.next();
-      }
-    },
-  );
+  const blocks: Block[] = [];
+  const sql = statement("store/packable_rows", { table });
+  await reader.scanBlocks(sql, { ...slice }, async (rows) => {
+    for (let row = 0; row < rows.seriesIds.length; row++) {
+      blocks.push(...blocksOfRow(rows, row));
+      if (slices.isOver) await slices.next();
+    }
+  });
+  // Blocks of one series and of neighbouring series are next to each other, and a query reads them together.
+  return blocks.sort((a, b) => a.seriesId - b.seriesId || a.firstUs - b.firstUs);
 }
 
 /** The blocks of a row of store/packable_rows. */
-function blocksOfRow({ seriesIds, step, raws, rowTimes, arrivals }: EncodedBlocks, row: number): Block[] {
+function blocksOfRow({ seriesIds, step, raws, rowTimes }: EncodedBlocks, row: number): Block[] {
   const from = rowTimes.begins[row]!;
   const length = rowTimes.lengths[row]!;
   const times = rowTimes.items.subarray(from, from + length);
@@ -209,10 +216,8 @@ function blocksOfRow({ seriesIds, step, raws, rowTimes, arrivals }: EncodedBlock
   const stale = raws.nulls?.subarray(from, from + length);
   const samples = { seriesId: seriesIds[row]!, live: step[row] === 1, timestampsUs: times, values, stale };
   if (isAscending(times)) return blocksOf(samples);
-  const places = arrivals!.items.subarray(from, from + length);
-  const order = Uint32Array.from({ length }, (_, at) => at).sort(
-    (a, b) => times[a]! - times[b]! || places[a]! - places[b]!,
-  );
+  // A series has one sample per time.
+  const order = Uint32Array.from({ length }, (_, at) => at).sort((a, b) => times[a]! - times[b]!);
   return blocksOf({
     ...samples,
     timestampsUs: Float64Array.from(order, (at) => times[at]!),

@@ -29,13 +29,20 @@ const LOG_BYTES = 64 * 1_048_576;
 /**
  * Compacts the store at `options.path`, which no gateway may have open.
  *
+ * @param packUntilUs samples of numeric series before this time become blocks first
  * @throws StoreLocked, StoreDamaged, StoreMismatch; Unavailable if the disk has no room for a second file
  */
-export async function compactStore(options: StoreOptions): Promise<Compacted> {
+export async function compactStore(options: StoreOptions, packUntilUs?: number): Promise<Compacted> {
   const { path } = options;
   // Everything moves to the file: the log, and the journal.
   const { store } = await openStore(options);
-  await store.close();
+  try {
+    // However few samples: nobody waits for the rows.
+    if (packUntilUs !== undefined)
+      for (const { day } of store.days()) await store.pack({ day, untilUs: packUntilUs, isForced: true });
+  } finally {
+    await store.close();
+  }
   const making = join(options.temporaryDirectory, "compact");
   const copy = await TableCopy.open(path, options);
   try {
