@@ -33,11 +33,19 @@ export function openForwarding(
   ingest: () => Ingest,
 ): Forwarding | undefined {
   if (config.forward.length === 0) return undefined;
+  // Forwarding reads rows by their ids, and packing would change these.
+  store.holdRows(() => true);
+  const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
+  const known = new Set(stored.forwards.map(({ key }) => key.split("/")[0]));
+  for (const { name, backfill } of config.forward)
+    if (backfill && packed > 0 && !known.has(name))
+      log("forward_without_blocks", { destination: name, samples: packed });
   const added = Object.fromEntries(
     config.externalLabels.map((pair) => pair.split(/=(.*)/s) as [string, string]),
   );
   return new Forwarding({
-    ...{ log, now, store, totals },
+    ...{ log, now, totals },
+    store: rowsOnly(store),
     destinations: config.forward.map((each) => ({ ...each, labels: { ...added, ...each.labels } })),
     outbox: new Outbox(stored.forwards, {
       store: (records) => ingest().storeForwards(() => ({ forwards: records() })),
@@ -61,6 +69,14 @@ export function openForwarding(
     idleMs: config.seriesIdleMs,
     metrics: counters.registry,
   });
+}
+
+/** The store as one without blocks: the rows of a day are those of its table. */
+function rowsOnly(store: Store): Pick<Store, "days" | "reader"> {
+  return {
+    days: () => store.days().map((day) => ({ ...day, rows: day.rows - day.packed })),
+    reader: () => store.reader(),
+  };
 }
 
 /** What ingest tells of the rows that it stores: cells and forwarding both follow them. */

@@ -397,6 +397,11 @@ export const EVENTS = {
     message: "a destination takes samples again",
     fields: ["destination", "seconds"],
   },
+  forward_without_blocks: {
+    level: "warn",
+    message: "a new destination gets no samples that are in blocks; export and import them there",
+    fields: ["destination", "samples"],
+  },
   forward_dropped: {
     level: "warn",
     message: "samples were given up that a destination does not take, or that retention dropped",

@@ -314,7 +314,7 @@ export interface Store {
   pack(request: PackRequest): Promise<number>;
   /**
    * Sets which days are held: their rows keep their ids, for a consumer that reads ranges of ids and has not finished. By
-   * default none is. Days with records of forwarding (`Change.forwards`) are never packed.
+   * default none is. Nothing is packed while there are records of forwarding (`Change.forwards`).
    */
   holdRows(isHeld: (day: number) => boolean): void;
   /** A number that changes when rows of a day get other ids. Who notes ids compares it after reading. */

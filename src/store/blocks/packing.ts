@@ -10,7 +10,6 @@
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { TimeSlices } from "../../model/tasks/time-slices.ts";
-import { dateText } from "../../model/time.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
@@ -98,7 +97,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
       const now = host.day(day);
       // Samples were deleted, or the day was dropped, meanwhile.
       if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
-      if (await isForwarded(writer, day)) return 0;
+      if (await isForwarded(writer)) return 0;
       await replaceRows(host, writer, now, packed, samples);
       return samples;
     });
@@ -115,16 +114,19 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
 async function packableEnd(host: PackingHost, writer: Connection, day: number): Promise<number> {
   const found = host.day(day);
   if (found === undefined) return 0;
-  if (await isForwarded(writer, day)) return 0;
+  if (await isForwarded(writer)) return 0;
   // The stored watermark: what the store knows of it may be of a snapshot that failed.
   const watermarks = await writer.all<{ day: number; rows: number }>(statement("store/load_watermarks"));
   const watermark = watermarks.find((each) => each.day === day)?.rows ?? 0;
   return Math.max(0, Math.min(watermark, found.rows) - found.packed);
 }
 
-/** Whether a destination has received rows of the day: what it has is noted by row ids, in memory too. */
-async function isForwarded(writer: Connection, day: number): Promise<boolean> {
-  return (await writer.all(statement("store/load_forwards_of_day"), [dateText(day)])).length > 0;
+/**
+ * Whether the store has destinations to which rows are forwarded. What they have received is noted by row ids, and they get no
+ * samples from blocks, also of days of which they have received nothing yet.
+ */
+async function isForwarded(writer: Connection): Promise<boolean> {
+  return (await writer.all(statement("store/load_forwards"))).length > 0;
 }
 
 function isWorthwhile(day: DayColumns | undefined, samples: number, untilUs: number): boolean {

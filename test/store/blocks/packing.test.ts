@@ -303,7 +303,7 @@ test("retention drops the blocks of a day", async () => {
   expect(store.days()).toEqual([]);
 });
 
-test("a held day, and one with records of forwarding, is not packed", async () => {
+test("a held day is not packed, and nothing is while there are records of forwarding", async () => {
   await commitSeries();
   await commit(samplesOfHours());
   await snapshot();
