@@ -1,4 +1,4 @@
-/** The settings of the limits of callers, and of threads: parts of the table in settings.ts. */
+/** The settings of the limits of callers, of blocks, and of threads: parts of the table in settings.ts. */
 import type { Setting } from "./settings.ts";
 
 export const LIMIT_SETTINGS = {
@@ -25,6 +25,17 @@ export const LIMIT_SETTINGS = {
     default: 20,
     what: "Queries of one token that can run or wait at the same time, in SQL and PromQL together. Further ones get 429.",
     why: "As many as can run and wait of one kind, so that one token does not take all places of both.",
+  },
+} as const satisfies Record<string, Setting>;
+
+const hour = 3_600_000;
+
+export const STORE_SETTINGS = {
+  packAfterMs: {
+    type: { is: "milliseconds", max: 720 * hour },
+    default: 2 * hour,
+    what: "Time after the end of each two hours of the clock (UTC) at which samples of gauges and cumulative series become blocks, which take a third of the space. 0 keeps them as rows.",
+    why: "Senders that were cut off often send what is missing within two hours. Samples that come later take as much space as before.",
   },
 } as const satisfies Record<string, Setting>;
 

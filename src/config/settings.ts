@@ -5,7 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
-import { LIMIT_SETTINGS, THREAD_SETTINGS } from "./limit-settings.ts";
+import { LIMIT_SETTINGS, STORE_SETTINGS, THREAD_SETTINGS } from "./limit-settings.ts";
 import { PAGE_SETTINGS } from "./page-settings.ts";
 import { FORWARD_SETTINGS } from "./forwarding/forward-settings.ts";
 import { ALERT_SETTINGS, RULE_SETTINGS } from "./rule-settings.ts";
@@ -149,12 +149,7 @@ export const SETTINGS = {
     what: "Time between two checks for days to drop.",
     why: "Days end once in 24 hours. An hour is soon enough and costs nothing.",
   },
-  packAfterMs: {
-    type: { is: "milliseconds", max: 30 * day },
-    default: 2 * hour,
-    what: "Time after the end of each two hours of the clock (UTC) at which samples of gauges and cumulative series become blocks, which take a third of the space. 0 keeps them as rows.",
-    why: "Senders that were cut off often send what is missing within two hours. Samples that come later take as much space as before.",
-  },
+  ...STORE_SETTINGS,
 
   // Series and labels
   attributes: {
