@@ -249,7 +249,7 @@ export interface Reader {
    */
   scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void>;
   /**
-   * As `scan`, for a statement that returns a UINTEGER column and then columns of lists of DOUBLE. The lists of
+   * As `scan`, for a statement that returns a UINTEGER column and then columns of lists of numbers. The lists of
    * a row have the same length. It reads millions of rows that the engine has grouped by the UINTEGER.
    */
   scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void>;

@@ -41,7 +41,7 @@ export type ListVisitor = (
   keys: Uint32Array,
   begins: Uint32Array,
   lengths: Uint32Array,
-  lists: readonly Float64Array[],
+  lists: readonly NumberColumn[],
   isNull: ((item: number) => boolean) | undefined,
 ) => void | Promise<void>;
 
@@ -78,11 +78,16 @@ export class ChunkColumns<Chunk, Vector> {
     return visitor(columns, rowCount, this.#nullsOf(vectors[nullable]!, rowCount) ?? NO_ROW);
   }
 
-  /** Passes on a chunk of one UINTEGER column and `lists` columns of lists of DOUBLE. */
-  visitLists(chunk: Chunk, rowCount: number, lists: number, visitor: ListVisitor): void | Promise<void> {
+  /** Passes on a chunk of one UINTEGER column and columns of lists, whose items have the types `lists`. */
+  visitLists(
+    chunk: Chunk,
+    rowCount: number,
+    lists: readonly NumberType[],
+    visitor: ListVisitor,
+  ): void | Promise<void> {
     const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
     const keys = this.#column(vectorAt(0), "uinteger", rowCount) as Uint32Array;
-    const vectors = Array.from({ length: lists }, (_, list) => vectorAt(list + 1));
+    const vectors = lists.map((_, list) => vectorAt(list + 1));
     const entries = vectors.map((vector) => {
       const data = this.#data(vector, rowCount * ENTRY_BYTES);
       return new Uint32Array(data.buffer, data.byteOffset, rowCount * ENTRY_WORDS);
@@ -100,7 +105,7 @@ export class ChunkColumns<Chunk, Vector> {
     }
     const items = vectors.map((vector) => this.#bindings.list_vector_get_size(vector));
     const children = vectors.map((vector) => this.#bindings.list_vector_get_child(vector));
-    const values = children.map((child, list) => this.#column(child, "double", items[list]!) as Float64Array);
+    const values = children.map((child, list) => this.#column(child, lists[list]!, items[list]!));
     return visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
   }
 

@@ -24,6 +24,7 @@ import {
   type DuckDBMapType,
   DuckDBMapValue,
   type DuckDBResult,
+  DuckDBListType,
   type DuckDBType,
   DuckDBTypeId,
   type DuckDBValue,
@@ -283,11 +284,16 @@ export class Connection implements Reader {
     });
   }
 
-  /** As `scan`, for a statement that returns a UINTEGER column and columns of lists of DOUBLE. */
+  /** As `scan`, for a statement that returns a UINTEGER column and columns of lists of such numbers. */
   async scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void> {
-    await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
-      chunkColumns.visitLists(chunk, rowCount, columnCount - 1, visit),
-    );
+    let types: readonly NumberType[] | undefined;
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
+      types ??= result
+        .columnTypes()
+        .slice(1)
+        .map((type) => (type instanceof DuckDBListType && NUMBER_TYPES.get(type.valueType)) || "double");
+      return chunkColumns.visitLists(chunk, rowCount, types, visit);
+    });
   }
 
   /** As `scan`, for a statement that returns the columns of `EncodedBlocks`. */

@@ -114,7 +114,7 @@ export class CellBuild {
 }
 
 /** The ranges of time of a day, open on the left, in which its rows are read. */
-function rangesOf({ day, rows }: StoredDay, afterMs: number): { afterMs: number; toMs: number }[] {
+export function rangesOf({ day, rows }: StoredDay, afterMs: number): { afterMs: number; toMs: number }[] {
   const beginMs = day * DAY_MS;
   const ranges: { afterMs: number; toMs: number }[] = [];
   const lengthMs = rows > ROWS_AT_ONCE ? HOUR_MS : DAY_MS;

@@ -10,11 +10,11 @@
  * Series that are new get cells without reading, if others of their metric have some: all their rows come from now on.
  */
 import { dayOf, type Metric, type Rows, type Series } from "../../../model/sample.ts";
-import type { Store } from "../../../store/store.ts";
 import type { FollowedRegistry } from "../catalog/series-index.ts";
 import { CellBuild, type StoredPart, type Tracked } from "./cell-build.ts";
 import { type CellColumns, type CellsAsked, columnsOf } from "./cell-columns.ts";
 import type { CellRoom } from "./cell-list.ts";
+import { EventCodes, type EventCodesOptions } from "./event-codes.ts";
 import { type SampleColumns, type SamplesAsked, sampleColumnsOf } from "./sample-columns.ts";
 import { TrackedSamples } from "./tracked-samples.ts";
 import {
@@ -31,19 +31,9 @@ export interface CellRegistry extends Pick<FollowedRegistry, "metrics"> {
   seriesById(seriesId: number): Series | undefined;
 }
 
-export interface GridCellsOptions {
-  readonly store: Pick<Store, "reader" | "days" | "numbering">;
+export interface GridCellsOptions extends EventCodesOptions {
   readonly registry: CellRegistry;
-  /**
-   * Runs an action between two commits, when all committed rows are in the tables.
-   *
-   * @throws if they cannot be moved there
-   */
-  readonly atRest: <T>(action: () => T) => Promise<T>;
-  readonly observationStepMs: number;
   readonly seriesIdleMs: number;
-  readonly now: () => number;
-  readonly onFault?: (error: unknown) => void;
   /** Memory of all cells. */
   readonly bytesMax?: number;
 }
@@ -96,6 +86,8 @@ interface Found<Kept> {
 }
 
 export class GridCells {
+  /** The rows of events of longer ranges. */
+  readonly codes: EventCodes;
   readonly #options: GridCellsOptions;
   readonly #stepUs: number;
   readonly #room: CellRoom = { bytes: 0 };
@@ -120,6 +112,7 @@ export class GridCells {
 
   constructor(options: GridCellsOptions) {
     this.#options = options;
+    this.codes = new EventCodes(options);
     this.#stepUs = options.observationStepMs * 1_000;
   }
 
@@ -192,7 +185,9 @@ export class GridCells {
   }
 
   /** Adds rows that were committed, before anyone learns that they were. */
-  add({ length, seriesId, timestampUs, value, stale }: Rows): void {
+  add(rows: Rows): void {
+    this.codes.add(rows);
+    const { length, seriesId, timestampUs, value, stale } = rows;
     if (this.#metrics.size === 0) return;
     for (let row = 0; row < length; row++) {
       const id = seriesId[row]!;
@@ -207,6 +202,7 @@ export class GridCells {
 
   /** Rows were deleted, or may have been missed: everything is forgotten. */
   forget(): void {
+    this.codes.forget();
     this.#build?.cancel();
     this.#build = undefined;
     for (const metric of [...this.#metrics.keys()]) this.#drop(metric);
@@ -217,6 +213,7 @@ export class GridCells {
 
   /** The days before `firstDay` were dropped. Only cells that contain rows of them are forgotten. */
   dropBefore(firstDay: number): void {
+    this.codes.dropBefore(firstDay);
     if (dayOf(this.#coarseFromMs() * 1_000) < firstDay) this.forget();
   }
 
@@ -224,7 +221,7 @@ export class GridCells {
     this.#isClosed = true;
     const build = this.#build;
     this.forget();
-    await build?.done;
+    await Promise.all([build?.done, this.codes.close()]);
   }
 
   /** The series that are kept in a form, and the others. Notes that their metrics are asked for. */

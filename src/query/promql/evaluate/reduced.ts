@@ -10,7 +10,7 @@ import type { ReducedSeries, Reduction } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix } from "./matrix.ts";
-import { increaseOfEnds } from "./functions/rates.ts";
+import { IncreaseOfEnds } from "./functions/rates.ts";
 import { selectionOf } from "./selectors.ts";
 
 interface Reducible {
@@ -66,18 +66,11 @@ export async function ratesOfEnds(
   const divisor = name === "rate" ? rangeMs / 1000 : 1;
   const rowsExpected = Math.min(found.seriesMax, Math.floor(CELLS_AT_FIRST_MAX / grid.count));
   const matrix = new Matrix(grid.count, rowsExpected, context.budget);
+  const increase = new IncreaseOfEnds(windows);
   for await (const batch of found.batches) {
     for (const { labels, ends } of batch) {
       const first = matrix.addRow(labels);
-      let any = false;
-      for (let step = 0; step < grid.count; step++) {
-        const increase = increaseOfEnds(windows, ends, step);
-        if (Number.isNaN(increase)) continue;
-        matrix.values[first + step] = increase / divisor;
-        matrix.present[first + step] = 1;
-        any = true;
-      }
-      if (!any) matrix.dropLastRow();
+      if (!increase.write(ends, divisor, matrix.values, matrix.present, first)) matrix.dropLastRow();
     }
     await context.budget.pause();
   }

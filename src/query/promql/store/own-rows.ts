@@ -85,6 +85,10 @@ export class OwnRows implements StoredRows {
     return this.#options.cells?.samples(seriesIds, asked);
   };
 
+  codes: StoredRows["codes"] = async (seriesIds, asked) => {
+    return await this.#options.cells?.codes.read(seriesIds, asked);
+  };
+
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
   /** The same rows for rules, which ask again and again: what they ask for is kept from the first time on. */
@@ -122,6 +126,7 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
     days: () => rows.days(),
     cells: rows.cells && ((...asked) => rows.cells!(...asked)),
     samples: rows.samples && ((...asked) => rows.samples!(...asked)),
+    codes: rows.codes && ((...asked) => rows.codes!(...asked)),
     find: (matchers, firstDay, lastDay, signal) =>
       rows.find([...matchers, ...own], firstDay, lastDay, signal),
     numberOf: rows.numberOf && ((sources) => rows.numberOf!(sources)),

@@ -9,6 +9,7 @@
 import type { SeriesSamples } from "../storage.ts";
 import type { Edge, Source } from "../catalog/catalog.ts";
 import { type Life, lifeOf } from "./life.ts";
+import type { TotalCodes } from "./total-codes.ts";
 
 /** The instants of a range: `count` of them from `firstMs` on, `stepMs` apart. */
 export interface Instants {
@@ -58,7 +59,7 @@ export function instantsIn(afterMs: number, toMs: number, stepMs: number): Insta
 /** The series of a source: one, or one for each bucket. */
 export function runningTotals(
   source: Source,
-  rows: TotalRows | TotalCells,
+  rows: TotalRows | TotalCells | TotalCodes,
   before: Before,
   instants: Instants,
   idleMs: number,
@@ -100,7 +101,7 @@ function samplesOf(
  */
 export function totalsAt(
   source: Source,
-  rows: TotalRows | TotalCells,
+  rows: TotalRows | TotalCells | TotalCodes,
   before: Before,
   timesMs: Float64Array,
   into: Float64Array[] = [],
@@ -109,7 +110,8 @@ export function totalsAt(
     if (!(into[at]?.length >= timesMs.length)) into[at] = new Float64Array(timesMs.length);
     return into[at].subarray(0, timesMs.length);
   });
-  if ("counts" in rows) {
+  if ("totalsAt" in rows) rows.totalsAt(source, before, timesMs, columns);
+  else if ("counts" in rows) {
     if (source.shape === "count") cellCountsAt(rows, before, timesMs, columns[0]);
     else if (source.shape === "sum") cellSumsAt(rows, before, timesMs, columns[0]);
     else cellBucketsAt(rows, source, before, timesMs, columns);
@@ -215,13 +217,18 @@ function cellBucketsAt(
   }
 }
 
-/** For each bucket of a metric, the first edge of a query that contains it; -1 if none does. Both are ascending. */
-export function edgesOfBuckets(edges: readonly Edge[], bounds: readonly number[]): number[] {
+/**
+ * For each bucket of a metric, the first edge of a query that contains it; -1 if none does. Both have ascending bounds.
+ */
+export function edgesOfBuckets(edges: readonly Edge[], bounds: readonly number[]): Int32Array {
+  const edgeOf = new Int32Array(bounds.length + 1);
   let edge = 0;
-  return [...bounds, Number.POSITIVE_INFINITY].map((bound) => {
+  for (let bucket = 0; bucket <= bounds.length; bucket++) {
+    const bound = bucket < bounds.length ? bounds[bucket] : Number.POSITIVE_INFINITY;
     while (edge < edges.length && edges[edge].bound < bound) edge++;
-    return edge < edges.length ? edge : -1;
-  });
+    edgeOf[bucket] = edge < edges.length ? edge : -1;
+  }
+  return edgeOf;
 }
 
 /** For each edge, the number of rows up to each time that are at or below it. */

@@ -40,6 +40,7 @@ import {
   runningTotals,
 } from "./running-totals.ts";
 import type { StoredRows } from "./stored-rows.ts";
+import { CodeCounter, type TotalCodes } from "./total-codes.ts";
 import { windowEnds } from "./window-ends.ts";
 
 export interface StoreStorageOptions {
@@ -303,7 +304,7 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
     make: (
       source: Source,
-      rows: TotalRows | TotalCells,
+      rows: TotalRows | TotalCells | TotalCodes,
       before: Before,
       instants: Instants,
     ) => readonly Made[],
@@ -319,7 +320,8 @@ export class StoreStorage implements Storage {
     const earlier = { afterMs: earlierOf(baseMs, stepMs, idleMs), toMs: baseMs };
     const asked = { earlierMs: earlier.afterMs, baseMs, toMs: range.toMs };
     let unkept = sources;
-    if (stored.cells !== undefined && mayHaveCells(baseMs, now(), stepMs, idleMs)) {
+    const isRecent = mayHaveCells(baseMs, now(), stepMs, idleMs);
+    if (stored.cells !== undefined && isRecent) {
       const rest: Source[] = [];
       for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
         const part = sources.slice(from, from + SOURCES_AT_ONCE);
@@ -341,6 +343,26 @@ export class StoreStorage implements Storage {
       }
       if (rest.length === 0) return;
       unkept = rest;
+    }
+    // Those of the last hour are kept as cells, if they are asked for again.
+    const coded = isRecent || idleMs % stepMs !== 0 ? [] : unkept.filter(isCoded);
+    if (stored.codes !== undefined && coded.length > 0) {
+      const ids = new Set(idsOf(coded));
+      const columns = await stored.codes(Uint32Array.from(ids), { afterMs: earlier.afterMs });
+      if (columns !== undefined) {
+        const [from, base, to] = [earlier.afterMs, baseMs, range.toMs].map((timeMs) => timeMs / stepMs);
+        const counter = new CodeCounter(columns, ids, { earlier: from, base, to, stepMs, idleMs });
+        const older = await stored.withSamplesIn([...ids], Number.NEGATIVE_INFINITY, baseDay - 1);
+        for (const source of coded) {
+          budget.countSamples(counter.rowsOf(source));
+          const { rows, before } = counter.of(source);
+          const existed = before.lastMs !== undefined || source.seriesIds.some((id) => older.has(id));
+          const made = make(source, rows, { ...before, existed }, instants);
+          if (made.length > 0) yield made;
+        }
+        unkept = unkept.filter((source) => !isCoded(source));
+        if (unkept.length === 0) return;
+      }
     }
     const reader = this.#reader(budget);
     try {
@@ -388,6 +410,11 @@ export class StoreStorage implements Storage {
 /** Whether a source is one stored series, which has at most one sample per time. */
 function isOneSeries({ seriesIds, metric: { kind } }: Source): boolean {
   return seriesIds.length === 1 && (kind === "gauge" || kind === "cumulative");
+}
+
+/** Whether codes of events are enough: they have no values for a sum. */
+function isCoded({ shape, metric: { kind } }: Source): boolean {
+  return kind === "observation" && (shape === "count" || shape === "buckets");
 }
 
 /** Whether there are sources, and none has samples of its own. */

@@ -5,6 +5,8 @@
 import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns, CellsAsked } from "../cells/cell-columns.ts";
 import type { SampleColumns, SamplesAsked } from "../cells/sample-columns.ts";
+import type { CodeColumns } from "../cells/code-chunks.ts";
+import type { CodesAsked } from "../cells/event-codes.ts";
 import type { Matcher } from "../matchers.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
@@ -44,6 +46,11 @@ export interface StoredRows {
    * read. Without the function, no samples are kept.
    */
   readonly samples?: (seriesIds: Uint32Array, asked: SamplesAsked) => Promise<SampleColumns | undefined>;
+  /**
+   * The rows of some series of observations as codes, if they are kept (../cells/event-codes.ts). Undefined if the rows
+   * have to be read. Without the function, no codes are kept.
+   */
+  readonly codes?: (seriesIds: Uint32Array, asked: CodesAsked) => Promise<CodeColumns | undefined>;
   /** For one query; `signal` stops what it runs. */
   tables(signal: AbortSignal): TableReader;
 }

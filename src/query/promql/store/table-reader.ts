@@ -86,7 +86,8 @@ export class StoreTableReader implements TableReader {
           keys,
           begins,
           lengths,
-          lists,
+          // All lists of these statements have doubles.
+          lists: lists as readonly Float64Array[],
           nulls: isNull && marksOf(lists.at(-1)!.length, isNull),
         }),
       ),

@@ -9,6 +9,7 @@ import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { lifeOf } from "./life.ts";
 import { type Before, type Instants, type TotalCells, type TotalRows, totalsAt } from "./running-totals.ts";
+import type { TotalCodes } from "./total-codes.ts";
 
 /**
  * The ends of the windows in the series of a source: see `labelsOf`.
@@ -18,7 +19,7 @@ import { type Before, type Instants, type TotalCells, type TotalRows, totalsAt }
  */
 export function windowEnds(
   source: Source,
-  rows: TotalRows | TotalCells,
+  rows: TotalRows | TotalCells | TotalCodes,
   before: Before,
   instants: Instants,
   idleMs: number,

@@ -8,6 +8,7 @@ import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
 import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
 import type { CellsAsked } from "../cells/cell-columns.ts";
+import type { CodesAsked } from "../cells/event-codes.ts";
 import type { SamplesAsked } from "../cells/sample-columns.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
@@ -119,6 +120,8 @@ export type Ask =
   | { readonly what: "cells"; readonly seriesIds: Uint32Array; readonly asked: CellsAsked }
   /** The answer is a SampleColumns, or nothing if the rows have to be read. */
   | { readonly what: "samples"; readonly seriesIds: Uint32Array; readonly asked: SamplesAsked }
+  /** The answer is a CodeColumns, or nothing if the rows have to be read. */
+  | { readonly what: "codes"; readonly seriesIds: Uint32Array; readonly asked: CodesAsked }
   /** In parts: RowColumns. A reader runs one statement at a time. */
   | {
       readonly what: "scan";

@@ -2,6 +2,7 @@
 import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { CellColumns } from "../cells/cell-columns.ts";
+import type { CodeColumns } from "../cells/code-chunks.ts";
 import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
@@ -117,6 +118,9 @@ export class RemoteRows implements StoredRows {
 
   cells: StoredRows["cells"] = async (seriesIds, asked) =>
     (await this.#asker.ask({ what: "cells", seriesIds, asked })) as CellColumns | undefined;
+
+  codes: StoredRows["codes"] = async (seriesIds, asked) =>
+    (await this.#asker.ask({ what: "codes", seriesIds, asked })) as CodeColumns | undefined;
 
   samples: StoredRows["samples"] = async (seriesIds, asked) =>
     (await this.#asker.ask({ what: "samples", seriesIds, asked })) as SampleColumns | undefined;

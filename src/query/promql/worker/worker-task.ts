@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 import type { EncodedBlocks } from "../../../store/blocks/decode.ts";
 import { buffersOfCells, type CellColumns } from "../cells/cell-columns.ts";
+import type { CodeColumns } from "../cells/code-chunks.ts";
 import { buffersOfSamples, type SampleColumns } from "../cells/sample-columns.ts";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
@@ -29,7 +30,7 @@ const STOP_GRACE_MS = 200;
 const FREEING_MS = 5_000;
 
 /** An answer that has no parts. */
-type AskedValue = Uint32Array | CellColumns | SampleColumns | FoundAnswer | undefined;
+type AskedValue = Uint32Array | CellColumns | CodeColumns | SampleColumns | FoundAnswer | undefined;
 
 /** A question that is being answered. */
 interface Answering {
@@ -309,6 +310,11 @@ export class WorkerTask {
       }
       case "cells":
         return await rows.cells?.(request.seriesIds, request.asked);
+      case "codes": {
+        const columns = await rows.codes?.(request.seriesIds, request.asked);
+        for (const { codes } of columns?.chunks ?? []) read?.countRows(codes.length);
+        return columns;
+      }
       case "samples":
         return await rows.samples?.(request.seriesIds, request.asked);
       case "scan":
@@ -374,7 +380,8 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 
 /** The buffers of an answer that has no parts. */
 function buffersOfValue(value: AskedValue): ArrayBuffer[] {
-  if (value === undefined || "isKnown" in value) return [];
+  // Codes are in memory that threads share.
+  if (value === undefined || "isKnown" in value || "chunks" in value) return [];
   if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
 }

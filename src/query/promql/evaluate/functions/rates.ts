@@ -78,17 +78,79 @@ function extension(
   return (sampled + toStart + toEnd) / sampled;
 }
 
-/** increase() of counters from the known ends of their windows; NaN where a window has no result. */
-export function increaseOfEnds({ lookMs, rangeMs }: Windows, ends: WindowEnds, step: number): number {
-  const count = ends.counts[step];
-  if (count < 2) return Number.NaN;
-  const first = ends.totals[ends.firstAt[step]];
-  const difference = ends.totals[ends.lastAt[step]] - first;
-  const window = { startMs: lookMs[step] - rangeMs, endMs: lookMs[step] };
-  return (
-    difference *
-    extension(window, ends.firstTimesMs[step], ends.lastTimesMs[step], count, true, first, difference)
-  );
+/**
+ * increase() of counters from the known ends of their windows. The buckets of a histogram have the same windows, so what
+ * does not depend on their totals is computed once for all of them.
+ *
+ * In `scripts/bench promql`, the p95 by domain over a day has two million windows.
+ */
+export class IncreaseOfEnds {
+  readonly #windows: Windows;
+  readonly #sampled: Float64Array;
+  readonly #toStart: Float64Array;
+  readonly #toEnd: Float64Array;
+  #counts: Uint32Array | undefined;
+
+  constructor(windows: Windows) {
+    this.#windows = windows;
+    const steps = windows.lookMs.length;
+    this.#sampled = new Float64Array(steps);
+    this.#toStart = new Float64Array(steps);
+    this.#toEnd = new Float64Array(steps);
+  }
+
+  /**
+   * Writes increase() divided by a number for each window, from `first` on. Returns whether any window has a result.
+   *
+   * @param present gets 1 where a window has one
+   */
+  write(
+    ends: WindowEnds,
+    divisor: number,
+    values: Float64Array,
+    present: Uint8Array,
+    first: number,
+  ): boolean {
+    const { counts, firstAt, lastAt, totals } = ends;
+    // Series with the same windows share the array.
+    if (counts !== this.#counts) this.#prepare(ends);
+    const [sampled, toStart, toEnd] = [this.#sampled, this.#toStart, this.#toEnd];
+    let any = false;
+    for (let step = 0; step < counts.length; step++) {
+      if (counts[step] < 2) continue;
+      const begin = totals[firstAt[step]];
+      const difference = totals[lastAt[step]] - begin;
+      let increase = 0;
+      // Most buckets of most windows have none.
+      if (difference !== 0) {
+        let before = toStart[step];
+        if (difference > 0 && begin >= 0) before = Math.min(before, sampled[step] * (begin / difference));
+        increase = difference * ((sampled[step] + before + toEnd[step]) / sampled[step]);
+        // Of totals that are not finite.
+        if (Number.isNaN(increase)) continue;
+      }
+      values[first + step] = increase / divisor;
+      present[first + step] = 1;
+      any = true;
+    }
+    return any;
+  }
+
+  /** The parts of `extension` that do not depend on totals. */
+  #prepare({ counts, firstTimesMs, lastTimesMs }: WindowEnds): void {
+    const { lookMs, rangeMs } = this.#windows;
+    for (let step = 0; step < counts.length; step++) {
+      if (counts[step] < 2) continue;
+      const sampled = (lastTimesMs[step] - firstTimesMs[step]) / 1000;
+      const gap = sampled / (counts[step] - 1);
+      const toStart = (firstTimesMs[step] - (lookMs[step] - rangeMs)) / 1000;
+      const toEnd = (lookMs[step] - lastTimesMs[step]) / 1000;
+      this.#sampled[step] = sampled;
+      this.#toStart[step] = toStart >= gap * REACH_GAPS ? gap / 2 : toStart;
+      this.#toEnd[step] = toEnd >= gap * REACH_GAPS ? gap / 2 : toEnd;
+    }
+    this.#counts = counts;
+  }
 }
 
 export const increase: RangeFunction = (window) => extrapolated(window, true);

@@ -2,7 +2,6 @@
  * Aggregations: series are grouped once, by their labels; then the groups are computed for all steps. Aggregations that
  * select series (topk …) are in choose.ts, the others are here.
  */
-import { CompensatedSum } from "../../compensated-sum.ts";
 import { ExecutionError, NotSupported } from "../../query-errors.ts";
 import { isLabelName, LabelSet, METRIC_NAME } from "../../labels.ts";
 import type { AggregateExpr } from "../../parse/ast.ts";
@@ -45,6 +44,7 @@ export async function aggregate(expr: AggregateExpr, grid: Grid, evaluator: Eval
     default: {
       const matrix = await evaluator.vector(expr.expr, grid);
       await budget.pause();
+      if (op === "sum") return sum(matrix, expr);
       const combiner = COMBINERS[op];
       if (combiner === undefined) throw new NotSupported(`the aggregation ${op} is not supported`);
       return combine(matrix, expr, combiner);
@@ -78,11 +78,6 @@ function groupsOf(matrix: Matrix, expr: AggregateExpr): AggregateGroup[] {
 type Combiner = (values: Float64Array, step: number) => number;
 
 const COMBINERS: Record<string, Combiner> = {
-  sum: (values) => {
-    const sum = new CompensatedSum(values[0]);
-    for (let at = 1; at < values.length; at++) sum.add(values[at]);
-    return sum.total;
-  },
   avg: (values) => {
     const mean = new Mean(values[0]);
     for (let at = 1; at < values.length; at++) mean.add(values[at]);
@@ -115,6 +110,47 @@ function populationVariance(values: Float64Array): number {
     squares += delta * (values[at] - mean);
   }
   return squares / values.length;
+}
+
+/**
+ * Adds up the rows of each group, row by row, which reads the matrix in the order of its memory. The result is that of a
+ * sum by step: each step's values are added in the order of the rows.
+ */
+function sum(matrix: Matrix, expr: AggregateExpr): Matrix {
+  const groups = groupsOf(matrix, expr);
+  const result = matrix.like(groups.length);
+  const { steps, values, present } = matrix;
+  const compensations = new Float64Array(steps);
+  for (const { labels, rows } of groups) {
+    const first = result.addRow(labels);
+    const { values: sums, present: has } = result;
+    compensations.fill(0);
+    for (const row of rows) {
+      let cell = row * steps;
+      for (let step = 0; step < steps; step++, cell++) {
+        if (present[cell] === 0) continue;
+        const value = values[cell];
+        const at = first + step;
+        if (has[at] === 0) {
+          has[at] = 1;
+          sums[at] = value;
+          continue;
+        }
+        // As CompensatedSum.
+        const before = sums[at];
+        const total = before + value;
+        if (total === Infinity || total === -Infinity) compensations[step] = 0;
+        else if (Math.abs(before) >= Math.abs(value)) compensations[step] += before - total + value;
+        else compensations[step] += value - total + before;
+        sums[at] = total;
+      }
+    }
+    for (let step = 0; step < steps; step++) {
+      if (Number.isFinite(sums[first + step])) sums[first + step] += compensations[step];
+    }
+  }
+  matrix.release();
+  return result;
 }
 
 function combine(matrix: Matrix, expr: AggregateExpr, combiner: Combiner): Matrix {
