@@ -9,7 +9,7 @@
 import type { SeriesSamples } from "../storage.ts";
 import type { Edge, Source } from "../catalog/catalog.ts";
 import { type Life, lifeOf } from "./life.ts";
-import type { TotalCodes } from "./total-codes.ts";
+import type { TotalCodes } from "../cells/total-codes.ts";
 
 /** The instants of a range: `count` of them from `firstMs` on, `stepMs` apart. */
 export interface Instants {

@@ -40,7 +40,7 @@ import {
   runningTotals,
 } from "./running-totals.ts";
 import type { StoredRows } from "./stored-rows.ts";
-import { CodeCounter, type TotalCodes } from "./total-codes.ts";
+import { CodeCounter, type TotalCodes } from "../cells/total-codes.ts";
 import { windowEnds } from "./window-ends.ts";
 
 export interface StoreStorageOptions {

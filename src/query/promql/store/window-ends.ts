@@ -9,7 +9,7 @@ import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { lifeOf } from "./life.ts";
 import { type Before, type Instants, type TotalCells, type TotalRows, totalsAt } from "./running-totals.ts";
-import type { TotalCodes } from "./total-codes.ts";
+import type { TotalCodes } from "../cells/total-codes.ts";
 
 /**
  * The ends of the windows in the series of a source: see `labelsOf`.

@@ -1,12 +1,12 @@
 /**
- * The rows of events as codes (../cells/event-codes.ts), as running totals need them. A row is counted where it stands:
+ * The rows of events as codes (event-codes.ts), as running totals need them. A row is counted where it stands:
  * codes are neither sorted nor merged. One pass over them finds what was before the range and when a series begins and
  * ends, and another one counts them between the instants at which totals are wanted.
  */
-import type { CodeColumns, CodeLayout } from "../cells/code-chunks.ts";
+import type { CodeColumns, CodeLayout } from "./code-chunks.ts";
 import type { Source } from "../catalog/catalog.ts";
-import { addToEdges } from "./before.ts";
-import { type Before, edgesOfBuckets } from "./running-totals.ts";
+import { addToEdges } from "../store/before.ts";
+import { type Before, edgesOfBuckets } from "../store/running-totals.ts";
 
 /** What is counted, in steps of the grid: rows after `earlier` up to `base` are before the range, rows up to `to` in it. */
 export interface CodeRange {
