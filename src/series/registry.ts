@@ -377,7 +377,8 @@ export class Registry {
 
   #makeSeries(metric: RegisteredMetric, labels: Labels, key: string, exposed: boolean): Series | Refused {
     if (this.#isFull) return this.#refuseSeries(metric.name);
-    const series: Series = { seriesId: this.#nextId, metric, labels, exposed };
+    // Series stay for long, and most have few labels of the same names.
+    const series: Series = { seriesId: this.#nextId, metric, labels: compactMap(labels), exposed };
     this.#addSeries(series, key);
     this.#pending.series.push(series);
     return series;

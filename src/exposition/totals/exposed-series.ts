@@ -45,7 +45,8 @@ class Member {
   readonly series: Series;
   /** -1 if the series was removed. */
   row: number;
-  #texts: Texts | undefined;
+  /** Only the text of the labels, if there is no edge, as for most series. */
+  #texts: Texts | string | undefined;
 
   constructor(series: Series, row: number) {
     this.series = series;
@@ -54,7 +55,15 @@ class Member {
 
   get texts(): Texts {
     this.#texts ??= textsOf(this.series);
-    return this.#texts;
+    return typeof this.#texts === "string"
+      ? { labels: this.#texts, head: this.#texts, edge: undefined }
+      : this.#texts;
+  }
+
+  /** All labels, as one text. */
+  get labels(): string {
+    this.#texts ??= textsOf(this.series);
+    return typeof this.#texts === "string" ? this.#texts : this.#texts.labels;
   }
 }
 
@@ -145,7 +154,7 @@ export class ExposedSeries {
         const points = yield* mapping(
           members,
           (member): ValuePoint => ({
-            labels: member.texts.labels,
+            labels: member.labels,
             value: totalOf(member, added, view),
             createdUs: createdOf(member, added, view),
           }),
@@ -189,7 +198,7 @@ export class ExposedSeries {
     return false;
   }
 
-  #histogram({ series, row, texts: { labels } }: Member, view: RowView): DistributionPoint {
+  #histogram({ series, row, labels }: Member, view: RowView): DistributionPoint {
     const buckets = view.buckets(row);
     const values = new Float64Array(buckets.length);
     let count = 0;
@@ -251,7 +260,7 @@ function helpOf(metric: Metric): string {
   return metric.help || `Pushed as ${metric.name} (${metric.kind}).`;
 }
 
-function textsOf({ labels, metric }: Series): Texts {
+function textsOf({ labels, metric }: Series): Texts | string {
   const edgeLabel: EdgeLabel | undefined =
     metric.kind !== "cumulative" && !(metric.kind === "delta" && metric.type === "histogram")
       ? undefined
@@ -261,7 +270,7 @@ function textsOf({ labels, metric }: Series): Texts {
           ? "quantile"
           : undefined;
   const head = labelText(labels, true, edgeLabel);
-  if (edgeLabel === undefined) return { labels: head, head, edge: undefined };
+  if (edgeLabel === undefined) return head;
   const edge = labels.get(edgeLabel)!;
   return { labels: withLabel(head, edgeLabel, edge), head, edge };
 }
@@ -290,7 +299,7 @@ function order(group: Group): void {
   group.ordered = true;
 }
 
-function byLabels({ texts: { labels: a } }: Member, { texts: { labels: b } }: Member): number {
+function byLabels({ labels: a }: Member, { labels: b }: Member): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -313,7 +322,7 @@ function* shownOf({ members, mixed, metric: { kind } }: Group, view: RowView): G
   }
   for (let from = 0, to = 1; from < length; from = to++) {
     if (from % MEMBERS_PER_PAUSE === MEMBERS_PER_PAUSE - 1) yield;
-    while (to < length && members[to].texts.labels === members[from].texts.labels) to++;
+    while (to < length && members[to].labels === members[from].labels) to++;
     const same = members.slice(from, to);
     const current = same.filter(({ row }) => view.has(row));
     if (current.length === 0) continue;
@@ -364,6 +373,6 @@ function addedHistograms(a: DistributionPoint, b: DistributionPoint): Distributi
   };
 }
 
-function valuePoint({ row, texts }: Member, view: RowView): ValuePoint {
-  return { labels: texts.labels, value: view.value(row) };
+function valuePoint({ row, labels }: Member, view: RowView): ValuePoint {
+  return { labels, value: view.value(row) };
 }

@@ -9,6 +9,8 @@ const ENTRIES_MAX = 12;
 const LISTS_MAX = 10_000;
 
 const lists = new Map<string, readonly string[]>();
+/** The list that was shared last: maps of one source have the same keys one after the other. */
+let last: readonly string[] = [];
 
 /** The same entries, in the same order. They do not change any more. */
 export function compactMap<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
@@ -62,11 +64,21 @@ class CompactMap<Value> implements ReadonlyMap<string, Value> {
 }
 
 function sharedKeys(keys: readonly string[]): readonly string[] {
+  if (!isEqual(keys, last)) last = listed(keys);
+  return last;
+}
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+function listed(keys: readonly string[]): readonly string[] {
   // No key of ours contains this byte. If one did, its list would not be found again, or not be equal.
   const joined = keys.join("\u0000");
   const known = lists.get(joined);
-  if (known !== undefined && known.length === keys.length && known.every((key, at) => key === keys[at]))
-    return known;
+  if (known !== undefined && isEqual(known, keys)) return known;
   if (lists.size >= LISTS_MAX) lists.clear();
   lists.set(joined, keys);
   return keys;

@@ -7,6 +7,7 @@
  * sends labels as they were scraped.
  */
 import { quote } from "../../model/errors.ts";
+import { compactMap } from "../../model/memory/compact-map.ts";
 import {
   EXEMPLAR_CHARACTERS_MAX,
   exemplarCharacters,
@@ -71,12 +72,12 @@ export function notText(pairs: LabelPairs): RejectedSeries {
   return { cause: "labels", reason: `series ${payload} has a label that is not valid UTF-8`, payload };
 }
 
-/** A head with the known metadata of its metric. */
+/** A head with the known metadata of its metric. Its labels are compact, as those of its series, which shares them. */
 export function seriesHead(metric: string, labels: Labels, metadata: Metadata | undefined): SeriesHead {
   const type = metadata?.type ?? "unknown";
   const unit = metadata?.unit || undefined;
   const help = metadata?.help || undefined;
-  return { metric, kind: kindOf(type), type, unit, help, labels };
+  return { metric, kind: kindOf(type), type, unit, help, labels: compactMap(labels) };
 }
 
 /** The labels of an exemplar, or undefined if they are too long, or one appears twice. */
