@@ -25,9 +25,19 @@ interface ExpositionSources {
   readonly owners?: readonly { families(): readonly Family[] }[];
 }
 
+/** A computation that has not begun. All scrapes that ask for the same share it. */
+interface Awaited {
+  nowMs: number;
+  readonly families: Promise<readonly Family[]>;
+}
+
 export class Exposition {
   readonly #sources: ExpositionSources;
   readonly #info: readonly Family[];
+  /** By what is asked for. */
+  readonly #awaited = new Map<string, Awaited>();
+  /** Settles when the computation that was asked for last has ended. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(sources: ExpositionSources) {
     this.#sources = sources;
@@ -39,12 +49,31 @@ export class Exposition {
   }
 
   /**
-   * The families at `nowMs`: a complete copy, EXPOSITION_INFO first and the others in ascending order of names.
+   * The families at `nowMs` or a little later: a complete copy, EXPOSITION_INFO first and the others in ascending order of
+   * names. One is computed at a time. Scrapes that come meanwhile share the next one, so that several at once take the
+   * time and the memory of two.
    *
    * @param exemplars whether to look them up. Text 0.0.4 has none
    * @param labels if set, only series with these labels, and none of the gateway's own metrics but EXPOSITION_INFO
    */
-  async families(nowMs: number, exemplars = true, labels?: Labels): Promise<readonly Family[]> {
+  families(nowMs: number, exemplars = true, labels?: Labels): Promise<readonly Family[]> {
+    const key = JSON.stringify([exemplars, labels === undefined ? null : [...labels]]);
+    const known = this.#awaited.get(key);
+    if (known !== undefined) {
+      known.nowMs = Math.max(known.nowMs, nowMs);
+      return known.families;
+    }
+    const families = this.#last.then(() => {
+      this.#awaited.delete(key);
+      return this.#compute(awaited.nowMs, exemplars, labels);
+    });
+    const awaited: Awaited = { nowMs, families };
+    this.#awaited.set(key, awaited);
+    this.#last = families.catch(() => undefined);
+    return families;
+  }
+
+  async #compute(nowMs: number, exemplars: boolean, labels: Labels | undefined): Promise<readonly Family[]> {
     const { counters, totals, owners = [] } = this.#sources;
     if (labels !== undefined) {
       const sources = [

@@ -5,7 +5,7 @@
 import { totalName } from "../../model/names.ts";
 import type { Metric, Series } from "../../model/sample.ts";
 import { labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
-import { sorting } from "../../model/tasks/sorting.ts";
+import { merging, sorting } from "../../model/tasks/sorting.ts";
 import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { DistributionPoint, Family, ShownExemplar, ValueFamily, ValuePoint } from "../family.ts";
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
@@ -37,7 +37,7 @@ interface Texts {
 
 /** Members that are shown, or put in order, without a pause: some 0.1 ms. */
 const MEMBERS_PER_PAUSE = 256;
-/** How often a large group is put in order in slices, while series are added to it or removed. Then it is without a pause. */
+/** How often a large group is put in order in slices, while series are added to it or removed. The rest is without a pause. */
 const ORDERED_AT_MOST = 3;
 
 /** A series and the text of its labels, which is made when the series is first exposed, if ever. */
@@ -76,8 +76,8 @@ interface Group {
   members: Member[];
   /** How many of `members` were removed. */
   forgotten: number;
-  /** Whether `members` has no removed series and is in ascending order of labels. */
-  ordered: boolean;
+  /** How many of `members`, from the first one, are in ascending order of labels. Those that were added since follow. */
+  sorted: number;
   /** Whether the metrics have had different names, so that two members may have equal labels. */
   mixed: boolean;
 }
@@ -101,14 +101,13 @@ export class ExposedSeries {
       metric,
       members: [],
       forgotten: 0,
-      ordered: true,
+      sorted: 0,
       mixed: false,
     }));
     const member = new Member(series, row);
     if (group.metric.name !== metric.name) group.mixed = true;
     group.metric = metric;
     group.members.push(member);
-    group.ordered = false;
     this.#members[row] = member;
   }
 
@@ -118,7 +117,6 @@ export class ExposedSeries {
     const key = keyOf(member.series.metric);
     const group = this.#groups.get(key);
     if (group === undefined) return;
-    group.ordered = false;
     // Without a scrape nothing else would clear the removed series.
     if (++group.forgotten * 2 <= group.members.length) return;
     sweep(group);
@@ -128,7 +126,7 @@ export class ExposedSeries {
   /** The families of the exposed rows. See `Totals.families`. */
   *families(view: RowView): Generator<void, Family[]> {
     for (const group of this.#groups.values()) {
-      for (let time = 1; !group.ordered && time <= ORDERED_AT_MOST; time++) yield* orderInSlices(group);
+      for (let time = 1; !isOrdered(group) && time <= ORDERED_AT_MOST; time++) yield* orderInSlices(group);
     }
     // Without a pause: a histogram of another application has its parts in several metrics, which must agree.
     const cumulative = this.#cumulative(view);
@@ -190,10 +188,10 @@ export class ExposedSeries {
   #isShown(group: Group, view: RowView): boolean {
     // Series in Pushgateway groups are exposed there. A name that only they have needs no order here.
     if (group.members.some(({ row }) => view.has(row))) {
-      if (!group.ordered) order(group);
+      order(group);
       return true;
     }
-    if (!group.ordered) sweep(group);
+    sweep(group);
     if (group.members.length === 0) this.#groups.delete(keyOf(group.metric));
     return false;
   }
@@ -275,28 +273,47 @@ function textsOf({ labels, metric }: Series): Texts | string {
   return { labels: withLabel(head, edgeLabel, edge), head, edge };
 }
 
+/** Whether `members` has no removed series and is in ascending order of labels. */
+function isOrdered({ members, forgotten, sorted }: Group): boolean {
+  return forgotten === 0 && sorted === members.length;
+}
+
+/** Drops removed series. The others keep their order. */
 function sweep(group: Group): void {
-  group.members = group.members.filter(({ row }) => row >= 0);
+  if (group.forgotten === 0) return;
+  const { members, sorted } = group;
+  let left = 0;
+  for (let at = 0; at < sorted; at++) if (members[at].row >= 0) left++;
+  group.members = members.filter(({ row }) => row >= 0);
   group.forgotten = 0;
+  group.sorted = left;
 }
 
 /** Brings a large group into order, but for series that are added or removed meanwhile. */
 function* orderInSlices(group: Group): Generator<void, void> {
   sweep(group);
-  const { members } = group;
-  if (members.length <= MEMBERS_PER_PAUSE) return;
-  const sorted = yield* sorting(members, byLabels);
-  // The group has another list if series were removed meanwhile. Then the next scrape begins again.
+  const { members, sorted } = group;
+  const { length } = members;
+  if (length <= MEMBERS_PER_PAUSE) return;
+  const added = yield* sorting(members.slice(sorted), byLabels);
+  const all = yield* merging(members.slice(0, sorted), added, byLabels);
+  // The group has another list if series were removed meanwhile. Then the next time begins again.
   if (group.members !== members) return;
-  group.ordered = group.forgotten === 0 && sorted.length === members.length;
-  group.members = group.ordered ? sorted : [...sorted, ...members.slice(sorted.length)];
+  group.members = all.concat(members.slice(length));
+  group.sorted = length;
 }
 
-/** Drops removed series and sorts the rest. Series with equal labels stay in the order of their definition. */
+/**
+ * Drops removed series and brings the rest into order. Series with equal labels stay in the order of their definition.
+ * Few that were added to a large group are inserted: sorting all of 300,000 took some 130 ms.
+ */
 function order(group: Group): void {
   sweep(group);
-  group.members.sort(byLabels);
-  group.ordered = true;
+  const { members, sorted } = group;
+  if (sorted === members.length) return;
+  const added = members.slice(sorted).sort(byLabels);
+  group.members = atOnce(merging(members.slice(0, sorted), added, byLabels));
+  group.sorted = members.length;
 }
 
 function byLabels({ labels: a }: Member, { labels: b }: Member): number {

@@ -8,6 +8,10 @@
 
 /** The number of items that are sorted without a pause: 0.3 to 5 ms. */
 const RUN_LENGTH = 1_024;
+/** If one list has this many times the items of the other, looking for the place of each takes fewer comparisons. */
+const FEW = 32;
+/** Items that are inserted without a pause: 0.1 to 0.5 ms. */
+const INSERTED_AT_ONCE = 64;
 
 /** Returns the items in order; stable. */
 export function* sorting<Item>(
@@ -32,12 +36,14 @@ export function* sorting<Item>(
   return runs[0];
 }
 
-function* merging<Item>(
+/** Merges two lists that are in order; stable: of equal items, those of the first list come first. */
+export function* merging<Item>(
   first: readonly Item[],
   second: readonly Item[],
   compare: (a: Item, b: Item) => number,
-  pauseAfter: number,
+  pauseAfter = RUN_LENGTH,
 ): Generator<void, Item[]> {
+  if (second.length * FEW < first.length) return yield* inserting(first, second, compare);
   const merged: Item[] = [];
   let [left, right] = [0, 0];
   while (left < first.length && right < second.length) {
@@ -48,4 +54,27 @@ function* merging<Item>(
   for (; left < first.length; left++) merged.push(first[left]);
   for (; right < second.length; right++) merged.push(second[right]);
   return merged;
+}
+
+/** As `merging`, if `items` are few. */
+function* inserting<Item>(
+  list: readonly Item[],
+  items: readonly Item[],
+  compare: (a: Item, b: Item) => number,
+): Generator<void, Item[]> {
+  const parts: (readonly Item[])[] = [];
+  let from = 0;
+  for (const [number, item] of items.entries()) {
+    if (number % INSERTED_AT_ONCE === INSERTED_AT_ONCE - 1) yield;
+    let [low, high] = [from, list.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compare(list[middle], item) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    parts.push(list.slice(from, low), [item]);
+    from = low;
+  }
+  parts.push(list.slice(from));
+  return parts.flat();
 }
