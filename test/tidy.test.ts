@@ -254,6 +254,7 @@ describe("modules", () => {
       "src/http/stream.ts streams",
       // The turns of the thread that all gateways of a process share.
       "src/line-files/fingerprint.ts newlines",
+      "src/model/memory/compact-map.ts last",
       "src/model/memory/compact-map.ts lists",
       "src/model/tasks/time-slices.ts last",
       "src/query/promql/parse/functions.ts table",
