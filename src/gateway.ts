@@ -90,6 +90,8 @@ export interface GatewayOptions {
   readonly onFatal?: () => void;
   /** The mode of the Unix sockets. The default depends on the umask. */
   readonly socketMode?: number;
+  /** Reads the settings again. Without it a reload uses those of the start. */
+  readonly readConfig?: () => Config;
   /** Stops the program, if requests may do that. */
   readonly quit?: () => void;
   /** The text of a token with all scopes that is in no file. */
@@ -222,7 +224,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners, cells);
   const notifications = openNotifications(config, templates, { ...parts, stored });
-  const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
+  const { readConfig } = options;
+  const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications, readConfig });
   const routes: Routes[] = [
     openApiRoutes({ all: () => routes.flatMap(({ list }) => list), version: manifest.version }),
     ...receivers.routes,

@@ -15,7 +15,7 @@ import type { GroupRule } from "./rules/files/rule-group.ts";
 import { expectationGroup } from "./rules/generated/expectation-rules.ts";
 import { type GroupSource, ruleFileText } from "./rules/generated/rule-source.ts";
 import { serviceLevelGroups } from "./rules/generated/service-level-rules.ts";
-import { RuleEngine } from "./rules/rule-engine.ts";
+import { RuleEngine, type RuleSources } from "./rules/rule-engine.ts";
 import { QuestionAnswers, type RuleQueries } from "./rules/running/question-answers.ts";
 import { RuleCounters } from "./rules/running/rule-counters.ts";
 import type { SampleStore } from "./rules/running/sample-writer.ts";
@@ -32,12 +32,17 @@ interface RuleParts {
   readonly sql: SqlEngine;
   readonly ingest: SampleStore;
   readonly receiver: AlertReceiver;
+  /** Reads the settings again. Without it they stay as they are. */
+  readonly readConfig?: () => Config;
 }
+
+/** The settings that a reload applies. */
+const RELOADED: ReadonlySet<string> = new Set(["rules", "defaultRules", "slo", "expect"]);
 
 /** The rules of the settings. They run when the engine is started as a service. */
 export function openRules(
   config: Config,
-  { log, counters, now, promql, sql, ingest, receiver }: RuleParts,
+  { log, counters, now, promql, sql, ingest, receiver, readConfig }: RuleParts,
 ): RuleEngine {
   const queries: RuleQueries = {
     promql: (text, timeMs, { limit, ...options }) => promql.ofRule(text, timeMs, { limit }, options),
@@ -48,9 +53,11 @@ export function openRules(
         parameters: /\$time\b/.test(text) ? { time: new Date(timeMs) } : undefined,
       }),
   };
-  return new RuleEngine({
-    generated: generatedRules(config),
-    patterns: config.defaultRules ? [...config.rules, ...defaultRuleFiles()] : config.rules,
+  /** The warnings of the last reading: they are logged when they are new. */
+  let known: ReadonlySet<string> = new Set();
+  const engine: RuleEngine = new RuleEngine({
+    started: sourcesOf(config, config),
+    sources: () => readSources(config, readConfig),
     parseTemplate,
     checkStatement: (text) => sql.checkRule(text),
     answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
@@ -66,7 +73,11 @@ export function openRules(
     onLoaded: ({ files, groups, warnings }) => {
       const rules = groups.reduce((count, group) => count + group.rules.length, 0);
       log("rules_loaded", { files: files.length, groups: groups.length, rules });
-      for (const warning of warnings) log("rules_doubtful", { problem: problemText(warning) });
+      const texts = new Set(warnings.map(problemText));
+      for (const problem of texts) if (!known.has(problem)) log("rules_doubtful", { problem });
+      known = texts;
+      const settings = engine.needRestart.join(", ");
+      if (settings !== "") log("settings_need_restart", { settings });
     },
     onInvalid: (errors) => log("rules_invalid", { errors: errors.length, first: problemText(errors[0]!) }),
     onRuleFailed: (group, rule, error) =>
@@ -78,6 +89,28 @@ export function openRules(
       log("rule_template_failed", { file, group: name, rule: rule.name, error }),
     now,
   });
+  return engine;
+}
+
+/** The rules that settings name. Throws SettingError if they are invalid. */
+function sourcesOf(config: Config, started: Config): RuleSources {
+  return {
+    patterns: config.defaultRules ? [...config.rules, ...defaultRuleFiles()] : config.rules,
+    generated: generatedRules(config),
+    needRestart: Object.entries(config)
+      .filter(([key, value]) => !RELOADED.has(key) && !Bun.deepEquals(value, started[key as keyof Config]))
+      .map(([key]) => key),
+  };
+}
+
+/** As `sourcesOf`, of the settings as they are now. Throws BadInput if they are invalid. */
+function readSources(started: Config, readConfig: RuleParts["readConfig"]): RuleSources {
+  try {
+    return sourcesOf(readConfig?.() ?? started, started);
+  } catch (error) {
+    if (error instanceof SettingError) throw new BadInput(error.message);
+    throw error;
+  }
 }
 
 /** The rules of service levels and expectations. Throws SettingError if a service level is no question. */

@@ -273,6 +273,7 @@ ${settingsHelp()}`,
       log,
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       adminToken: adminTokenOf(io.env),
+      readConfig: () => resolveSettings(argv, io.env, io.readFile).config,
       quit: () => quit.resolve("request"),
       onFatal: () => lost.resolve("the engine gave up on the file"),
     });

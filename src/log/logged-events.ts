@@ -339,6 +339,11 @@ export const EVENTS = {
   // Rules
   rules_loaded: { level: "info", message: "rule files are in use", fields: ["files", "groups", "rules"] },
   rules_doubtful: { level: "warn", message: "a rule is probably not meant as it is", fields: ["problem"] },
+  settings_need_restart: {
+    level: "warn",
+    message: "settings have changed that a reload does not apply: a restart is needed",
+    fields: ["settings"],
+  },
   rules_invalid: {
     level: "error",
     message: "rule files have errors: the earlier rules go on",

@@ -30,11 +30,21 @@ import {
 } from "./running/rule-group-loop.ts";
 import { SampleWriter } from "./running/sample-writer.ts";
 
-interface RuleEngineOptions extends Omit<GroupLoopOptions, "inspect" | "onFault"> {
+/** Where rules come from, as the settings say when they are read. */
+export interface RuleSources {
   /** Paths and patterns of rule files. */
   readonly patterns: readonly string[];
   /** Rules that are generated from the settings. */
   readonly generated: readonly GeneratedRules[];
+  /** Settings that have changed since the start, and that a reload does not apply. */
+  readonly needRestart: readonly string[];
+}
+
+interface RuleEngineOptions extends Omit<GroupLoopOptions, "inspect" | "onFault"> {
+  /** As the settings were at the start. */
+  readonly started: RuleSources;
+  /** Reads the settings. Throws a RequestError if they are invalid. */
+  readonly sources: () => RuleSources;
   readonly parseTemplate: ParseExpandable;
   readonly checkStatement: CheckStatement;
   readonly storedAlerts: (timeMs: number) => Promise<readonly StoredAlert[]>;
@@ -76,9 +86,12 @@ export class RuleEngine implements Service {
   #reloading: Promise<void> = Promise.resolve();
   #looking: ReturnType<typeof setInterval> | undefined;
   #isRunning = false;
+  #onFault: (error: unknown) => void = () => {};
+  #sources: RuleSources;
 
   constructor(options: RuleEngineOptions) {
     this.#options = options;
+    this.#sources = options.started;
     this.#writer = new SampleWriter(options.store);
   }
 
@@ -92,16 +105,34 @@ export class RuleEngine implements Service {
     return this.#problems;
   }
 
+  /** Settings that have changed since the start, as of the last reload, and that need a restart. */
+  get needRestart(): readonly string[] {
+    return this.#sources.needRestart;
+  }
+
   /** Reads the files and begins to evaluate. Errors of the files are reported, and do not stop the start. */
   async start(onFault: (error: unknown) => void): Promise<void> {
-    if (this.#options.patterns.length === 0 && this.#options.generated.length === 0) return;
     this.#isRunning = true;
-    const reload = () =>
-      this.reload().catch((error) => (error instanceof RulesInvalid ? undefined : onFault(error)));
-    await reload();
+    this.#onFault = onFault;
+    const { patterns, generated } = this.#sources;
+    if (patterns.length > 0 || generated.length > 0) await this.#reloadOrReport();
+  }
+
+  async #reloadOrReport(): Promise<void> {
+    await this.reload().catch((error) => {
+      if (!(error instanceof RulesInvalid)) this.#onFault(error);
+    });
+  }
+
+  /** Looks at the files from now on. */
+  #look(): void {
+    if (!this.#isRunning || this.#looking !== undefined) return;
     this.#looking = setInterval(() => {
-      void this.#hasChanged().then((changed) => (changed ? reload() : undefined), onFault);
-      this.#endSeries().catch(onFault);
+      void this.#hasChanged().then(
+        (changed) => (changed ? this.#reloadOrReport() : undefined),
+        this.#onFault,
+      );
+      this.#endSeries().catch(this.#onFault);
     }, LOOK_INTERVAL_MS);
     this.#looking.unref();
   }
@@ -109,6 +140,7 @@ export class RuleEngine implements Service {
   async stop(): Promise<void> {
     this.#isRunning = false;
     clearInterval(this.#looking);
+    this.#looking = undefined;
     await this.#reloading.catch(() => undefined);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
   }
@@ -130,9 +162,9 @@ export class RuleEngine implements Service {
   }
 
   async #reload(): Promise<void> {
-    const { patterns, generated, counters, now, onInvalid, onLoaded } = this.#options;
-    this.#signature = await this.#signatureOf();
-    const files = await readRuleFiles(patterns, this.#options, generated);
+    const { counters, now, onInvalid, onLoaded } = this.#options;
+    this.#look();
+    const files = await this.#read();
     this.#problems = files.errors;
     if (files.errors.length > 0) {
       counters.reloadFailed();
@@ -140,11 +172,25 @@ export class RuleEngine implements Service {
       const more =
         files.errors.length > ERRORS_SHOWN ? ` and ${files.errors.length - ERRORS_SHOWN} more` : "";
       const shown = files.errors.slice(0, ERRORS_SHOWN).map(problemText).join("; ");
-      throw new RulesInvalid(`the rule files have errors, so the earlier rules go on: ${shown}${more}`);
+      throw new RulesInvalid(`the rules have errors, so the earlier ones go on: ${shown}${more}`);
     }
     await this.#use(files.groups);
     counters.reloaded(now());
     onLoaded(files);
+  }
+
+  /** Reads the settings and the files. */
+  async #read(): Promise<RuleFiles> {
+    try {
+      this.#sources = this.#options.sources();
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      const errors = [{ file: "weir.toml", line: 1, column: 1, message: error.message }];
+      return { groups: [], files: [], errors, warnings: [] };
+    }
+    this.#signature = await this.#signatureOf();
+    const { patterns, generated } = this.#sources;
+    return await readRuleFiles(patterns, this.#options, generated);
   }
 
   async #use(groups: readonly RuleGroup[]): Promise<void> {
@@ -269,7 +315,7 @@ export class RuleEngine implements Service {
 
   /** Changes when a file changes, comes or goes. */
   async #signatureOf(): Promise<string> {
-    const files = await findRuleFiles(this.#options.patterns);
+    const files = await findRuleFiles(this.#sources.patterns);
     const parts = files.map(async (file) => {
       const { mtimeMs, size, ino } = await stat(file).catch(() => ({ mtimeMs: 0, size: -1, ino: 0 }));
       return `${file}\u0000${mtimeMs} ${size} ${ino}`;

@@ -220,6 +220,19 @@ describe("rules", () => {
     on.takeLog();
   });
 
+  test("that are doubtful are logged once, and again when another one is", async () => {
+    const twice = (name: string) => `{record: ${name}, expr: up}, {record: ${name}, expr: up}`;
+    const { gateway: on, path } = await open(`groups: [{name: g, rules: [${twice("a")}]}]`);
+    expect(on.takeLog()).toHaveLength(1);
+    await on.gateway.rules.reload();
+    expect(on.takeLog()).toEqual([]);
+    writeFileSync(path, `groups: [{name: g, rules: [${twice("a")}, ${twice("b")}]}]`);
+    await on.gateway.rules.reload();
+    const logged = on.takeLog();
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain('\\"b\\"');
+  });
+
   test("in SQL that does not parse, or that the sandbox forbids, are errors of the file, and the earlier rules go on", async () => {
     const { gateway: on, path } = await open(
       "groups: [{name: g, rules: [{record: a, sql: SELECT 1 AS value}]}]",
@@ -402,11 +415,11 @@ describe("a reload", () => {
     expect(answer.status).toBe(500);
     const problem = `${path}:1:46: group "g", rule 1, "x": could not parse expression: 1:5: parse error: unclosed left parenthesis`;
     expect(await answer.json()).toMatchObject({
-      error: `the rule files have errors, so the earlier rules go on: ${problem}`,
+      error: `the rules have errors, so the earlier ones go on: ${problem}`,
     });
     expect(on.takeLog()).toEqual([expect.stringContaining("rule files have errors")]);
     const listed = (await json(on, "/api/v1/rules")) as { warnings: string[] };
-    expect(listed.warnings).toEqual(["the rule files have errors, so the earlier rules run", problem]);
+    expect(listed.warnings).toEqual(["the rules have errors, so the earlier ones run", problem]);
     expect((await rulesOf(on)).map(({ name }) => name)).toEqual(["up:sum"]);
     expect(await text(on, "/metrics")).toContain("weir_rules_last_reload_successful 0\n");
     writeFileSync(path, group(UP));

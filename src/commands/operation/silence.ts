@@ -1,5 +1,5 @@
 /** `weir silence`: adds, lists and ends silences of alerts on a running gateway. */
-import { userInfo } from "node:os";
+import { hostname } from "node:os";
 import {
   type AlertMatcher,
   formatAlertMatcher,
@@ -126,13 +126,14 @@ function timeOf(flag: string, text: string, nowMs: number): number {
   return Math.floor(parseTime(text, nowMs, flag));
 }
 
-/** The name of the user, if the system knows one. */
-function userName(io: Io): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return io.env.USER || "unknown";
-  }
+/** The name of the user. A service or a container can have a user without a name: then that of the machine. */
+function userName({ env, readFile }: Io): string {
+  // `userInfo` of Bun only reads the environment.
+  const uid = process.getuid?.();
+  const line = readFile("/etc/passwd")
+    ?.split("\n")
+    .find((each) => each.split(":")[2] === String(uid));
+  return env.USER || env.LOGNAME || line?.split(":")[0] || hostname();
 }
 
 /** A silence as the gateway lists it. */

@@ -34,6 +34,8 @@ interface RulesDependencies {
     readonly problems: readonly FileProblem[];
     /** Reads the files again; throws a RequestError if they have errors. */
     reload(): Promise<void>;
+    /** Settings that have changed since the start, and that a reload does not apply. */
+    readonly needRestart: readonly string[];
   };
   readonly selectors: SelectorUse;
 }
@@ -91,13 +93,17 @@ export const rulesRoutes = ({ rules, selectors }: RulesDependencies) =>
     })
     .on(["POST", "PUT"], "/-/reload", "admin", "reads the rule files again", async () => {
       await rules.reload();
-      return new Response(null, { status: 200 });
+      const { needRestart } = rules;
+      if (needRestart.length === 0) return new Response(null, { status: 200 });
+      return new Response(
+        `The rules are reloaded. A restart is needed for other settings that have changed: ${needRestart.join(", ")}.\n`,
+      );
     });
 
 function warnings(problems: readonly FileProblem[]): { warnings?: readonly string[] } {
   if (problems.length === 0) return {};
   const texts = problems.slice(0, PROBLEMS_MAX).map(problemText);
-  return { warnings: ["the rule files have errors, so the earlier rules run", ...texts] };
+  return { warnings: ["the rules have errors, so the earlier ones run", ...texts] };
 }
 
 function ownLabels(labels: Labels | undefined): LabelValues | undefined {

@@ -39,6 +39,18 @@ test("add prints the id, list shows the silence, and expire ends it", async () =
   });
 });
 
+test("the author is the user of the process, also if the environment does not name it", async () => {
+  const env = { WEIR_URL: gateway.url, USER: "", LOGNAME: "" };
+  const added = await weir(["silence", "add", "a=b", "--for", "1h", "--comment", "x"], { env });
+  expect(added).toMatchObject({ code: 0, err: "" });
+  const listed = JSON.parse((await silence("list", "a=b", "--format", "json")).out) as Record<
+    string,
+    string
+  >[];
+  const user = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+  expect(listed.map(({ createdBy }) => createdBy)).toEqual([user]);
+});
+
 describe("the arguments", () => {
   test.each([
     [[], "expected one of add, list, expire."],
