@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
-import { Connection } from "../../src/store/engine/duckdb.ts";
+import { Connection, Database } from "../../src/store/engine/duckdb.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
@@ -85,4 +85,25 @@ test("reads no table that has no rows: a start of an empty store takes 11 statem
   await store.close();
   // Migrations, seed, settings, journal, catalog, generation, seed, and the free space of the file.
   expect(statements).toHaveLength(11);
+});
+
+test("a new file has blocks of 128 KiB, and texts in a compressed dictionary", async () => {
+  const folder = temporaryFolder();
+  const database = await Database.open(join(folder, "new.duckdb"), {
+    ...{ memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") },
+  });
+  const connection = await database.connect();
+  await connection.run(
+    "CREATE TABLE t AS SELECT '1704067200_' || left(md5((range // 6)::VARCHAR), 10) AS task_id FROM range(122880); CHECKPOINT",
+  );
+  expect(await connection.all("SELECT block_size FROM pragma_database_size()")).toEqual([
+    { block_size: 131_072 },
+  ]);
+  expect(
+    await connection.all(
+      "SELECT DISTINCT compression FROM pragma_storage_info('t') WHERE segment_type = 'VARCHAR'",
+    ),
+  ).toEqual([{ compression: "DICT_FSST" }]);
+  connection.close();
+  database.close();
 });

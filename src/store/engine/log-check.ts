@@ -3,14 +3,22 @@
  * entry whose length reaches past the end for one that a kill interrupted: it drops that entry and everything behind it,
  * without an error. A damaged length, or a damaged beginning of the file, would so lose commits without a message.
  *
- * The log is 8 bytes of version, then entries: length (64 bits), checksum (64 bits), content. The last entry of each
- * commit is always the same.
+ * The log is a header, then entries: length (64 bits), checksum (64 bits), content. The last entry of each commit is always
+ * the same. The header has the version, and in a file of the format of DuckDB 1.5 also the database that the log belongs to.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { blockChecksum } from "./block-checksum.ts";
 
-/** The beginning of a log of DuckDB 1.5: an object with the type of the entry and version 2. */
-const BEGINNING = Buffer.from("640062650002ffff", "hex");
+/** The beginning of a header: an object with the type of the entry (field 100) and version 2 (field 101). */
+const BEGINNING = Buffer.from("640062650002", "hex");
+/** Field 102: the key of the database, a list of 16 integers of variable length. */
+const DATABASE_KEY = Buffer.from("660010", "hex");
+const DATABASE_KEY_LENGTH = 16;
+/** Field 103: the number of the checkpoint, an integer of variable length. */
+const CHECKPOINT = Buffer.from("6700", "hex");
+const OBJECT_END = Buffer.from("ffff", "hex");
+/** The longest header: a byte of the key takes at most 2, and the number 10. */
+const HEADER_BYTES_MAX = 64;
 /** The entry that ends a commit: length 5, its checksum, and its type (100). */
 const COMMIT_END = Buffer.from("0500000000000000e7fe7d722fed3d5e640064ffff", "hex");
 const HEAD_BYTES = 16;
@@ -47,7 +55,7 @@ export function readableLog(path: string): ReadableLog | undefined {
   return withLog(path, (file, size) => {
     const log = Buffer.alloc(size);
     readSync(file, log, 0, size, 0);
-    let at = log.subarray(0, BEGINNING.length).equals(BEGINNING) ? BEGINNING.length : 0;
+    let at = headerBytes(log);
     let bytes = at;
     while (at > 0 && at + HEAD_BYTES <= size) {
       const length = log.readUInt32LE(at) + log.readUInt32LE(at + 4) * 2 ** 32;
@@ -85,11 +93,10 @@ function withLog<Result>(path: string, use: (file: number, size: number) => Resu
 
 /** The bytes behind the last whole entry and behind the last whole commit. */
 function endsOf(file: number, size: number): { entries: number; commits: number } {
-  const beginning = Buffer.alloc(BEGINNING.length);
-  readSync(file, beginning, 0, beginning.length, 0);
-  if (!beginning.equals(BEGINNING)) return { entries: 0, commits: 0 };
+  const beginning = Buffer.alloc(HEADER_BYTES_MAX);
+  let at = headerBytes(beginning.subarray(0, readSync(file, beginning, 0, beginning.length, 0)));
+  if (at === 0) return { entries: 0, commits: 0 };
   const head = Buffer.alloc(HEAD_BYTES);
-  let at = BEGINNING.length;
   let commits = 0;
   while (at + HEAD_BYTES <= size && readSync(file, head, 0, HEAD_BYTES, at) === HEAD_BYTES) {
     const end = at + HEAD_BYTES + head.readUInt32LE(0) + head.readUInt32LE(4) * 2 ** 32;
@@ -98,6 +105,21 @@ function endsOf(file: number, size: number): { entries: number; commits: number 
     at = end;
   }
   return { entries: at, commits };
+}
+
+/** The length of the header at the beginning of a log. 0 if there is none. */
+export function headerBytes(log: Buffer): number {
+  const has = (part: Buffer, at: number) => log.subarray(at, at + part.length).equals(part);
+  const behindIntegers = (from: number, count: number) => {
+    let at = from;
+    for (let left = count; left > 0 && at < log.length; at++) if (log[at]! < 0x80) left--;
+    return at;
+  };
+  if (!has(BEGINNING, 0)) return 0;
+  let at = BEGINNING.length;
+  if (has(DATABASE_KEY, at)) at = behindIntegers(at + DATABASE_KEY.length, DATABASE_KEY_LENGTH);
+  if (has(CHECKPOINT, at)) at = behindIntegers(at + CHECKPOINT.length, 1);
+  return has(OBJECT_END, at) ? at + OBJECT_END.length : 0;
 }
 
 function hasCommitBehind(file: number, from: number, size: number): boolean {
