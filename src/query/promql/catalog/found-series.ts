@@ -17,10 +17,10 @@ interface ChangingSeries {
   readonly changes: number;
 }
 
-/** Sources of all results: 40 MB with their labels, here and in each Worker that needs them all. */
-const SOURCES_MAX = 50_000;
+/** Series of all results, each bucket as one: 25 MB with their labels, here and in each Worker that needs them all. */
+const SERIES_MAX = 50_000;
 /** Larger results are found again each time. */
-const SOURCES_OF_ONE_MAX = 5_000;
+const SERIES_OF_ONE_MAX = 10_000;
 const RESULTS_MAX = 5_000;
 
 export class FoundSeries {
@@ -29,7 +29,7 @@ export class FoundSeries {
   #numbers = new WeakMap<readonly Source[], NumberedSources>();
   #generation = 0;
   #changes = Number.NaN;
-  #sources = 0;
+  #series = 0;
 
   constructor(registry: ChangingSeries) {
     this.#registry = registry;
@@ -53,10 +53,10 @@ export class FoundSeries {
   }
 
   #remember(key: string, found: readonly Source[]): void {
-    if (found.length > SOURCES_OF_ONE_MAX) return;
-    if (this.#sources + found.length > SOURCES_MAX || this.#byKey.size >= RESULTS_MAX)
-      this.#forget(this.#changes);
-    this.#sources += found.length;
+    const series = found.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0);
+    if (series > SERIES_OF_ONE_MAX) return;
+    if (this.#series + series > SERIES_MAX || this.#byKey.size >= RESULTS_MAX) this.#forget(this.#changes);
+    this.#series += series;
     this.#byKey.set(key, found);
     this.#numbers.set(found, { generation: this.#generation, number: this.#byKey.size });
   }
@@ -64,7 +64,7 @@ export class FoundSeries {
   #forget(changes: number): void {
     this.#changes = changes;
     this.#generation++;
-    this.#sources = 0;
+    this.#series = 0;
     this.#byKey.clear();
     this.#numbers = new WeakMap();
   }
