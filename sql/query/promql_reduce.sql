@@ -1,19 +1,16 @@
--- One number for each of some series of a day over a range of time: their greatest or least value. NaN is left
--- out, and counted. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids as text.
--- Samples are rows or in blocks; $day: days since the epoch.
-WITH asked_blocks AS (
-  SELECT * FROM weir.blocks
-  WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
-    AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
-), stored AS (
-  SELECT series_id, ts, value FROM weir.{table}
-  WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)
-    AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
-  UNION ALL
-  SELECT series_id, ts, value FROM ({@store/unpacked_blocks}) WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)
-)
-SELECT series_id, count(*)::DOUBLE AS row_count, count(*) FILTER (isnan(value))::DOUBLE AS nan_count,
-  {aggregate}(value) FILTER (NOT isnan(value)) AS reduced
-FROM stored
-WHERE value IS NOT NULL
+-- The greatest or least value of the rows of some series of a day in a range of time, and the blocks of these series, in the
+-- columns of EncodedBlocks (src/store/blocks/decode.ts). A line of rows has its count in first_us, how many are NaN in unit_us,
+-- and in step their greatest or least value without those that are NaN. $afterUs, $toUs: microseconds since the epoch;
+-- $seriesIds: a list of ids as text; $day: days since the epoch.
+SELECT series_id, samples, first_us::DOUBLE AS first_us, unit_us::DOUBLE AS unit_us, step, base, slope, scale, times, wholes,
+  raws, NULL::DOUBLE[] AS row_times
+FROM weir.blocks
+WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
+  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
+UNION ALL
+SELECT series_id, 0::UINTEGER, count(*)::DOUBLE, count(*) FILTER (isnan(value))::DOUBLE,
+  coalesce({aggregate}(value) FILTER (NOT isnan(value)), 0), 0, 0, 0, NULL, NULL, NULL, NULL
+FROM weir.{table}
+WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs) AND value IS NOT NULL
+  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
 GROUP BY series_id;

@@ -1,21 +1,15 @@
--- The sum of the values of some series of a day over a range of time, how many of them are NaN, and the sum of
--- their magnitudes, which bounds the error of the sum. NaN is not filtered out: a sum that includes one is NaN,
--- and the filters would take as long as the sums. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a
--- list of ids as text.
--- Samples are rows or in blocks; $day: days since the epoch.
-WITH asked_blocks AS (
-  SELECT * FROM weir.blocks
-  WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
-    AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
-), stored AS (
-  SELECT series_id, ts, value FROM weir.{table}
-  WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)
-    AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
-  UNION ALL
-  SELECT series_id, ts, value FROM ({@store/unpacked_blocks}) WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)
-)
-SELECT series_id, count(*)::DOUBLE AS row_count, count(*) FILTER (isnan(value))::DOUBLE AS nan_count,
-  fsum(value) AS total, sum(abs(value)) AS magnitude
-FROM stored
-WHERE value IS NOT NULL
+-- As promql_reduce.sql, for sums: a line of rows has the sum of their values in step, and in base the sum of their magnitudes,
+-- which bounds the error of the sum. NaN is not filtered out: a sum that includes one is NaN, and the filters would take as long
+-- as the sums.
+SELECT series_id, samples, first_us::DOUBLE AS first_us, unit_us::DOUBLE AS unit_us, step, base, slope, scale, times, wholes,
+  raws, NULL::DOUBLE[] AS row_times
+FROM weir.blocks
+WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
+  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
+UNION ALL
+SELECT series_id, 0::UINTEGER, count(*)::DOUBLE, count(*) FILTER (isnan(value))::DOUBLE, fsum(value), sum(abs(value)), 0, 0,
+  NULL, NULL, NULL, NULL
+FROM weir.{table}
+WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs) AND value IS NOT NULL
+  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
 GROUP BY series_id;

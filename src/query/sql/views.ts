@@ -259,6 +259,11 @@ function arms(days: readonly Day[], tags: readonly TagColumn[], ofSeries?: strin
 
 const UNION = "\n  UNION ALL\n  ";
 
+/** Blocks have samples of one span of two hours. */
+const SPAN_HOURS = 2;
+/** The newest days whose spans have arms of their own: a statement about one hour decodes no others. */
+const SPAN_ARM_DAYS = 2;
+
 /**
  * The samples in blocks, in the columns of `arms`: an arm for each day that has some, and one for days that got some since.
  *
@@ -275,12 +280,19 @@ function blockArms(days: readonly Day[], tags: readonly TagColumn[], isAsked: st
   )${bounds}`;
   const packed = days.filter((day) => day.packed > 0);
   const others = packed.length === 0 ? "true" : `day NOT IN (${packed.map(({ day }) => day).join(", ")})`;
+  const between = (day: number, fromHour: number, hours: number) => {
+    const at = (hour: number) => `TIMESTAMP ${quoteText(`${dateText(day)} ${hour}:00:00`)}`;
+    const end = fromHour + hours === 24 ? `TIMESTAMP ${quoteText(dateText(day + 1))}` : at(fromHour + hours);
+    const bounds = ` WHERE ts >= ${at(fromHour)} AND ts < ${end}`;
+    if (hours === 24) return arm(`day = ${day}`, bounds);
+    const span = `first_us >= epoch_us(${at(fromHour)}) AND first_us < epoch_us(${end})`;
+    return arm(`day = ${day} AND ${span}`, bounds);
+  };
   return [
-    ...packed.map(({ day }) =>
-      arm(
-        `day = ${day}`,
-        ` WHERE ts >= TIMESTAMP ${quoteText(dateText(day))} AND ts < TIMESTAMP ${quoteText(dateText(day + 1))}`,
-      ),
+    ...packed.flatMap(({ day }, at) =>
+      at < packed.length - SPAN_ARM_DAYS
+        ? [between(day, 0, 24)]
+        : Array.from({ length: 24 / SPAN_HOURS }, (_, span) => between(day, span * SPAN_HOURS, SPAN_HOURS)),
     ),
     arm(others, ""),
   ];

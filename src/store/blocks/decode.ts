@@ -118,10 +118,8 @@ function decodeBlock(encoded: EncodedBlocks, row: number, range: RangeUs, into: 
   const lateFrom = times.begins[row]!;
   const timeOf = (place: number) =>
     firstUs + unitUs * (Math.floor(place * step) + (late === undefined ? 0 : late[lateFrom + place]!));
-  let from = 0;
-  while (from < count && timeOf(from) <= range.afterUs) from++;
-  let to = count;
-  while (to > from && timeOf(to - 1) > range.toUs) to--;
+  const from = firstAfter(range.afterUs, count, timeOf);
+  const to = firstAfter(range.toUs, count, timeOf);
   const { timestampsMs, values } = into;
   if (late === undefined)
     for (let place = from; place < to; place++)
@@ -151,6 +149,18 @@ function decodeBlock(encoded: EncodedBlocks, row: number, range: RangeUs, into: 
   }
   into.arrivals?.fill(-1, at, at + to - from);
   return at + to - from;
+}
+
+/** The first place with a later time, of ascending times. */
+function firstAfter(timeUs: number, count: number, timeOf: (place: number) => number): number {
+  let from = 0;
+  let to = count;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (timeOf(middle) <= timeUs) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 function markStale(

@@ -3,7 +3,8 @@
  * and series are conditions of the statements; days outside the range are not read.
  */
 import { DAY_MS } from "../../../model/duration.ts";
-import { decodeBlocks } from "../../../store/blocks/decode.ts";
+import { type DecodedBlocks, decodeBlocks } from "../../../store/blocks/decode.ts";
+import { CompensatedSum } from "../compensated-sum.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
 import type { DayStatement, RowColumns, StoredDay, TableReader } from "./table-reader.ts";
@@ -56,6 +57,18 @@ export function daysIn<Of extends StoredDay>(days: readonly Of[], { afterMs, toM
     return Math.min(toMs, beginMs + DAY_MS) > Math.max(afterMs, beginMs - 1) && toMs >= beginMs;
   });
 }
+
+/** Receives the samples of a block, from one index up to another. */
+type BlockReducer = (seriesId: number, samples: DecodedBlocks, from: number, to: number) => void;
+
+interface BlockSum {
+  count: number;
+  nanCount: number;
+  readonly sum: CompensatedSum;
+  magnitude: number;
+}
+
+const newBlockSum = (): BlockSum => ({ count: 0, nanCount: 0, sum: new CompensatedSum(), magnitude: 0 });
 
 export class DayReader {
   readonly #days: readonly StoredDay[];
@@ -110,10 +123,20 @@ export class DayReader {
     range: Range,
     visit: (seriesId: number, count: number, nanCount: number, extreme: number) => void,
   ): Promise<void> {
-    const each: ScanVisitor = ({ columns: [ids, counts, nans, values], rowCount }) => {
-      for (let row = 0; row < rowCount; row++) visit(ids[row], counts[row], nans[row], values[row]);
+    const reduce: BlockReducer = (seriesId, { values, stale }, from, to) => {
+      let count = 0;
+      let nanCount = 0;
+      let extreme = aggregate === "max" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+      for (let at = from; at < to; at++) {
+        if (stale?.[at] === 1) continue;
+        const value = values[at];
+        count++;
+        if (Number.isNaN(value)) nanCount++;
+        else if (aggregate === "max" ? value > extreme : value < extreme) extreme = value;
+      }
+      if (count > 0) visit(seriesId, count, nanCount, extreme);
     };
-    await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
+    await this.#reduce("query/promql_reduce", seriesIds, range, { aggregate }, visit, reduce);
   }
 
   /**
@@ -124,16 +147,45 @@ export class DayReader {
     range: Range,
     visit: (seriesId: number, count: number, nanCount: number, sum: number, magnitude: number) => void,
   ): Promise<void> {
-    await this.#scan(
-      "query/promql_sums",
-      seriesIds,
-      range,
-      0,
-      ({ columns: [ids, counts, nans, sums, magnitudes], rowCount }) => {
-        for (let row = 0; row < rowCount; row++)
-          visit(ids[row], counts[row], nans[row], sums[row], magnitudes[row]);
-      },
-    );
+    // One sum for all blocks of a series.
+    const sums = new Map<number, BlockSum>();
+    const reduce: BlockReducer = (seriesId, { values, stale }, from, to) => {
+      const known = sums.getOrInsertComputed(seriesId, newBlockSum);
+      for (let at = from; at < to; at++) {
+        if (stale?.[at] === 1) continue;
+        const value = values[at];
+        known.count++;
+        if (Number.isNaN(value)) known.nanCount++;
+        known.sum.add(value);
+        known.magnitude += Math.abs(value);
+      }
+    };
+    await this.#reduce("query/promql_sums", seriesIds, range, {}, visit, reduce);
+    for (const [seriesId, { count, nanCount, sum, magnitude }] of sums)
+      if (count > 0) visit(seriesId, count, nanCount, sum.total, magnitude);
+  }
+
+  /** Visits one number for the rows of each series of a day, and passes on its blocks. */
+  async #reduce(
+    name: string,
+    seriesIds: readonly number[],
+    range: Range,
+    identifiers: Readonly<Record<string, string>>,
+    visit: (seriesId: number, count: number, nanCount: number, value: number, magnitude: number) => void,
+    reduce: BlockReducer,
+  ): Promise<void> {
+    await this.#eachDay(name, seriesIds, range, {}, async (asked) => {
+      const { afterUs, toUs } = asked.parameters as { afterUs: number; toUs: number };
+      await this.#tables.scanBlocks({ ...asked, identifiers }, (blocks) => {
+        const { seriesIds: ids, samples, firstUs, unitUs, step, base } = blocks;
+        const decoded = decodeBlocks(blocks, { afterUs, toUs });
+        for (let row = 0; row < ids.length; row++) {
+          const from = decoded.begins[row];
+          if (samples[row] === 0) visit(ids[row], firstUs[row], unitUs[row], step[row], base[row]);
+          else reduce(ids[row], decoded, from, from + decoded.lengths[row]);
+        }
+      });
+    });
   }
 
   /** The last sample of each series in a range, which can be a stale marker; series without one are absent. */
