@@ -3,6 +3,8 @@
  * its events. So each event can be counted.
  */
 
+import { arrowStream } from "../bench.d/arrow-writer.ts";
+
 export const DURATION = "torture.duration_ms";
 export const DONE = "torture.done";
 export const SCRAP = "torture.scrap";
@@ -12,7 +14,8 @@ export interface Push {
   readonly worker: number;
   /** Days since 1970 of all its events. */
   readonly day: number;
-  readonly body: string;
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  readonly contentType: string;
   /** Its events of each metric, and the sums of their values: whole numbers, so that sums are exact. */
   readonly events: number;
   readonly sum: number;
@@ -24,20 +27,35 @@ export interface Push {
   readonly round: number;
 }
 
-/** Makes a push of `length` events at one time, half of them observations and half increments. */
+/** What a push contains: events one by one, or a table of observations. */
+export type PushForm = "events" | "columns" | "arrow";
+
+interface Event {
+  readonly "@timestamp": number;
+  readonly metric_name: string;
+  readonly type?: string;
+  readonly value: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes a push of `length` events at one time, half of them observations and half increments. A table has observations
+ * alone.
+ */
 export function makePush(
   { worker, number, round }: { worker: number; number: number; round: number },
   length: number,
   scrap: number,
   timestampMs: number,
+  form: PushForm = "events",
 ): Push {
   const name = `w${worker}-${number}`;
   let durations = 0;
   let durationSum = 0;
   let doneSum = 0;
-  const events: object[] = [];
+  const events: Event[] = [];
   for (let index = 0; index < length; index++) {
-    const isDuration = index % 2 === 0;
+    const isDuration = index % 2 === 0 || form !== "events";
     const value = ((number + index) % 1_000) + 1;
     if (isDuration) {
       durations++;
@@ -53,7 +71,8 @@ export function makePush(
       tags: { task_id: `${name}/${index}`, worker: `w${worker}` },
     });
   }
-  for (let index = 0; index < scrap; index++) {
+  const scrapped = form === "events" ? scrap : 0;
+  for (let index = 0; index < scrapped; index++) {
     events.push({
       "@timestamp": timestampMs,
       metric_name: SCRAP,
@@ -66,15 +85,35 @@ export function makePush(
     name,
     worker,
     day: Math.floor(timestampMs / 86_400_000),
-    body: JSON.stringify(events),
+    ...bodyOf(events, form),
     events: length,
     sum: durationSum + doneSum,
     durations,
     durationSum,
     doneSum,
-    scrap,
+    scrap: scrapped,
     round,
   };
+}
+
+function bodyOf(events: readonly Event[], form: PushForm): Pick<Push, "body" | "contentType"> {
+  if (form === "events") return { body: JSON.stringify(events), contentType: "application/json" };
+  const times = events.map((event) => event["@timestamp"]);
+  const values = events.map(({ value }) => value);
+  const tasks = events.map(({ tags }) => tags.task_id!);
+  const workers = events.map(({ tags }) => tags.worker!);
+  if (form === "columns") {
+    const columns = { ts: times, value: values, task_id: tasks, worker: workers };
+    return { body: JSON.stringify({ metric: DURATION, columns }), contentType: "application/json" };
+  }
+  const body = arrowStream([
+    { name: "ts", is: "time", values: Float64Array.from(times) },
+    { name: "value", is: "number", values: Float64Array.from(values) },
+    { name: "task_id", is: "text", values: tasks },
+    { name: "worker", is: "dictionary", values: workers },
+    { name: "metric", is: "dictionary", values: events.map(() => DURATION) },
+  ]);
+  return { body, contentType: "application/vnd.apache.arrow.stream" };
 }
 
 /** What a store has of one push. */

@@ -4,7 +4,7 @@
  */
 import type { Client } from "./client.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
-import { type Ledger, makePush, type Push } from "./ledger.ts";
+import { type Ledger, makePush, type Push, type PushForm } from "./ledger.ts";
 import type { Seeded } from "./seeded.ts";
 
 /** Small pushes wait in the journal, and the largest commit to their tables at once. */
@@ -16,6 +16,7 @@ const DAY_MS = 86_400_000;
 /** Pushes are for today, or for a day before. */
 const DAYS_BACK = [0, 0, 0, 0, 0, 1, 2];
 const GROUP_EACH = 5;
+const FORMS: readonly PushForm[] = ["events", "events", "columns", "arrow"];
 const BUSY_MS = 20;
 
 export class Worker {
@@ -58,7 +59,8 @@ export class Worker {
     const scrap = this.#random.chance(0.3) ? 1 + this.#random.below(3) : 0;
     const now = this.#clock.now() - this.#random.below(60_000);
     const timestampMs = Math.floor(now - this.#random.pick(DAYS_BACK) * DAY_MS);
-    return makePush({ worker: this.index, number: this.#number++, round }, length, scrap, timestampMs);
+    const form = this.#random.pick(FORMS);
+    return makePush({ worker: this.index, number: this.#number++, round }, length, scrap, timestampMs, form);
   }
 
   /**
@@ -72,7 +74,7 @@ export class Worker {
       const push = this.unanswered;
       const answer = await client.send("/api/v1/push", {
         method: "POST",
-        headers: { "Content-Type": "application/json", "Idempotency-Key": push.name },
+        headers: { "Content-Type": push.contentType, "Idempotency-Key": push.name },
         body: push.body,
       });
       if (answer === undefined) return false;
