@@ -142,6 +142,10 @@ function processIo(umask: number): Io {
     stdinIsTerminal: process.stdin.isTTY === true,
     stdin: () => Bun.stdin.stream(),
     keys: process.stdin.isTTY === true ? readKeys : undefined,
+    terminal:
+      process.stdin.isTTY === true && process.stdout.isTTY === true
+        ? { input: process.stdin, output: process.stdout }
+        : undefined,
     env: process.env,
     readFile: readTextFile,
   };

@@ -12,7 +12,7 @@ import { readFileSync } from "node:fs";
 import { withoutPassword } from "../config/scrape-jobs.ts";
 import { type Io, UsageError } from "./command.ts";
 
-const DEFAULT_URL = "http://127.0.0.1:9091";
+export const DEFAULT_URL = "http://127.0.0.1:9091";
 
 /** The options of a command that asks a gateway. */
 export const urlOptions = { url: { type: "string" }, ca: { type: "string" } } as const;

@@ -21,6 +21,12 @@ export interface Output {
   readonly rows?: number | undefined;
 }
 
+/** The terminal as streams, for a command that edits lines itself. */
+export interface Terminal {
+  readonly input: NodeJS.ReadStream;
+  readonly output: NodeJS.WriteStream;
+}
+
 /** The input, output and environment of a command. */
 export interface Io {
   /** Results. */
@@ -36,6 +42,8 @@ export interface Io {
    * that. Undefined if stdin is not a terminal, and in tests.
    */
   readonly keys?: ((onKey: (key: string) => void) => () => void) | undefined;
+  /** Undefined unless stdin and stdout are a terminal, and in tests. */
+  readonly terminal?: Terminal | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /**
    * The umask that the process was started with. Its current umask hides new files from other users. Absent in tests.

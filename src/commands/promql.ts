@@ -5,7 +5,7 @@ import { parseTime } from "../model/time.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, urlHelp, urlOptions } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 const OPTIONS = {
@@ -147,23 +147,37 @@ interface Answer {
   readonly infos?: readonly string[];
 }
 
-async function printTable(
-  { data, warnings = [], infos = [] }: Answer,
-  output: string | undefined,
-  io: Io,
-): Promise<void> {
-  for (const note of [...warnings, ...infos]) await io.stderr.write(`weir promql: ${note}\n`);
-  if (data.resultType === "scalar" || data.resultType === "string") {
-    await writeTo(output, alignedRows([[data.resultType], [data.result[1]]]), io);
-  } else if (data.resultType === "vector") {
+/** The answer to an expression at the present time, as a table, with its warnings before it. */
+export async function promqlText(send: Send, expression: string): Promise<string> {
+  const body = new URLSearchParams([["query", expression]]).toString();
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const response = await accepted(await send("/api/v1/query", { method: "POST", headers, body }));
+  const answer = (await response.json()) as Answer;
+  return `${notesOf(answer)
+    .map((note) => `${note}\n`)
+    .join("")}${tableOf(answer)}`;
+}
+
+function notesOf({ warnings = [], infos = [] }: Answer): string[] {
+  return [...warnings, ...infos];
+}
+
+function tableOf({ data }: Answer): string {
+  if (data.resultType === "scalar" || data.resultType === "string")
+    return alignedRows([[data.resultType], [data.result[1]]]);
+  if (data.resultType === "vector") {
     const rows = data.result.map(({ metric, value }) => [nameOf(metric), value?.[1] ?? ""]);
-    await writeTo(output, alignedRows([["series", "value"], ...rows]), io);
-  } else {
-    const rows = data.result.flatMap(({ metric, values = [] }) =>
-      values.map(([time, value]) => [nameOf(metric), new Date(time * SECOND_MS).toISOString(), value]),
-    );
-    await writeTo(output, alignedRows([["series", "time", "value"], ...rows]), io);
+    return alignedRows([["series", "value"], ...rows]);
   }
+  const rows = data.result.flatMap(({ metric, values = [] }) =>
+    values.map(([time, value]) => [nameOf(metric), new Date(time * SECOND_MS).toISOString(), value]),
+  );
+  return alignedRows([["series", "time", "value"], ...rows]);
+}
+
+async function printTable(answer: Answer, output: string | undefined, io: Io): Promise<void> {
+  for (const note of notesOf(answer)) await io.stderr.write(`weir promql: ${note}\n`);
+  await writeTo(output, tableOf(answer), io);
 }
 
 /** A series written as a selector: `up{job="x"}`, `{job="x"}`, `{}`. */

@@ -2,11 +2,14 @@
 import { InexactNumber, parseExactJson } from "../wire/json/exact-number.ts";
 import { checkDestination, FORMATS, type OutputFormat, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, urlHelp, urlOptions } from "./client.ts";
+import { withoutPassword } from "../config/scrape-jobs.ts";
+import { accepted, bytesOf, DEFAULT_URL, gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+import type { OfflineStore } from "./shell/offline-store.ts";
 
 const OPTIONS = {
   ...urlOptions,
+  data: { type: "string" },
   format: { type: "string", default: "table" },
   output: { type: "string", short: "o" },
   param: { type: "string", multiple: true },
@@ -20,7 +23,8 @@ const STATEMENT_BYTES_MAX = 1_048_576;
 export const command: Command = {
   name: "sql",
   summary: "runs a SQL statement and prints the rows",
-  usage: `Usage: weir sql [OPTIONS] "SELECT …"
+  usage: `Usage: weir sql [OPTIONS]
+       weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
        weir sql .tables [PATTERN]
        weir sql .functions [PATTERN]
@@ -32,6 +36,9 @@ functions that a statement may call, with their limits:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
+Without a statement, on a terminal, it reads statements with a history and completion; ".help" lists its commands.
+
+  --data DIR         ask the store of this folder, which no gateway has open. It is copied, and not changed
   --param NAME=TEXT  binds $NAME to a text, --param NAME:=JSON to a number, true, false or null; repeatable
   --limit N          the maximum number of rows; the gateway's own limit (sqlRowsMax) also applies, and a note
                      on standard error says when rows may be absent because of it
@@ -45,7 +52,18 @@ are invalid.`,
     const { values, positionals } = readArguments(argv, OPTIONS, true);
     const format = oneOf("--format", values.format, FORMATS);
     checkDestination(format, values.output, io);
-    const send = gatewayAt(values.url, io, values.ca);
+    if (values.data !== undefined && values.url !== undefined)
+      throw new UsageError("--data is a folder and --url a gateway: give only one of them.");
+    await using offline = values.data === undefined ? undefined : await offlineStore(values.data);
+    const send = offline?.send ?? gatewayAt(values.url, io, values.ca);
+    if (positionals.length === 0 && io.terminal !== undefined) {
+      const { runShell } = await import("./shell/shell.ts");
+      const where = values.data ?? values.url ?? (io.env.WEIR_URL || DEFAULT_URL);
+      // Rejects a gateway that cannot be reached, before anything is typed.
+      await accepted(await send("/api/v1/tables", { query: [["format", "json"]] }));
+      await runShell(io.terminal, send, `Asking ${withoutPassword(where)}`, io);
+      return exitCode.ok;
+    }
     const statement = positionals.length > 0 ? positionals.join(" ") : await readStatement(io);
     const listing = /^\s*\.(tables|functions)(?:\s+(\S+))?\s*$/.exec(statement);
     if (listing !== null) {
@@ -86,6 +104,12 @@ are invalid.`,
     return exitCode.ok;
   },
 };
+
+/** Most statements ask a gateway, and do not load the modules of one. */
+async function offlineStore(data: string): Promise<OfflineStore> {
+  const { openOffline } = await import("./shell/offline-store.ts");
+  return await openOffline(data);
+}
 
 /** Counts the rows of an answer as it passes. CSV, NDJSON and lines end without a word on rows that were left out. */
 class RowCounter {
