@@ -57,7 +57,7 @@ are invalid.`,
     await using offline = values.data === undefined ? undefined : await offlineStore(values.data);
     const send = offline?.send ?? gatewayAt(values.url, io, values.ca);
     if (positionals.length === 0 && io.terminal !== undefined) {
-      const { runShell } = await import("./shell/shell.ts");
+      const { runShell } = await import("./shell/sql-shell.ts");
       const where = values.data ?? values.url ?? (io.env.WEIR_URL || DEFAULT_URL);
       // Rejects a gateway that cannot be reached, before anything is typed.
       await accepted(await send("/api/v1/tables", { query: [["format", "json"]] }));
