@@ -2,7 +2,6 @@
  * `GET /metrics`, and `/prometheus`, which is the same: everything that is exposed, in the format that the scraper
  * prefers. An answer is complete or an error.
  */
-import { setImmediate } from "node:timers/promises";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
@@ -10,6 +9,7 @@ import type { Caller } from "../access/access.ts";
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
+import { nextTurn } from "../model/tasks/time-slices.ts";
 import type { Labels } from "../model/sample.ts";
 import { compressibleAnswer, preferredType } from "./negotiation.ts";
 import { type RouteParameters, Routes } from "./routes.ts";
@@ -35,6 +35,13 @@ export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
   const limit = new ConcurrencyLimit(scrapesMax, { tasks: "scrapes", setting: "scrapesMax" });
+  /** Scrapes at once get the same families, and so the same text. */
+  const texts = new WeakMap<readonly Family[], Map<ExpositionFormat, Promise<Uint8Array<ArrayBuffer>>>>();
+  const rendered = (families: readonly Family[], format: ExpositionFormat) => {
+    const byFormat = texts.get(families) ?? new Map();
+    texts.set(families, byFormat);
+    return byFormat.getOrInsertComputed(format, () => render(families, format));
+  };
   const scrape = async (request: Request, _: RouteParameters, { labels }: Caller): Promise<Response> => {
     // A scrape does not wait: its scraper comes again.
     if (limit.isFull) {
@@ -46,7 +53,7 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
       const all = await exposition.families(Date.now(), format !== "text", labels);
       const names = queryOf(request.url).getAll("name[]");
       const families = names.length > 0 ? selectFamilies(all, new Set(names)) : all;
-      const body = await render(families, format);
+      const body = await rendered(families, format);
       const headers = new Headers({
         "content-type": format === "text" ? TEXT_CONTENT_TYPE : openMetricsContentType(format),
         vary: "Accept",
@@ -66,7 +73,8 @@ export async function render(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for (const chunk of format === "text" ? renderText(families) : renderOpenMetrics(families)) {
-    if (chunks.length > 0) await setImmediate();
+    // In a turn of its own: several that are rendered at once would be one long slice together.
+    if (chunks.length > 0) await nextTurn();
     chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks);
