@@ -77,12 +77,16 @@ export class Gatherer {
     return this.#rows;
   }
 
-  /** Adds samples; every series id is in one of the groups. */
+  /** Adds samples, whose arrays belong to this object from now on; every series id is in one of the groups. */
   take({ seriesIds, begins, lengths, timestampsMs, values, arrivals, stale }: SampleLists): void {
     const base = this.#rows;
-    this.#reserve(values.length);
-    this.#buffers.timestampsMs.set(timestampsMs, base);
-    this.#buffers.values.set(values, base);
+    // Mostly all samples come at once.
+    if (base === 0 && values.length > ROWS_AT_FIRST) this.#buffers = { timestampsMs, values };
+    else {
+      this.#reserve(values.length);
+      this.#buffers.timestampsMs.set(timestampsMs, base);
+      this.#buffers.values.set(values, base);
+    }
     if (arrivals !== undefined) {
       this.#arrivals ??= new Float64Array(this.#buffers.values.length);
       this.#arrivals.set(arrivals, base);
