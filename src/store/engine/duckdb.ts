@@ -5,7 +5,7 @@
  * Two instances in one process, or in a Worker of it, would both open the file and lose each other's rows. So this
  * module keeps the paths that are open, and rejects a second opening of the same path.
  */
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import {
@@ -46,6 +46,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
+import { statement } from "../statements.ts";
 import { TimeSlices } from "../../model/tasks/time-slices.ts";
 import {
   type Cell,
@@ -91,6 +92,18 @@ function enginePath(path: string): string {
   return path.startsWith("/") ? path : `./${path}`;
 }
 
+/** Makes a file. It keeps the format that it is made with (sql/store/create_file.sql). */
+async function createFile(path: string): Promise<void> {
+  const instance = await DuckDBInstance.create(MEMORY, { threads: "1" });
+  const connection = await instance.connect();
+  try {
+    await connection.run(statement("store/create_file", { path: enginePath(path) }));
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
 /** One DuckDB file (or `:memory:`), open for this process alone. */
 export class Database {
   readonly #instance: DuckDBInstance;
@@ -114,6 +127,7 @@ export class Database {
         ...options,
         temporaryDirectory: enginePath(options.temporaryDirectory),
       });
+      if (path !== MEMORY && options.isReadOnly !== true && !existsSync(path)) await createFile(path);
       const instance = await DuckDBInstance.create(path === MEMORY ? path : enginePath(path), settings);
       return new Database(instance, identity);
     } catch (error) {

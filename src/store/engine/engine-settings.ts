@@ -6,16 +6,6 @@
  */
 export const ROW_GROUP_ROWS = 122_880;
 
-/**
- * The format of a new file. A file keeps the one that it was made with, and `weir compact` makes a new one.
- *
- * - From version 1.3 of DuckDB on, the texts of a dictionary are compressed too. From 1.5 on, numbers are compressed whatever
- *   the size of a block is.
- * - Each column of a row group takes whole blocks. With blocks of 262,144 bytes, as usual, a fifth of the file was their
- *   unused ends.
- */
-const FORMAT = { storage_compatibility_version: "v1.5.0", default_block_size: "131072" } as const;
-
 const TEMPORARY_BYTES_MAX = 4 * 1_073_741_824;
 
 export interface DatabaseOptions {
@@ -35,7 +25,6 @@ export function engineSettings(options: DatabaseOptions): Record<string, string>
     // The engine has no worker until something is read: see workers.ts.
     external_threads: String(options.threads),
     ...(options.isReadOnly === true ? { access_mode: "READ_ONLY" } : {}),
-    ...FORMAT,
     temp_directory: options.temporaryDirectory,
     // A checkpoint inside a commit delays it by 0.5 s. The store decides when to checkpoint.
     checkpoint_threshold: "1TiB",
