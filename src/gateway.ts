@@ -26,6 +26,7 @@ import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { forwardRoutes } from "./http/operation/forward-routes.ts";
 import { tokenRoutes } from "./http/operation/token-routes.ts";
 import { openApiRoutes } from "./http/openapi/openapi-routes.ts";
 import { dashboardsRoutes } from "./http/page/dashboards-routes.ts";
@@ -254,6 +255,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ),
     }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
+    forwardRoutes({ destinations: () => forwarding?.reports() ?? [] }),
     tokenRoutes({ ...{ access, log, now }, limits: parts.limits }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),

@@ -25,6 +25,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command 
   delete: () => import("./operation/delete.ts"),
   demo: () => import("./demo/demo.ts"),
   rejected: () => import("./operation/rejected.ts"),
+  forward: () => import("./operation/forward.ts"),
   silence: () => import("./operation/silence.ts"),
   init: () => import("./setup/init.ts"),
   completion: () => import("./help/completion.ts"),
