@@ -62,6 +62,7 @@ export function openForwarding(
     holdBytes: config.forwardHoldBytes,
     fileBytes: async () => (await store.fileSizes()).fileBytes,
     series: () => registry.series(),
+    kinds: () => registry.metrics(),
     seriesById: (id) => registry.seriesById(id),
     isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
     atRest: (action) => ingest().atRest(action),

@@ -10,6 +10,7 @@ import { GatewayProcess } from "../../test/gateway-process.ts";
 import { decompressSnappyBlock } from "../../src/wire/compression/snappy.ts";
 import { ProtobufReader } from "../../src/wire/protobuf.ts";
 import { requests } from "./remote-write-requests.ts";
+import { hottest } from "./profile.ts";
 import { percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench forward [options] [-- arguments of weir serve]
@@ -22,6 +23,7 @@ pushed at a steady rate, and their delay is measured.
   --rate N           new samples per second while the backlog is sent, and afterwards (default 10000; 0: none)
   --seconds N        seconds at this rate after the backlog, for the steady cost (default 10)
   --folder DIR       the folder for temporary data folders (default: the system's)
+  --profile          profiles the gateway and shows the functions that took most time
   --help             shows this help
 `;
 
@@ -32,6 +34,7 @@ const { values: options, positionals: serveArgs } = parseArgs({
     rate: { type: "string", default: "10000" },
     seconds: { type: "string", default: "10" },
     folder: { type: "string", default: tmpdir() },
+    profile: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
   allowPositionals: true,
@@ -79,6 +82,7 @@ async function main(): Promise<void> {
   const gateway = await GatewayProcess.start({
     data: join(folder, "data"),
     args: ["--no-sampler", "--config", config, ...serveArgs],
+    runtimeArgs: options.profile ? ["--cpu-prof", `--cpu-prof-dir=${folder}`] : [],
   });
   try {
     await backlog(gateway, { series, scrapes, beginMs });
@@ -86,7 +90,9 @@ async function main(): Promise<void> {
     await drain(gateway, series * scrapes);
     await steady(gateway);
   } finally {
-    await gateway.stop("SIGKILL");
+    await gateway.stop(options.profile ? "SIGTERM" : "SIGKILL");
+    if (options.profile)
+      for (const { where, milliseconds } of hottest(folder, 25)) say(`${Math.round(milliseconds)} ms`, where);
     await sink.stop(true);
     rmSync(folder, { recursive: true });
   }
@@ -125,12 +131,14 @@ async function drain(gateway: GatewayProcess, samples: number): Promise<void> {
   while (got.samples - got.fresh < samples) await Bun.sleep(5);
   const seconds = (performance.now() - begunMs) / 1_000;
   const sent = await pusher.stop();
-  const cpu = usageOf(gateway.pid).cpuSeconds - before.cpuSeconds;
+  const after = usageOf(gateway.pid);
+  const cpu = after.cpuSeconds - before.cpuSeconds;
+  const main = after.mainThreadSeconds - before.mainThreadSeconds;
   const rate = samples / seconds;
   say("backlog", `${fixed(seconds)} s, ${Math.round(rate)} samples/s: ${fixed(rate / 10_000, 1)} x 10,000/s`);
   say(
     "CPU with new samples stored",
-    `${fixed((cpu / (samples + sent)) * 1e6)} CPU-s per million, ${sent} new`,
+    `${fixed((cpu / (samples + sent)) * 1e6)} CPU-s per million (${fixed((main / (samples + sent)) * 1e6)} of the first thread), ${sent} new`,
   );
   sayDelays("delay of new samples beside it");
 }

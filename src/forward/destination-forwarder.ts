@@ -22,7 +22,7 @@ const LAST_DAY = 2_932_896;
 export interface ForwarderParts
   extends Pick<
     CounterStreamParts,
-    "totals" | "series" | "seriesById" | "atRest" | "stepMs" | "idleMs" | "now"
+    "totals" | "series" | "kinds" | "seriesById" | "atRest" | "stepMs" | "idleMs" | "now"
   > {
   readonly outbox: Outbox;
   readonly store: ForwardStore;
@@ -69,16 +69,17 @@ export class DestinationForwarder {
       const names = new OutputNames(destination);
       const sender = new RemoteWriteSender({ target, status, bandwidth, now: parts.now });
       this.#lanes = lanesOf(new SampleSink({ ...parts, ...target, names, sender, status }));
-      const { shards } = target;
+      const { shards, samplesPerRequest } = target;
       this.#counters = new CounterStream({
         ...parts,
         stream: `${name}/counters`,
         onFault,
         async send(points, stop) {
-          const gatherer = new PointCollector();
-          addCounterPoints(gatherer, names, points);
-          if (gatherer.length === 0) return;
-          await Promise.all(gatherer.take(shards).map((part) => sender.send(part, stop)));
+          const collector = new PointCollector();
+          addCounterPoints(collector, names, points);
+          if (collector.length === 0) return;
+          const parts = Math.min(shards, Math.ceil(collector.length / samplesPerRequest));
+          await Promise.all(collector.take(parts).map((part) => sender.send(part, stop)));
         },
       });
       return;
@@ -100,7 +101,7 @@ export class DestinationForwarder {
     const { outbox, store } = this.#parts;
     if (isNew) await outbox.acknowledge(`${this.destination.name}/started`, LAST_DAY, [0, 1], outbox.epoch);
     if (isNew && !this.destination.backfill) {
-      (await store.reader()).close();
+      await store.moveJournal();
       for (const { day, rows } of store.days())
         for (const stream of this.#streams) await outbox.acknowledge(stream, day, [0, rows], outbox.epoch);
     }

@@ -104,6 +104,30 @@ test("a request whose answer was lost is stored once, also if the gateway is sta
   expect(await ask(hub, SAMPLES)).toEqual(await ask(gateway, SAMPLES));
 });
 
+test("an answer that is no gateway's is an error, and the same rows are sent again with the same key", async () => {
+  hub = await openTestGateway();
+  const target = await hub.listen();
+  const keys: (string | null)[] = [];
+  const relay = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      keys.push(request.headers.get("idempotency-key"));
+      if (keys.length === 1) return new Response("<html>a portal</html>");
+      const body = await request.arrayBuffer();
+      return await fetch(`${target.urls[0]}/api/v1/push`, { method: "POST", headers: request.headers, body });
+    },
+  });
+  gateway = await ForwardingGateway.openWith(
+    destinationTable({ name: "hub", type: "weir", url: relay.url.href }),
+  );
+  await gateway.post(JSON.stringify(EVENTS));
+  await gateway.sent("hub");
+  await relay.stop(true);
+  expect(keys).toEqual([keys[0]!, keys[0]!]);
+  expect(await ask(hub, SAMPLES)).toEqual(await ask(gateway, SAMPLES));
+});
+
 test("what the hub rejects is counted, and the rest is stored", async () => {
   hub = await openTestGateway();
   const { urls } = await hub.listen();

@@ -12,7 +12,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { RowRange } from "../../model/records.ts";
-import type { Series } from "../../model/sample.ts";
+import type { Metric, Series } from "../../model/sample.ts";
 import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
 import { type ForwardStore, readRows } from "../outbox/stored-rows-reader.ts";
 import { Count, CountedRows } from "./counted-rows.ts";
@@ -42,6 +42,7 @@ export interface CounterStreamParts {
   readonly totals: CounterTotals;
   /** The series that are stored now. */
   readonly series: () => Iterable<Series>;
+  readonly kinds: () => Iterable<Pick<Metric, "kind">>;
   readonly seriesById: (seriesId: number) => Series | undefined;
   /** See `Ingest.atRest`. */
   readonly atRest: <T>(action: () => T) => Promise<T>;
@@ -160,6 +161,7 @@ export class CounterStream {
       const cursor = record.sent[0]?.[1] ?? 0;
       lastMs = Math.max(lastMs, record.lastMs ?? 0);
       this.#cursors.set(day.day, cursor);
+      if (!this.#hasEvents()) continue;
       for (let from = cursor; from < day.rows; from += UNIT_ROWS)
         await readRows(store, day, [from, Math.min(day.rows, from + UNIT_ROWS)], behind.add);
     }
@@ -179,7 +181,7 @@ export class CounterStream {
   async #tick(): Promise<void> {
     let instantMs = this.#instantMs();
     const { store, seriesById, stepMs, outbox } = this.#parts;
-    (await store.reader()).close();
+    await store.moveJournal();
     for (const day of store.days()) {
       for (;;) {
         if (this.#epoch !== outbox.epoch) throw new RowsRenumbered();
@@ -187,7 +189,7 @@ export class CounterStream {
         if (from >= day.rows) break;
         const range: RowRange = [from, Math.min(day.rows, from + UNIT_ROWS)];
         const rows = new CountedRows(stepMs, seriesById);
-        await readRows(store, day, range, rows.add);
+        if (this.#hasEvents()) await readRows(store, day, range, rows.add);
         // It may have taken long.
         instantMs = this.#instantMs();
         await this.#send(this.#pointsOf(rows, instantMs));
@@ -199,6 +201,12 @@ export class CounterStream {
     }
     await this.#send(this.#repeated(instantMs));
     this.#tickedMs = instantMs;
+  }
+
+  /** Whether there is any series of events. */
+  #hasEvents(): boolean {
+    for (const { kind } of this.#parts.kinds()) if (kind === "observation" || kind === "delta") return true;
+    return false;
   }
 
   /** Adds rows to their series. Returns the values at the instants that they belong to. */

@@ -4,7 +4,7 @@ import { statement } from "../../store/statements.ts";
 import type { Day, Store } from "../../store/store.ts";
 
 /** What forwarding needs of the store. */
-export type ForwardStore = Pick<Store, "days" | "reader">;
+export type ForwardStore = Pick<Store, "days" | "moveJournal" | "reader">;
 
 /** Columns of some rows, valid until the visitor returns. */
 export interface StoredColumns {

@@ -11,79 +11,110 @@ export interface Points {
   readonly stale: Uint8Array;
 }
 
-/** Gathers samples in any order. */
+/** Collects samples in any order. */
 export class PointCollector {
   readonly #places = new Map<OutputSeries, number>();
   readonly #series: OutputSeries[] = [];
-  readonly #place: number[] = [];
-  readonly #ms: number[] = [];
-  readonly #value: number[] = [];
-  readonly #stale: number[] = [];
+  #length = 0;
+  #place = new Uint32Array(1_024);
+  #ms = new Float64Array(1_024);
+  #value = new Float64Array(1_024);
+  #stale = new Uint8Array(1_024);
 
   get length(): number {
-    return this.#ms.length;
+    return this.#length;
   }
 
-  add(series: OutputSeries, ms: number, value: number, isStale = false): void {
+  /** The place of a series, by which its samples are added. */
+  placeOf(series: OutputSeries): number {
     let place = this.#places.get(series);
     if (place === undefined) {
       place = this.#series.length;
       this.#places.set(series, place);
       this.#series.push(series);
     }
-    this.#place.push(place);
-    this.#ms.push(ms);
-    this.#value.push(value);
-    this.#stale.push(isStale ? 1 : 0);
+    return place;
+  }
+
+  add(place: number, ms: number, value: number, isStale = false): void {
+    const at = this.#length++;
+    if (at === this.#ms.length) this.#grow();
+    this.#place[at] = place;
+    this.#ms[at] = ms;
+    this.#value[at] = value;
+    this.#stale[at] = isStale ? 1 : 0;
+  }
+
+  #grow(): void {
+    const size = this.#ms.length * 2;
+    const widened = <Column extends Uint8Array | Uint32Array | Float64Array>(to: Column, from: Column) => {
+      to.set(from);
+      return to;
+    };
+    this.#place = widened(new Uint32Array(size), this.#place);
+    this.#ms = widened(new Float64Array(size), this.#ms);
+    this.#value = widened(new Float64Array(size), this.#value);
+    this.#stale = widened(new Uint8Array(size), this.#stale);
   }
 
   /**
    * The samples in order. Of samples of one series and millisecond the last one is kept: receivers have one value per time.
    *
-   * @param shards the samples of a series are in one of so many parts
+   * @param parts the samples of a series are in one of so many parts
    */
-  take(shards: number): Points[] {
+  take(parts: number): Points[] {
     const places = this.#place;
+    const length = this.#length;
     const ends = new Uint32Array(this.#series.length);
-    for (const place of places) ends[place]!++;
+    for (let at = 0; at < length; at++) ends[places[at]!]!++;
     let sum = 0;
     for (let place = 0; place < ends.length; place++) {
       sum += ends[place]!;
       ends[place] = sum;
     }
-    const order = new Uint32Array(places.length);
+    const order = new Uint32Array(length);
     const starts = Uint32Array.from(ends);
-    for (let index = places.length - 1; index >= 0; index--) order[--starts[places[index]!]!] = index;
-    const parts = Array.from({ length: shards }, () => [] as number[]);
+    for (let at = length - 1; at >= 0; at--) order[--starts[places[at]!]!] = at;
+    const lists = Array.from({ length: parts }, () => ({ indexes: new Uint32Array(length), length: 0 }));
     for (let place = 0; place < this.#series.length; place++) {
-      const part = parts[this.#series[place]!.hash % shards]!;
-      this.#addSeries(order.subarray(starts[place]!, ends[place]!), part);
+      const list = lists[this.#series[place]!.hash % parts]!;
+      const indexes = this.#ordered(order.subarray(starts[place]!, ends[place]!));
+      list.indexes.set(indexes, list.length);
+      list.length += indexes.length;
     }
-    return parts.filter((part) => part.length > 0).map((part) => this.#pointsOf(part));
+    return lists
+      .filter((list) => list.length > 0)
+      .map((list) => this.#pointsOf(list.indexes.subarray(0, list.length)));
   }
 
-  #addSeries(indexes: Uint32Array, part: number[]): void {
+  /** The samples of a series by time. */
+  #ordered(indexes: Uint32Array): Uint32Array {
     const ms = this.#ms;
     let isOrdered = true;
     for (let at = 1; at < indexes.length; at++)
       if (ms[indexes[at]!]! <= ms[indexes[at - 1]!]!) isOrdered = false;
-    if (isOrdered) {
-      for (const index of indexes) part.push(index);
-      return;
-    }
+    if (isOrdered) return indexes;
     // Equal times stay in the order of arrival.
     indexes.sort((a, b) => ms[a]! - ms[b]! || a - b);
-    for (let at = 0; at < indexes.length; at++)
-      if (at + 1 === indexes.length || ms[indexes[at + 1]!] !== ms[indexes[at]!]) part.push(indexes[at]!);
+    return indexes.filter((index, at) => at + 1 === indexes.length || ms[indexes[at + 1]!] !== ms[index]);
   }
 
-  #pointsOf(part: readonly number[]): Points {
-    return {
-      length: part.length,
-      series: part.map((index) => this.#series[this.#place[index]!]!),
-      ms: Float64Array.from(part, (index) => this.#ms[index]!),
-      value: Float64Array.from(part, (index) => this.#value[index]!),
-      stale: Uint8Array.from(part, (index) => this.#stale[index]!),
+  #pointsOf(indexes: Uint32Array): Points {
+    const { length } = indexes;
+    const series = new Array<OutputSeries>(length);
+    const points = {
+      ...{ length, series },
+      ms: new Float64Array(length),
+      value: new Float64Array(length),
+      stale: new Uint8Array(length),
     };
+    for (let at = 0; at < length; at++) {
+      const index = indexes[at]!;
+      series[at] = this.#series[this.#place[index]!]!;
+      points.ms[at] = this.#ms[index]!;
+      points.value[at] = this.#value[index]!;
+      points.stale[at] = this.#stale[index]!;
+    }
+    return points;
   }
 }

@@ -12,12 +12,12 @@ import type { ForwardStore } from "../outbox/stored-rows-reader.ts";
 import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
 import { countOf, firstGap, withRange } from "../outbox/row-ranges.ts";
 
-/** How long new rows gather, so that a request has many of them. */
-const GATHER_MS = 250;
+/** How long new rows gather. Each time, the journal moves to its tables, which costs the same for few rows and for many. */
+const GATHER_MS = 1_000;
 /** After a fault of the gateway itself. */
 const FAULT_PAUSE_MS = 1_000;
-/** Ranges that may wait in the lane of new rows. What is more is left to the other lane, except for the newest. */
-const FRESH_RANGES_MAX = 4;
+/** If more than a range of new rows waits, this part of a range is still new, and the rest is left to the other lane. */
+const FRESH_SHARE = 1 / 4;
 
 /** Rows that are sent together. */
 export interface SentRows {
@@ -52,6 +52,13 @@ export interface RowLanesParts {
 
 type Lane = "fresh" | "backlog";
 
+/** What a lane sends, with its key if it was noted before. */
+interface Next {
+  readonly day: Day;
+  readonly range: RowRange;
+  readonly key?: string;
+}
+
 export class RowLanes {
   readonly #parts: RowLanesParts;
   readonly #stopping = new AbortController();
@@ -69,7 +76,7 @@ export class RowLanes {
   start(): void {
     for (const { day, rows } of this.#parts.store.days()) this.#freshFrom.set(day, rows);
     const lanes: Lane[] = this.#parts.order === "oldest-first" ? ["backlog"] : ["fresh", "backlog"];
-    this.#running = this.#resend().then(() => Promise.all(lanes.map((lane) => this.#run(lane))));
+    this.#running = Promise.all(lanes.map((lane) => this.#run(lane)));
   }
 
   async stop(): Promise<void> {
@@ -91,16 +98,6 @@ export class RowLanes {
       .reduce((sum, { day, rows }) => sum + Math.max(0, rows - outbox.sentRows(stream, day)), 0);
   }
 
-  /** Sends the requests again whose answers were lost with the process. */
-  async #resend(): Promise<void> {
-    for (const day of this.#parts.store.days()) {
-      await this.#guarded(async (epoch) => {
-        for (const [from, to, key] of this.#parts.outbox.of(this.#parts.stream, day.day).open ?? [])
-          await this.#send(day, [from, to], key, epoch);
-      });
-    }
-  }
-
   async #run(lane: Lane): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
@@ -108,12 +105,12 @@ export class RowLanes {
       let hasSent = false;
       const isRight = await this.#guarded(async (epoch) => {
         // Rows of the journal move to their tables.
-        (await this.#parts.store.reader()).close();
+        await this.#parts.store.moveJournal();
         if (epoch !== this.#parts.outbox.epoch) return;
         const next = this.#next(lane);
         if (next === undefined) return;
         hasSent = true;
-        await this.#begin(next.day, next.range, epoch);
+        await this.#begin(next, epoch);
       });
       if (hasSent || !isRight) continue;
       await woken;
@@ -139,13 +136,13 @@ export class RowLanes {
     }
   }
 
-  async #begin(day: Day, range: RowRange, epoch: Epoch): Promise<void> {
+  async #begin({ day, range, key: known }: Next, epoch: Epoch): Promise<void> {
     const { outbox, stream, sink } = this.#parts;
     const ranges = this.#sending.get(day.day) ?? [];
     this.#sending.set(day.day, [...ranges, range]);
     try {
-      let key = "";
-      if (sink.newKey !== undefined) {
+      let key = known ?? "";
+      if (known === undefined && sink.newKey !== undefined) {
         key = await sink.newKey();
         await outbox.begin(stream, day.day, [...range, key] as OpenRange, epoch);
       }
@@ -162,15 +159,19 @@ export class RowLanes {
     await outbox.acknowledge(stream, day.day, range, epoch);
   }
 
-  /** What a lane sends next. */
-  #next(lane: Lane): { day: Day; range: RowRange } | undefined {
+  /** What a lane sends next. Requests without an answer, of before a kill or a fault, come first, in the lane of the backlog. */
+  #next(lane: Lane): Next | undefined {
     const { outbox, stream, store, sink, order } = this.#parts;
     const days = store.days();
     for (const day of order === "oldest-first" ? days : days.toReversed()) {
       const { sent, open = [] } = outbox.of(stream, day.day);
+      const sending = this.#sending.get(day.day) ?? [];
+      if (lane === "backlog") {
+        const left = open.find(([from]) => !sending.some(([first]) => first === from));
+        if (left !== undefined) return { day, range: [left[0], left[1]], key: left[2] };
+      }
       let taken = [...sent];
-      for (const [from, to] of [...open, ...(this.#sending.get(day.day) ?? [])])
-        taken = withRange(taken, [from, to]);
+      for (const [from, to] of [...open, ...sending]) taken = withRange(taken, [from, to]);
       const freshFrom = order === "oldest-first" ? day.rows : this.#freshOf(day, taken);
       const range =
         lane === "fresh"
@@ -189,8 +190,8 @@ export class RowLanes {
     if (from > rows) from = rows;
     const waiting =
       rows - from - countOf(taken.map(([first, end]) => [Math.max(first, from), Math.max(end, from)]));
-    if (waiting > FRESH_RANGES_MAX * rowsMax) {
-      from = rows - rowsMax;
+    if (waiting > rowsMax) {
+      from = rows - Math.ceil(rowsMax * FRESH_SHARE);
       this.#freshFrom.set(day, from);
     }
     return from;

@@ -20,6 +20,11 @@ interface SampleSinkParts {
   readonly rawEvents: boolean;
 }
 
+/** The rows of a row group of the engine: it is read as a whole, so smaller ranges would read it several times. */
+const ROW_GROUP_ROWS = 122_880;
+const NOT_SENT = -1;
+const UNKNOWN = -2;
+
 export class SampleSink implements RowSink {
   readonly #parts: SampleSinkParts;
 
@@ -28,29 +33,38 @@ export class SampleSink implements RowSink {
   }
 
   get rowsMax(): number {
-    return this.#parts.samplesPerRequest * this.#parts.shards;
+    return Math.min(ROW_GROUP_ROWS, 3 * this.#parts.samplesPerRequest * this.#parts.shards);
   }
 
   async send({ day, range }: SentRows, stop: AbortSignal): Promise<void> {
-    const { store, seriesById, names, sender, status, shards, rawEvents } = this.#parts;
+    const { store, seriesById, names, sender, status, shards, samplesPerRequest, rawEvents } = this.#parts;
     const points = new PointCollector();
     let unknown = 0;
+    // By series: its place, or one of these.
+    const places = new Map<number, number>();
+    const placeOf = (id: number) => {
+      const series = seriesById(id);
+      if (series === undefined) return UNKNOWN;
+      const { kind } = series.metric;
+      if (!rawEvents && (kind === "observation" || kind === "delta")) return NOT_SENT;
+      const output = names.raw(series);
+      return output === undefined ? NOT_SENT : points.placeOf(output);
+    };
     await readRows(store, day, range, ({ length, seriesId, timestampUs, value, isStale }) => {
       for (let row = 0; row < length; row++) {
-        const series = seriesById(seriesId[row]!);
-        if (series === undefined) {
-          unknown++;
-          continue;
+        const id = seriesId[row]!;
+        let place = places.get(id);
+        if (place === undefined) {
+          place = placeOf(id);
+          places.set(id, place);
         }
-        const { kind } = series.metric;
-        if (!rawEvents && (kind === "observation" || kind === "delta")) continue;
-        const output = names.raw(series);
-        if (output === undefined) continue;
-        points.add(output, Math.floor(timestampUs[row]! / 1_000), value[row]!, isStale(row));
+        if (place >= 0) points.add(place, Math.floor(timestampUs[row]! / 1_000), value[row]!, isStale(row));
+        else if (place === UNKNOWN) unknown++;
       }
     });
     status.dropped("retention", unknown);
     if (points.length === 0) return;
-    await Promise.all(points.take(shards).map((part) => sender.send(part, stop)));
+    const parts = Math.min(shards, Math.ceil(points.length / samplesPerRequest));
+    await Promise.all(points.take(parts).map((part) => sender.send(part, stop)));
   }
 }

@@ -30,13 +30,13 @@ test("both versions have sorted labels, samples in the order of time, and metada
   const names = plainNames();
   const first = names.raw(seriesOf(1, "a.b", { Zone: "z", job: "ü" }))!;
   const second = names.raw(seriesOf(2, "c", {}))!;
-  const gatherer = new PointCollector();
-  gatherer.add(first, 1_728_043_200_002, -0.5);
-  gatherer.add(second, 5, Number.POSITIVE_INFINITY);
+  const collector = new PointCollector();
+  collector.add(collector.placeOf(first), 1_728_043_200_002, -0.5);
+  collector.add(collector.placeOf(second), 5, Number.POSITIVE_INFINITY);
   // Out of order, and twice at one time: the last one counts.
-  gatherer.add(first, 1_728_043_200_001, 1e300);
-  gatherer.add(first, 1_728_043_200_002, 0.1);
-  const [points] = gatherer.take(1);
+  collector.add(collector.placeOf(first), 1_728_043_200_001, 1e300);
+  collector.add(collector.placeOf(first), 1_728_043_200_002, 0.1);
+  const [points] = collector.take(1);
   const expected = [
     {
       labels: [
@@ -64,10 +64,11 @@ test("both versions have sorted labels, samples in the order of time, and metada
 
 test("a range of samples is a message of its own, also if it begins within a series", () => {
   const names = plainNames();
-  const gatherer = new PointCollector();
+  const collector = new PointCollector();
   for (const id of [1, 2])
-    for (let at = 1; at <= 3; at++) gatherer.add(names.raw(seriesOf(id, `m${id}`, {}))!, at, at * id);
-  const [points] = gatherer.take(1);
+    for (let at = 1; at <= 3; at++)
+      collector.add(collector.placeOf(names.raw(seriesOf(id, `m${id}`, {}))!), at, at * id);
+  const [points] = collector.take(1);
   const samples = readV1(encoderOf(1)(points!, 1, 5, [])).map((series) => series.samples);
   expect(samples).toEqual([
     [
@@ -82,9 +83,9 @@ test("a range of samples is a message of its own, also if it begins within a ser
 });
 
 test("a stale marker has the bits of Prometheus's", () => {
-  const gatherer = new PointCollector();
-  gatherer.add(plainNames().raw(seriesOf(1, "m", {}))!, 1, 0, true);
-  const [points] = gatherer.take(1);
+  const collector = new PointCollector();
+  collector.add(collector.placeOf(plainNames().raw(seriesOf(1, "m", {}))!), 1, 0, true);
+  const [points] = collector.take(1);
   const bytes = Buffer.from(encoderOf(1)(points!, 0, 1, []));
   expect(bytes.includes(Buffer.from([0x09, 2, 0, 0, 0, 0, 0, 0xf0, 0x7f]))).toBe(true);
 });
@@ -92,10 +93,10 @@ test("a stale marker has the bits of Prometheus's", () => {
 test("every series is in one of the parts, always the same, and in order there", () => {
   const names = plainNames();
   const partsOf = () => {
-    const gatherer = new PointCollector();
+    const collector = new PointCollector();
     for (let at = 0; at < 400; at++)
-      gatherer.add(names.raw(seriesOf(at % 40, "m", { n: String(at % 40) }))!, at, at);
-    return gatherer.take(4).map((points) => readV1(encoderOf(1)(points, 0, points.length, [])));
+      collector.add(collector.placeOf(names.raw(seriesOf(at % 40, "m", { n: String(at % 40) }))!), at, at);
+    return collector.take(4).map((points) => readV1(encoderOf(1)(points, 0, points.length, [])));
   };
   const parts = partsOf();
   expect(parts.length).toBe(4);
