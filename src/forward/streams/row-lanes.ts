@@ -129,9 +129,15 @@ export class RowLanes {
       await action(outbox.epoch);
       return true;
     } catch (error) {
-      if (signal.aborted || error instanceof RowsRenumbered) return false;
+      if (signal.aborted) return false;
+      if (error instanceof RowsRenumbered) {
+        this.noteRows();
+        return false;
+      }
       onFault(error as Error);
       await pause(FAULT_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      // The other lane may have to send it.
+      this.noteRows();
       return false;
     }
   }
