@@ -73,9 +73,10 @@ export function openForwarding(
 }
 
 /** The store as one without blocks: the rows of a day are those of its table. */
-function rowsOnly(store: Store): Pick<Store, "days" | "reader"> {
+function rowsOnly(store: Store): Pick<Store, "days" | "moveJournal" | "reader"> {
   return {
     days: () => store.days().map((day) => ({ ...day, rows: day.rows - day.packed })),
+    moveJournal: () => store.moveJournal(),
     reader: () => store.reader(),
   };
 }
