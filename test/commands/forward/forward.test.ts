@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { GatewayProcess } from "../gateway-process.ts";
-import { temporaryFolder } from "../temporary-folder.ts";
-import { until } from "../until.ts";
-import { weir } from "./weir.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
+import { until } from "../../until.ts";
+import { weir } from "../weir.ts";
 
 let gateway: GatewayProcess;
 let isAway = true;
