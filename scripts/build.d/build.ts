@@ -67,7 +67,7 @@ function targetOf(text: string): Target {
 async function build(target: Target, out: string, isBeside: boolean): Promise<void> {
   const stage = mkdtempSync(join(out, "stage-"));
   try {
-    const folder = isBeside ? join(out, `weir-${target}`) : out;
+    const folder = isBeside ? join(out, `weir-${target}.d`) : out;
     mkdirSync(folder, { recursive: true });
     const path = join(folder, isBeside ? "weir" : `weir-${target}`);
     const library = foreignPackage(ROOT, "@duckdb/node-bindings", target);
