@@ -1,0 +1,127 @@
+/**
+ * Exact counts of the work for a push, so that what was gained stays: statements of the engine, commits, passes over a
+ * body, and the memory that a batch allocates. Nothing here is measured in time.
+ */
+import { expect, spyOn, test } from "bun:test";
+import snappyjs from "snappyjs";
+import { EventDecoder } from "../../src/receive/events/events.ts";
+import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
+import { Connection } from "../../src/store/engine/duckdb.ts";
+import { decompressSnappyBlock } from "../../src/wire/compression/snappy.ts";
+import { DEFAULTS } from "../defaults.ts";
+import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
+import { encodeV1, type Series } from "../receive/remote-write/messages.ts";
+
+const COUNT = 1_000;
+/** As a worker sends them: four requests, a task and an upload, with a task_id of their own. */
+const body = (first: number) =>
+  JSON.stringify(
+    Array.from({ length: COUNT }, (_, at) => ({
+      "@timestamp": NOON_MS - 1_000,
+      metric_name: ["request.ms", "request.ms", "request.ms", "request.ms", "task.ms", "upload.bytes"][
+        at % 6
+      ],
+      type: "observation",
+      value: at / 8,
+      tags: { job: "w", task_id: `task-${1_000_000 + first + at}`, status: at % 5 === 0 ? "failed" : "done" },
+    })),
+  );
+
+async function commitsOf({ counters }: TestGateway): Promise<number> {
+  const { values } = await counters.commitSeconds.get();
+  return values.find(({ metricName }) => metricName === "weir_commit_duration_seconds_count")?.value ?? 0;
+}
+
+test("a push of known series runs no statement of the engine, and is one commit", async () => {
+  const gateway = await openTestGateway("--decode-workers=0");
+  // The first push makes the table of the day, and the second one compiles nothing new.
+  for (const first of [0, 1_000]) expect((await gateway.post(body(first))).status).toBe(200);
+  const statements: string[] = [];
+  const names = ["run", "runTexts", "all", "stream", "append", "appendChunks", "appendColumns"] as const;
+  const spies = names.map((name) => {
+    const original = Connection.prototype[name] as (...args: unknown[]) => unknown;
+    return spyOn(Connection.prototype, name).mockImplementation(function (
+      this: Connection,
+      ...args: unknown[]
+    ) {
+      statements.push(name);
+      return original.apply(this, args) as never;
+    });
+  });
+  try {
+    const before = await commitsOf(gateway);
+    for (const first of [2_000, 3_000, 4_000]) expect((await gateway.post(body(first))).status).toBe(200);
+    expect((await commitsOf(gateway)) - before).toBe(3);
+    expect(statements).toEqual([]);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  await gateway.close();
+});
+
+test("pushes that arrive during a commit are committed together", async () => {
+  const gateway = await openTestGateway("--decode-workers=0");
+  await gateway.post(body(0));
+  const before = await commitsOf(gateway);
+  const pushes = Array.from({ length: 20 }, (_, at) =>
+    gateway.push([{ metric: "one", kind: "observation", atMs: NOON_MS, value: at }]),
+  );
+  await Promise.all(pushes);
+  // The first one is committed at once, and all others after it.
+  expect((await commitsOf(gateway)) - before).toBe(2);
+  await gateway.close();
+});
+
+test("events of known labels are read in one pass, into 24 bytes and their attributes each", () => {
+  const decoder = new EventDecoder({
+    nameBytesMax: DEFAULTS.nameBytesMax,
+    tagsMax: DEFAULTS.tagsMax,
+    tagValueBytesMax: DEFAULTS.tagValueBytesMax,
+    eventsMax: DEFAULTS.eventsMax,
+    isAttribute: (_, tag) => tag === "task_id",
+    attributesOf: () => ["task_id"],
+    epoch: () => 0,
+  });
+  for (const first of [0, 1_000, 2_000]) decoder.decode(Buffer.from(body(first)));
+  const before = decoder.scans;
+  const batch = decoder.decode(Buffer.from(body(3_000)));
+  // None is looked at part by part.
+  expect(decoder.scans).toBe(before);
+  expect(batch.length).toBe(COUNT);
+  const columns = [batch.head, batch.timestampUs, batch.value, batch.position];
+  const attributes = batch.attributes.flatMap(({ offset, length }) => [offset, length]);
+  const memory = [...columns, ...attributes, batch.text].map(({ buffer }) => buffer.byteLength);
+  expect(memory).toEqual([4, 8, 8, 4, 4, 4, "task-1000000".length].map((bytes) => bytes * COUNT));
+});
+
+test("a request of known series has the list of heads of the one before, and its message is not copied", () => {
+  const decoder = new RemoteWriteDecoder();
+  const block = (ms: number) => {
+    const series = Array.from(
+      { length: 500 },
+      (_, index): Series => ({
+        labels: { __name__: "up", instance: `host-${index}:9100`, job: "node" },
+        samples: [{ value: index, timestamp: NOON_MS + ms }],
+      }),
+    );
+    return new Uint8Array(snappyjs.compress(encodeV1(series)));
+  };
+  let reserved = 0;
+  const decode = (sent: Uint8Array) => {
+    const message = decompressSnappyBlock(sent, DEFAULTS.inflatedBytesMax, (bytes) => {
+      reserved++;
+      return decoder.reserve(sent, bytes);
+    });
+    return { memory: message.buffer, batch: decoder.decode(message).batch };
+  };
+  const first = decode(block(0));
+  const second = decode(block(1_000));
+  const third = decode(block(2_000));
+  expect(reserved).toBe(3);
+  expect(second.batch.heads).toBe(first.batch.heads);
+  expect(third.batch.heads).toBe(first.batch.heads);
+  // The memory of the loops is used again.
+  expect(third.memory).toBe(second.memory);
+  const memory = [third.batch.head, third.batch.timestampUs, third.batch.value, third.batch.position];
+  expect(memory.map(({ buffer }) => buffer.byteLength)).toEqual([4, 8, 8, 4].map((bytes) => bytes * 500));
+});
