@@ -3,12 +3,15 @@
  * whatever happened to the rows, and the third query of a rule reads no rows.
  */
 import { expect, spyOn, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { Engine } from "../../../../src/query/promql/engine.ts";
 import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { batchOf, openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { runs } from "../../../runs.ts";
+import { temporaryFolder } from "../../../temporary-folder.ts";
 
 /** Twenty minutes before midnight. */
 const BEGIN_MS = Date.UTC(2024, 9, 4, 23, 40);
@@ -236,6 +239,33 @@ test("the third evaluation of a rule over a gauge reads no rows, and a longer ra
       expect(opened() > 0).toBe(reads);
       gateway.nowMs += 2_000;
     }
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("the first evaluation of a rule waits for its rows to be kept, so that they are read once", async () => {
+  const path = join(temporaryFolder(), "a.rules.yml");
+  const rules = ["sum(depth)", "rate(seen_total[5m])", "sum(task_ms_count)"];
+  const listed = rules.map((expr, at) => ({ record: `r${at}`, expr }));
+  writeFileSync(path, JSON.stringify({ groups: [{ name: "g", rules: listed }] }));
+  const gateway = await openTestGatewayAt(BEGIN_MS, `--rules=${path}`);
+  try {
+    await push(gateway, [
+      { isCumulative: false, agoMs: 5_000, value: 2, op: "a" },
+      { isCumulative: true, agoMs: 65_000, value: 10, op: "a" },
+      { isCumulative: true, agoMs: 5_000, value: 16, op: "a" },
+    ]);
+    await gateway.push([{ metric: "task.ms", kind: "observation", atMs: BEGIN_MS - 20_000 }]);
+    await gateway.gateway.rules.reload();
+    const scanned = spyOn(gateway.gateway.cells, "whenKept");
+    const opened = statementsOf(gateway);
+    await gateway.gateway.rules.evaluate(BEGIN_MS);
+    expect(scanned.mock.calls.length).toBeGreaterThan(2);
+    // Each of them reads rows into memory, and none for an answer.
+    expect(opened()).toBeLessThanOrEqual(3);
+    expect(await ask(gateway, "r0")).toEqual(["2"]);
+    expect(await ask(gateway, "r2")).toEqual(["1"]);
   } finally {
     await gateway.close();
   }
