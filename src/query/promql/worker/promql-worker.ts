@@ -4,7 +4,7 @@
  *
  * Its thread has a low priority: the thread that accepts pushes runs first where cores are few.
  */
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import type { RE2JS } from "re2js";
 import { heapSize } from "bun:jsc";
@@ -27,11 +27,13 @@ import { answerPieces, selectorsOf } from "./tasks.ts";
 
 declare const self: Worker;
 
-/** Of -20 (first) to 19 (last). On Linux a thread has its own. */
-const PRIORITY = 5;
+/** How far its priority is below that of the thread that started it. Priorities are from -20 (first) to 19 (last). */
+const PRIORITY_BELOW = 5;
+const PRIORITY_LAST = 19;
 
 try {
-  setPriority(0, PRIORITY);
+  // On Linux a thread has its own priority, and begins with that of the thread that started it.
+  setPriority(0, Math.min(PRIORITY_LAST, getPriority(0) + PRIORITY_BELOW));
 } catch {
   // It works with the usual priority too.
 }
