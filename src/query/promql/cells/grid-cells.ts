@@ -181,7 +181,7 @@ export class GridCells {
       return false;
     });
     for (const [metric, ids] of tooShort) this.#keepLonger(metric, ids, nowMs);
-    return kept.length === 0 ? undefined : sampleColumnsOf(kept.slice(0, SERIES_AT_ONCE), asked);
+    return kept.length === 0 ? undefined : sampleColumnsOf(kept, asked);
   }
 
   /** Adds rows that were committed, before anyone learns that they were. */

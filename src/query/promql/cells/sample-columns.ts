@@ -30,12 +30,23 @@ export interface KeptSamples {
   readonly before: { readonly timestampMs: number; readonly value: number | undefined } | undefined;
 }
 
-/** As the statements of sql/query/promql_samples.sql: the engine has whole microseconds. */
+/** Series and samples that are copied without a pause: some 10 ms. More are read from rows, in portions. */
+const SERIES_AT_ONCE = 5_000;
+const SAMPLES_AT_ONCE = 200_000;
+
+/**
+ * The samples of a range, or undefined if they are too many to be copied at once. As the statements of
+ * sql/query/promql_samples.sql: the engine has whole microseconds.
+ */
 export function sampleColumnsOf(
   series: readonly { readonly seriesId: number; readonly tracked: TrackedSamples }[],
   { afterMs, toMs }: SamplesAsked,
-): SampleColumns {
+): SampleColumns | undefined {
+  if (series.length > SERIES_AT_ONCE) return undefined;
   const [afterUs, toUs] = [Math.floor(afterMs * 1_000), Math.floor(toMs * 1_000)];
+  let samples = 0;
+  for (const { tracked } of series) samples += tracked.countWithin(afterUs, toUs);
+  if (samples > SAMPLES_AT_ONCE) return undefined;
   const hasBefore = new Uint8Array(series.length);
   const lengths = new Uint32Array(series.length);
   const slices = series.flatMap(({ tracked }, at) => {

@@ -50,6 +50,12 @@ export class TrackedSamples {
     return this.#view(this.#firstAfter(afterUs), this.#firstAfter(toUs));
   }
 
+  /** The number of samples after one time up to and including another. */
+  countWithin(afterUs: number, toUs: number): number {
+    this.#sort();
+    return this.#firstAfter(toUs) - this.#firstAfter(afterUs);
+  }
+
   /** The last sample up to a time, if it is kept. */
   lastUpTo(timestampUs: number): SampleSlice {
     this.#sort();
