@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Kind, Rows } from "../../../src/model/sample.ts";
+import { ClosedSpans } from "../../../src/store/blocks/closed-spans.ts";
 import { SPAN_US } from "../../../src/store/blocks/packing.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
 import { compactStore } from "../../../src/store/rewrite/compaction.ts";
@@ -341,5 +342,45 @@ test("a compacted store has the same samples", async () => {
   const compacted = await compactStore(options());
   expect(compacted.rows).toBe(3_720);
   await open();
+  expect(await everything()).toEqual(before);
+});
+
+test("compaction packs the spans before a time, however few samples they have", async () => {
+  await commitSeries();
+  await commit(samplesOfHours());
+  await snapshot();
+  const before = await everything();
+  await store.close();
+  const compacted = await compactStore(options(), DAY_US + SPAN_US);
+  expect(compacted.rows).toBe(3_720);
+  await open();
+  expect(await query("SELECT sum(samples)::INTEGER AS samples FROM weir.blocks")).toEqual([
+    { samples: before.filter(([id, us]) => id !== 3 && (us as number) < DAY_US + SPAN_US).length },
+  ]);
+  expect(await everything()).toEqual(before);
+});
+
+test("a day of few samples is packed when it has been over for the time of the setting", async () => {
+  await commitSeries();
+  await commit(samplesOfHours());
+  await snapshot();
+  const before = await everything();
+  const hourMs = 3_600_000;
+  const spans = new ClosedSpans(store, 2 * hourMs);
+  const pack = (hour: number) => spans.pack(DAY_US / 1_000 + hour * hourMs);
+  // Too few while the day goes on, and not over for two hours.
+  expect([await pack(6), await pack(25.9)]).toEqual([0, 0]);
+  expect(await pack(26)).toBe(2_520);
+  expect(await pack(30)).toBe(0);
+  expect(await everything()).toEqual(before);
+});
+
+test("a stop ends packing between two slices, and changes nothing", async () => {
+  await commitSeries();
+  await commit(samplesOfHours());
+  await snapshot();
+  const before = await everything();
+  expect(await store.pack({ day: DAY, untilUs: DAY_END_US, isForced: true, isStopped: () => true })).toBe(0);
+  expect(await count("blocks")).toBe(0);
   expect(await everything()).toEqual(before);
 });
