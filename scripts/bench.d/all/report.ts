@@ -76,7 +76,7 @@ export function asMarkdown(about: About, measured: readonly Measured[], plots: r
     "",
     `Measured on ${date} at the commit \`${commit}\`, on ${cores} cores and ${memoryGb} GB of memory, with the client on the ` +
       `same machine. The load of other programs was ${loadBefore} before and ${loadAfter} after. Figures are medians of ` +
-      `${rounds} rounds, in which the servers were measured in turn. A ratio above 1 means that Weir is ahead.`,
+      `${rounds} ${rounds === 1 ? "round" : "rounds"}, in which the servers were measured in turn. A ratio above 1 means that Weir is ahead.`,
     "",
     `Versions: ${Object.entries(about.versions)
       .map(([name, version]) => `${name} ${version}`)
@@ -129,7 +129,7 @@ function curveOf(of: string, points: readonly Measured[]): string[] {
   const lines = [`## Cost by ${of}`];
   for (const figure of figures) {
     const rows = points.map(({ case: { size }, results }) => [
-      String(size!.value),
+      numberText(size!.value),
       ...names.map((name) => numberText(median(results.get(name) ?? [], figure))),
     ]);
     if (rows.every((row) => row.slice(1).every((text) => text === ""))) continue;
@@ -140,7 +140,7 @@ function curveOf(of: string, points: readonly Measured[]): string[] {
       results,
       names.filter((name) => name !== OWN),
     );
-    if (ahead.length > 0) lines.push("", `At ${each.size!.value}:`, "", ...ahead);
+    if (ahead.length > 0) lines.push("", `At ${numberText(each.size!.value)}:`, "", ...ahead);
   }
   return lines;
 }
