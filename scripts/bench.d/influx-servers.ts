@@ -25,7 +25,7 @@ export function lineServers(weirArgs: readonly string[], runtimeArgs: readonly s
   ];
 }
 
-function influxdArgs(folder: string, address: string): string[] {
+export function influxdArgs(folder: string, address: string): string[] {
   const config = join(folder, "influxdb.conf");
   const text = `reporting-disabled = true
 bind-address = "127.0.0.1:0"

@@ -1,0 +1,200 @@
+/**
+ * How long servers take from the start of their process until they answer, and what they take while nobody asks: resident
+ * memory and processor time. Each is started several times, from an empty folder and from one with stored events, in turn.
+ * Bun with an open DuckDB file is the least that this gateway can take.
+ */
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { installPeers } from "./all/peers.ts";
+import { eventLines, influxdArgs } from "./influx-servers.ts";
+import { percentile, usageOf } from "./usage.ts";
+
+const HELP = `Usage: scripts/bench start [options]
+
+Measures how long servers take until they answer, and what they take while idle: this gateway from the checkout and as one
+file (scripts/build), Bun with DuckDB alone, and Debian's VictoriaMetrics and InfluxDB.
+
+  --starts N     starts of each server from each folder (default 5)
+  --events N     events in the filled folder (default 1000000)
+  --settle S     seconds after which the memory is read (default 5)
+  --idle S       seconds over which processor time is counted after that, at the last start (default 20)
+  --one-file P   the one file (default dist/weir-linux-x64)
+  --no-sampler   without the metrics of this machine
+  --folder DIR   the folder for temporary data folders (default: the system's)
+  --no-install   measures only the servers that are installed
+  --help         shows this help
+`;
+
+const ROOT = join(import.meta.dir, "..", "..");
+const { values: options } = parseArgs({
+  options: {
+    starts: { type: "string", default: "5" },
+    events: { type: "string", default: "1000000" },
+    settle: { type: "string", default: "5" },
+    idle: { type: "string", default: "20" },
+    "one-file": { type: "string", default: join(ROOT, "dist/weir-linux-x64") },
+    "no-sampler": { type: "boolean", default: false },
+    folder: { type: "string", default: tmpdir() },
+    "no-install": { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+interface Startable {
+  readonly name: string;
+  /** The path that answers once it is ready. Undefined if it prints a line instead. */
+  readonly readyPath?: string;
+  /** Where it takes lines of the Influx protocol. Undefined if it stores nothing. */
+  readonly writePath?: string;
+  command(folder: string, address: string): readonly string[];
+}
+
+/** Opens a database, as the gateway does, and stays. */
+const BARE = `
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const connection = await (await DuckDBInstance.create(process.argv[1], { threads: "1" })).connect();
+  await connection.run("SELECT 1");
+  console.log("ready");
+  setInterval(() => connection, 1e9);
+`;
+
+function weir(name: string, program: readonly string[]): Startable {
+  const sampler = options["no-sampler"] ? ["--no-sampler"] : [];
+  return {
+    name,
+    readyPath: "/-/healthy",
+    writePath: "/write?db=bench&precision=u",
+    command: (folder, address) => [
+      ...[...program, "serve", "--listen", address, "--data", join(folder, "data"), ...sampler],
+    ],
+  };
+}
+
+const SERVERS: readonly Startable[] = [
+  {
+    name: "Bun with DuckDB",
+    command: (folder) => [process.execPath, "--no-env-file", "-e", BARE, join(folder, "bare.duckdb")],
+  },
+  weir("weir, checkout", [process.execPath, "--no-env-file", join(ROOT, "src/main.ts")]),
+  weir("weir, one file", [options["one-file"]]),
+  {
+    name: "victoria-metrics",
+    readyPath: "/health",
+    writePath: "/write?db=bench&precision=u",
+    command: (folder, address) => [
+      ...["victoria-metrics", `-storageDataPath=${join(folder, "data")}`],
+      ...[`-httpListenAddr=${address}`, "-loggerLevel=ERROR"],
+    ],
+  },
+  {
+    name: "influxd",
+    readyPath: "/ping",
+    writePath: "/write?db=bench&precision=u",
+    command: (folder, address) => ["influxd", ...influxdArgs(folder, address)],
+  },
+];
+
+const no = () => false;
+const count = (value: string) => Number(value.replaceAll("_", ""));
+
+if (options.help) console.log(HELP);
+else await main();
+
+async function main(): Promise<void> {
+  if (!options["no-install"])
+    await installPeers(join(options.folder, "weir-bench-peers"), (line) => console.log(line));
+  console.log(
+    `${options.starts} starts, ${options.events} events; ${cpus().length} cores, ` +
+      `load ${loadavg()[0]!.toFixed(1)} before, Bun ${Bun.version}\n`,
+  );
+  console.log("| server | folder | ready, ms (median, max) | resident, MB | idle, % of a core |");
+  console.log("|---|---|---|---|---|");
+  for (const server of SERVERS) {
+    const [program] = server.command("", "");
+    if (Bun.which(program!, { PATH: process.env.PATH ?? "" }) === null) continue;
+    const folder = mkdtempSync(join(options.folder, "weir-start-"));
+    try {
+      const filled = join(folder, "filled");
+      if (server.writePath !== undefined) await fill(server, filled);
+      for (const from of server.writePath === undefined ? ["empty"] : ["empty", "filled"])
+        await measure(server, folder, from);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+async function measure(server: Startable, folder: string, from: string): Promise<void> {
+  const readyMs: number[] = [];
+  const resident: number[] = [];
+  let idle = Number.NaN;
+  const starts = count(options.starts);
+  for (let at = 0; at < starts; at++) {
+    const own = join(folder, `${from}-${at}`);
+    if (from === "filled") cpSync(join(folder, "filled"), own, { recursive: true });
+    else mkdirSync(own);
+    const running = await start(server, own);
+    readyMs.push(running.readyMs);
+    await Bun.sleep(1_000 * count(options.settle));
+    resident.push(usageOf(running.pid).residentBytes / 1e6);
+    if (at === starts - 1) {
+      const before = usageOf(running.pid).cpuSeconds;
+      await Bun.sleep(1_000 * count(options.idle));
+      idle = (100 * (usageOf(running.pid).cpuSeconds - before)) / count(options.idle);
+    }
+    await running.stop();
+    rmSync(own, { recursive: true, force: true });
+  }
+  const ms = `${percentile(readyMs, 0.5).toFixed(0)}, ${percentile(readyMs, 1).toFixed(0)}`;
+  console.log(
+    `| ${server.name} | ${from} | ${ms} | ${percentile(resident, 0.5).toFixed(0)} | ${idle.toFixed(2)} |`,
+  );
+}
+
+/** Starts a server, and resolves when it answers. */
+async function start({ command, readyPath }: Startable, folder: string) {
+  mkdirSync(folder, { recursive: true });
+  const address = `127.0.0.1:${await freePort()}`;
+  const words = command(folder, address);
+  const begin = performance.now();
+  const child = Bun.spawn([...words], { cwd: ROOT, stdout: "pipe", stderr: "ignore" });
+  if (readyPath === undefined) await child.stdout.getReader().read();
+  else
+    while (!(await fetch(`http://${address}${readyPath}`).then(({ ok }) => ok, no))) {
+      if (child.exitCode !== null) throw new Error(`${words[0]} ended with ${child.exitCode}`);
+      await Bun.sleep(1);
+    }
+  return {
+    readyMs: performance.now() - begin,
+    pid: child.pid,
+    url: `http://${address}`,
+    async stop() {
+      child.kill("SIGTERM");
+      await child.exited;
+    },
+  };
+}
+
+/** Stores events, and stops the server in order. */
+async function fill(server: Startable, folder: string): Promise<void> {
+  const { url, stop } = await start(server, folder);
+  if (server.name === "influxd") await fetch(`${url}/query?q=CREATE+DATABASE+bench`, { method: "POST" });
+  for (const body of eventLines(count(options.events), 1_000)) {
+    const response = await fetch(`${url}${server.writePath}`, { method: "POST", body });
+    if (!response.ok) throw new Error(`${server.name} answered ${response.status}: ${await response.text()}`);
+  }
+  await stop();
+}
+
+async function freePort(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const server = createServer();
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as { port: number };
+    server.close(() => resolve(port));
+  });
+  return await promise;
+}
