@@ -257,10 +257,9 @@ class DecodeThread {
     clearTimeout(this.#timer);
     this.#worker.terminate();
     this.#onEnd(error);
-    const lost = [...this.#waiting.values()];
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of lost)
-      reject(new Unavailable("The thread that decoded the body ended; nothing of it is stored, try again."));
+    for (const { reject } of waiting) reject(lost());
   }
 
   #post(message: ToDecoder, transferred: ArrayBuffer[] = []): void {
@@ -277,12 +276,22 @@ class DecodeThread {
       this.#timer.unref();
     }
     const { table } = this.#tables.get(waiting.kind)!;
-    if (message.type === "decoded") waiting.resolve(batchOf(message.batch, table));
-    else {
-      if (message.fresh !== undefined) table.add(message.fresh);
-      waiting.resolve({ body: message.body });
+    try {
+      if (message.type === "decoded") waiting.resolve(batchOf(message.batch, table));
+      else {
+        if (message.fresh !== undefined) table.add(message.fresh);
+        waiting.resolve({ body: message.body });
+      }
+    } catch (error) {
+      // The table and the thread may no longer agree about numbers of series.
+      waiting.reject(lost());
+      this.end(new Error(`what a thread decoded is not readable: ${(error as Error).message}`));
     }
   }
+}
+
+function lost(): Unavailable {
+  return new Unavailable("The thread that decoded the body ended; nothing of it is stored, try again.");
 }
 
 function batchOf(sent: SentBatch, table: HeadTable): DecodedBeside {

@@ -54,7 +54,8 @@ export class HeadNumbers {
         if (fresh.length === FRESH_MAX) return { tooMany: this.#fresh(fresh) };
         number = this.#numbers.size;
         this.#numbers.set(head, number);
-        fresh.push(head);
+        // Labels may be of a class, which would arrive without its methods.
+        fresh.push({ ...head, labels: new Map(head.labels) });
       }
       numbers[index] = number;
     }
@@ -92,8 +93,8 @@ export class SharedHeads {
   of(sent: SeriesHead): SeriesHead {
     const head = this.#finish(sent);
     const { metric, kind, type, unit, help, exposed, keepsBoundText, labels } = head;
-    let key = `${metric}\0${kind}\0${type}\0${unit}\0${help}\0${exposed}\0${keepsBoundText}`;
-    for (const [name, value] of labels) key += `\0${name}\0${value}`;
+    // No byte can separate the parts: admission rejects control characters in labels later, so here they may still occur.
+    const key = JSON.stringify([metric, kind, type, unit, help, exposed, keepsBoundText, ...labels]);
     const known = this.#heads.get(key);
     if (known !== undefined) return known;
     if (this.#heads.size >= HEADS_MAX) this.#heads.clear();

@@ -125,6 +125,19 @@ describe("events", () => {
     expect(beside.gateway.registry.isAttribute("work.duration_ms", "file")).toBe(true);
   });
 
+  test("a label with a NUL character does not make another series be rejected", async () => {
+    const tagged = (metric: string, tags: object, fields: object = {}) =>
+      array(events((index) => eventOf(index, { metric_name: metric, tags, ...fields })));
+    const bodies = [
+      tagged("nul", { zone: "a\0zoo\0b" }),
+      tagged("nul", { zone: "a", zoo: "b" }),
+      tagged("unit", {}, { unit: "undefined" }),
+      tagged("unit", {}, { unit: undefined }),
+    ];
+    expect(await both(...bodies.map((body) => ({ path: PATH, body })))).toEqual({ decoded: 4 });
+    expect((await beside.send("GET /api/v1/series?match[]=nul_count"))[1]).toContain('"zoo":"b"');
+  });
+
   test("a body with an idempotency key is stored once, and one that is compressed is read", async () => {
     const body = array(events((index) => eventOf(index, { metric_name: "once" })));
     const keyed = { path: PATH, body, headers: { "idempotency-key": "a" } };
@@ -276,6 +289,27 @@ describe("a thread that ends", () => {
       }
       expect(faults[0]).toContain("out of luck");
       expect(bodies.takes(20_000)).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("or sends what cannot be read fails the body with 503, instead of leaving it without an answer", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-decode-"));
+    try {
+      const script = join(folder, "worker.js");
+      writeFileSync(
+        script,
+        `self.onmessage = ({ data: { type, id } }) => {
+          const fresh = { generation: 0, heads: [{ metric: "m", kind: "gauge", labels: {} }] };
+          const batch = { fresh, list: -1, numbers: new Uint32Array(1), columns: {}, samples: 1 };
+          if (type === "decode") self.postMessage({ type: "decoded", id, batch });
+        };`,
+      );
+      const { workers, bodies, faults } = open({ makeWorker: () => new Worker(script, { ref: false }) });
+      expect(await bodies.decode(task, body()).catch((error) => error.status)).toBe(503);
+      expect(faults).toEqual([expect.stringContaining("is not readable")]);
+      expect(workers.count).toBe(0);
     } finally {
       rmSync(folder, { recursive: true });
     }
