@@ -10,6 +10,7 @@ with different answers, and the share of equal answers. Exits with 1 if that sha
 
   --count N          expressions (default 50000)
   --seed N           the seed of the first thousand expressions; each thousand has its own (default 1)
+  --packed           the samples of the first hour are in blocks, and the others are rows
   --help             shows this help
 `;
 const PORTION = 1_000;
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     count: { type: "string", default: "50000" },
     seed: { type: "string", default: "1" },
+    packed: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -39,7 +41,11 @@ let refused = 0;
 let empty = 0;
 const differences: Difference[] = [];
 while (asked < count) {
-  const report = await compareEngines(Math.min(PORTION, count - asked), seed + asked / PORTION);
+  const report = await compareEngines(
+    Math.min(PORTION, count - asked),
+    seed + asked / PORTION,
+    values.packed,
+  );
   asked += report.asked;
   changed += report.changed;
   refused += report.refused;

@@ -55,6 +55,7 @@ const PAGE_BITS = 12;
 const PAGE_IDS = 1 << PAGE_BITS;
 /** The slot of series that are not kept. */
 const NONE = 0;
+const SLOTS_MAX = 65_536;
 
 interface KeptMetric {
   readonly slot: number;
@@ -74,6 +75,8 @@ export class EventCodes {
   readonly #kept = new Map<Metric, KeptMetric>();
   /** By slot. */
   #metrics: (Metric | undefined)[] = [undefined];
+  /** Slots of metrics that are not kept any more. A metric that is read again and again must not use up the numbers. */
+  #freeSlots: number[] = [];
   #pages: (Uint16Array | undefined)[] = [];
   /** Series are read for one query at a time. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -152,6 +155,7 @@ export class EventCodes {
     this.#reader?.interrupt();
     this.#kept.clear();
     this.#metrics = [undefined];
+    this.#freeSlots = [];
     this.#pages = [];
   }
 
@@ -198,8 +202,9 @@ export class EventCodes {
     const all = new Set([...(known?.series ?? []), ...seriesIds]);
     this.#drop(metric);
     await this.#readInto(metric, [...all], () => {
-      const slot = this.#metrics.length;
-      this.#metrics.push(metric);
+      const slot = this.#freeSlots.pop() ?? this.#metrics.length;
+      if (slot >= SLOTS_MAX) return undefined;
+      this.#metrics[slot] = metric;
       const kept = {
         ...{ slot, scale, bounds, afterStep },
         series: new Set<number>(),
@@ -313,6 +318,7 @@ export class EventCodes {
     if (kept === undefined) return;
     this.#kept.delete(metric);
     this.#metrics[kept.slot] = undefined;
+    this.#freeSlots.push(kept.slot);
     for (const page of this.#pages) {
       if (page === undefined) continue;
       for (let at = 0; at < PAGE_IDS; at++) if (page[at] === kept.slot) page[at] = NONE;

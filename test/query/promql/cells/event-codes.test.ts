@@ -8,6 +8,7 @@ import { CodeChunks, codeScale } from "../../../../src/query/promql/cells/code-c
 import { EventCodes } from "../../../../src/query/promql/cells/event-codes.ts";
 import { Engine } from "../../../../src/query/promql/engine.ts";
 import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
+import { dayOf, type Series } from "../../../../src/model/sample.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { openTestGatewayAt, type Sample, type TestGateway } from "../../../gateway.ts";
 import { runs } from "../../../runs.ts";
@@ -348,4 +349,32 @@ test("a code has the step and the bucket of its row, if both fit", () => {
   expect(scale.codeOf(baseStep - 1, bounds, 1)).toBeUndefined();
   // One step per millisecond, 50 buckets: 100 days do not fit into 26 bits.
   expect(codeScale(50, 1, BEGIN_MS)).toBeUndefined();
+});
+
+test("a metric that is read again 70,000 times keeps getting the rows that are committed", async () => {
+  const metric = { name: "task.ms", kind: "observation", buckets: [1] };
+  const series = { seriesId: 1, metric } as never as Series;
+  const nowMs = Date.UTC(2024, 9, 4, 12);
+  const codes = new EventCodes({
+    store: { days: () => [], numbering: 0, reader: async () => ({ close() {} }) as never },
+    registry: { seriesById: () => series },
+    atRest: async (action) => action(),
+    observationStepMs: STEP_MS,
+    now: () => nowMs,
+  });
+  // An earlier range reads the series again.
+  for (let time = 1; time <= 70_000; time++) await codes.read([1], { afterMs: nowMs - time * STEP_MS });
+  const rows = { day: dayOf(nowMs * 1_000), length: 1, attributes: [], text: new Uint8Array(0) };
+  codes.add({
+    ...rows,
+    ...{
+      seriesId: Uint32Array.of(1),
+      timestampUs: Float64Array.of(nowMs * 1_000),
+      value: Float64Array.of(0.5),
+    },
+    ...{ stale: Uint8Array.of(0), live: Uint8Array.of(1) },
+  });
+  const read = await codes.read([1], { afterMs: nowMs - STEP_MS });
+  expect(read!.chunks.map(({ seriesIds, lengths }) => [...seriesIds, ...lengths])).toEqual([[1, 1]]);
+  await codes.close();
 });

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import snappyjs from "snappyjs";
-import { openTestGatewayAt } from "../../../gateway.ts";
+import { DAY_MS, openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { startPrometheus } from "../../../real-servers.ts";
 import { withStaleMarkers } from "../../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../../receive/remote-write/messages.ts";
@@ -49,8 +49,12 @@ interface Series {
 
 type Ask = (query: Query) => Promise<Answer>;
 
-/** Loads both, and sends `count` queries, the same ones for the same seed. */
-export async function compareEngines(count: number, seed: number): Promise<Report> {
+/**
+ * Loads both, and sends `count` queries, the same ones for the same seed.
+ *
+ * @param isPacked whether the samples of the first hour become blocks, so that most queries read blocks and rows
+ */
+export async function compareEngines(count: number, seed: number, isPacked = false): Promise<Report> {
   const gateway = await openTestGatewayAt(END_MS);
   const prometheus = await startPrometheus();
   try {
@@ -70,6 +74,7 @@ export async function compareEngines(count: number, seed: number): Promise<Repor
         );
       }
     }
+    if (isPacked) await packFirstHour(gateway);
     const path = ({ path, parameters }: Query) => `/api/v1/${path}?${new URLSearchParams(parameters)}`;
     const weir: Ask = async (query) => (await gateway.fetch(path(query))).json() as Promise<Answer>;
     const upstream: Ask = async (query) =>
@@ -79,6 +84,13 @@ export async function compareEngines(count: number, seed: number): Promise<Repor
     await prometheus.stop();
     await gateway.close();
   }
+}
+
+async function packFirstHour({ gateway: { ingest, store } }: TestGateway): Promise<void> {
+  await ingest.storeTotals();
+  const untilUs = (BEGIN_MS + 3_600_000) * 1_000;
+  const samples = await store.pack({ day: Math.floor(BEGIN_MS / DAY_MS), untilUs, isForced: true });
+  if (samples === 0) throw new Error("nothing was packed");
 }
 
 /** Times at half minutes, where neither a step of a subquery nor a sample is. */
