@@ -53,6 +53,7 @@ export class EventScanner {
   #isNeverNegative = false;
   /** Whether an attribute of the event is a number. Its digits are not a hole. */
   #hasNumberAttribute = false;
+  #hasEmptyAttribute = false;
 
   constructor(builder: BatchBuilder, buffersOf: (metric: string) => AttributeBuffer[], limits: NameLimits) {
     this.#builder = builder;
@@ -86,7 +87,7 @@ export class EventScanner {
   /** Notes the block of the event from `at` up to `end`, which was scanned last and had a key. */
   follow(block: number, body: Buffer, at: number, end: number): void {
     this.#templates.follow(block, () => {
-      if (this.#isRepeated || this.#hasNumberAttribute) return undefined;
+      if (this.#hasNumberAttribute) return undefined;
       const template = new EventTemplate(block, body, at, end, this.#holes, this.#isNeverNegative);
       this.#templates.addLayout(template, body, at, end, this.#holes);
       return template;
@@ -95,15 +96,15 @@ export class EventScanner {
 
   /** As `follow`, for a body that loops read. */
   followIn(loops: EventLoops, block: number, at: number, end: number): void {
-    if (this.#isRepeated || this.#hasNumberAttribute) loops.interrupt();
+    if (this.#hasNumberAttribute) loops.interrupt();
     else loops.follow(block, at, end, this.#holes, this.#isNeverNegative);
   }
 
-  /** Whether an attribute comes twice: one that is empty may, but not if it has a value. */
-  get #isRepeated(): boolean {
+  /** Whether the event has a text of this attribute already. */
+  #hasHole(column: AttributeBuffer): boolean {
     const { count, what } = this.#holes;
-    const own = what.slice(0, count).filter((each) => each !== "label");
-    return new Set(own).size < own.length;
+    for (let hole = 0; hole < count; hole++) if (what[hole] === column) return true;
+    return false;
   }
 
   /** Notes that the event scanned last has no block. */
@@ -176,6 +177,7 @@ export class EventScanner {
     this.block = -1;
     this.#holes.count = 0;
     this.#hasNumberAttribute = false;
+    this.#hasEmptyAttribute = false;
     let hasValue = false;
     let hasTags = false;
     let typed = false;
@@ -291,8 +293,9 @@ export class EventScanner {
       while (body[p] === SPACE) p++;
       const column = attributeBuffer(known, body, tag, tagEnd - tag);
       if (column !== undefined) {
-        // The second of two is left to the slow path, which warns about it.
-        if (column.length[this.#builder.length]! > 0) return -1;
+        // The second of two is left to the slow path, which warns about it, also if the first one is empty.
+        if (column.length[this.#builder.length]! > 0 || (this.#hasEmptyAttribute && this.#hasHole(column)))
+          return -1;
         const isText = body[p] === QUOTE;
         const from = isText ? p + 1 : p;
         p = isText ? endOfPlainString(body, from) : endOfWholeNumber(body, from);
@@ -301,6 +304,7 @@ export class EventScanner {
         this.#usedAttribute = true;
         if (isText) {
           this.#holes.add(column, from, p);
+          if (p === from) this.#hasEmptyAttribute = true;
           p++;
         } else this.#hasNumberAttribute = true;
       } else {

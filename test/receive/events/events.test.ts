@@ -587,9 +587,13 @@ describe("reports a field that is not stored:", () => {
   test("two attributes with one name, on the fast path", () => {
     const one = decoder();
     one.decode(Buffer.from('[{"name":"a","value":1},{"name":"a","value":1,"tags":{"task_id":"t"}}]'));
-    const batch = one.decode(Buffer.from('{"name":"a","value":1,"tags":{"task_id":"1","task_id":"2"}}'));
-    expect(batch.warnings?.first).toHaveLength(1);
-    expect(events(batch)[0]?.attributes).toEqual({ task_id: "2" });
+    for (const first of ["1", ""]) {
+      const body = Buffer.from(`{"name":"a","value":1,"tags":{"task_id":"${first}","task_id":"2"}}`);
+      const batch = one.decode(body);
+      expect(batch.warnings?.first).toHaveLength(1);
+      expect(events(batch)[0]?.attributes).toEqual({ task_id: "2" });
+      expect(one.decode(body, { strict: true }).rejected).toHaveLength(1);
+    }
   });
 
   lossy(
