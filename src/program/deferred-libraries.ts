@@ -15,3 +15,8 @@ export function yaml(): typeof import("yaml") {
 export function toml(): typeof import("smol-toml") {
   return require("smol-toml");
 }
+
+/** Compression with snappy's block format. */
+export function snappy(): typeof import("snappyjs") {
+  return require("snappyjs");
+}

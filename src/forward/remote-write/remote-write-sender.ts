@@ -3,10 +3,10 @@
  * gets 1.0. A request that is refused as a whole is divided until the samples are found that the destination does not take:
  * these are given up, and all others are sent.
  */
-import { compress as compressSnappy } from "snappyjs";
 import { zstdCompress } from "node:zlib";
 import { promisify } from "node:util";
 import type { DestinationTarget } from "../../model/forwarding/destination.ts";
+import { snappy } from "../../program/deferred-libraries.ts";
 import type { Bandwidth } from "../sending/bandwidth.ts";
 import { post, reasonText } from "../sending/destination-http.ts";
 import type { DestinationStatus, RefusedSample } from "../sending/destination-status.ts";
@@ -159,7 +159,7 @@ async function compressed(
   compression: RemoteWriteTarget["compression"],
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (compression === "zstd") return (await zstd(message.slice())) as Uint8Array<ArrayBuffer>;
-  return compressSnappy(message) as Uint8Array<ArrayBuffer>;
+  return snappy().compress(message) as Uint8Array<ArrayBuffer>;
 }
 
 /** Where a refused range is divided: between two series if it has several. */

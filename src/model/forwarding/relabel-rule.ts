@@ -4,7 +4,8 @@
  * `__name__`. Expressions have the syntax of RE2, match a whole value, and take time linear in its length.
  */
 import { createHash } from "node:crypto";
-import { RE2JS } from "re2js";
+import type { RE2JS } from "re2js";
+import { re2 } from "../../program/deferred-libraries.ts";
 
 export const RELABEL_ACTIONS = [
   "replace",
@@ -51,7 +52,7 @@ export function checkExpression(regex: string): void {
 function compile(regex: string): RE2JS {
   if (regex.length > EXPRESSION_LENGTH_MAX)
     throw new Error(`it has ${regex.length} characters, expected at most ${EXPRESSION_LENGTH_MAX}`);
-  return RE2JS.compile(`^(?s:${regex})$`);
+  return re2().RE2JS.compile(`^(?s:${regex})$`);
 }
 
 /** A function that applies the rules to labels. It returns undefined if they drop the series. */
