@@ -9,16 +9,20 @@ export interface SummaryFigures {
   readonly rows: number;
 }
 
-/** Runs each summary `rounds` times. A parameter named task_id gets an existing task. */
+/**
+ * Runs each summary `rounds` times. A parameter named task_id gets an existing task. A summary that needs another
+ * parameter, such as the gauge of a forecast, is left out: these events have nothing to ask it about.
+ */
 export async function timeSummaries(url: string, span: Span, rounds: number): Promise<SummaryFigures[]> {
   const listed = (await get(`${url}/api/v1/summaries`)) as {
-    summaries: { name: string; parameters: { name: string }[] }[];
+    summaries: { name: string; parameters: { name: string; default?: string }[] }[];
   };
   const sample = (await get(
     `${url}/api/v1/sql?q=${encodeURIComponent("SELECT task_id FROM samples WHERE task_id IS NOT NULL LIMIT 1")}`,
   )) as { rows: { task_id: string }[] };
   const figures: SummaryFigures[] = [];
   for (const { name, parameters } of listed.summaries) {
+    if (parameters.some((each) => each.name !== "task_id" && each.default === undefined)) continue;
     const query = new URLSearchParams();
     const takes = (parameter: string) => parameters.some((each) => each.name === parameter);
     if (takes("from")) query.set("from", new Date(span.fromMs).toISOString());
