@@ -93,6 +93,9 @@ export function followers(
         cells.add(rows);
         forwarding.noteRows();
       },
+      expectDeletion() {
+        forwarding.expectDeletion();
+      },
       forget() {
         cells.forget();
         forwarding.forget();

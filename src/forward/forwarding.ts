@@ -101,6 +101,11 @@ export class Forwarding implements Service {
     for (const forwarder of this.#forwarders) forwarder.noteRows();
   }
 
+  /** Samples will be deleted. `forget` follows. */
+  expectDeletion(): void {
+    this.#parts.outbox.hold();
+  }
+
   /** Samples were deleted. */
   forget(): void {
     this.#parts.outbox.forget();

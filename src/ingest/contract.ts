@@ -143,6 +143,8 @@ export interface TotalsSink {
 /** Learns which rows are stored, before the pushes that sent them are answered. */
 export interface RowsFollower {
   add(rows: Rows): void;
+  /** Rows will be deleted. `forget` follows, also if none was. */
+  expectDeletion?(): void;
   /** Rows were deleted, or committed without `add`. */
   forget(): void;
   /** The days before `firstDay` were dropped. */

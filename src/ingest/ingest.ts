@@ -330,6 +330,7 @@ export class Ingest {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
     return await this.#alone(async () => {
       try {
+        this.#options.follower?.expectDeletion?.();
         const deleted = await this.#store.deleteSamples(deletion, this.#totals.snapshot(true));
         await this.#retention.forgetEmptied(deletion.seriesIds, (ids) => this.#queue.waitingOf(ids));
         return deleted;

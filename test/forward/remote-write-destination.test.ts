@@ -1,6 +1,7 @@
 /** What forwarding does with the answers of a server: it retries, falls back, divides, and waits. */
 import { afterEach, expect, test } from "bun:test";
 import { decompressSnappyBlock } from "../../src/wire/compression/snappy.ts";
+import { dayOf } from "../../src/model/sample.ts";
 import { NOON_MS } from "../gateway.ts";
 import { readV1, readV2 } from "../receive/remote-write/messages.ts";
 import { until } from "../until.ts";
@@ -198,6 +199,39 @@ test("a deletion renumbers rows, and each sample that is left is sent once", asy
   await gateway!.sent("d");
   const sent = new Set(received.flatMap(({ samples }) => samples).map((sample) => sample.split(" ")[0]!));
   for (let index = 0; index < 20; index++) if (index !== 2) expect(sent.has(`m${index}`)).toBe(true);
+});
+
+test("samples that a deletion takes out of blocks are not sent", async () => {
+  const received = serve(() => new Response(null, { status: 204 }));
+  gateway = await ForwardingGateway.openWith("");
+  const nameOf = (index: number) => (index % 2 === 0 ? "even" : "odd");
+  await gateway.push(
+    Array.from({ length: 40 }, (_, index) => ({
+      ...{ metric: nameOf(index), value: index },
+      atMs: NOON_MS - 4 * 3_600_000 + index * 1_000,
+    })),
+  );
+  await gateway.gateway.ingest.storeTotals();
+  const packed = { day: dayOf(NOON_MS * 1_000), untilUs: (NOON_MS - 3_600_000) * 1_000, isForced: true };
+  expect(await gateway.gateway.store.pack(packed)).toBe(40);
+  await gateway.configure(destinationTable({ name: "d", type: "remote_write", url: server!.url.href }));
+  await push(["before"]);
+  await gateway.sent("d");
+  const deleteFrom = async (metric: string, index: number) => {
+    const [series] = gateway!.gateway.registry.metric(metric)!.series.values();
+    const fromUs = (NOON_MS - 4 * 3_600_000 + index * 1_000) * 1_000;
+    return await gateway!.gateway.ingest.deleteSamples({
+      ...{ seriesIds: [series!.seriesId], fromUs, toUs: fromUs + 999_000 },
+    });
+  };
+  // The block of the other metric has samples before and behind the range, and none in it.
+  expect([await deleteFrom("even", 20), await deleteFrom("odd", 20)]).toEqual([1, 0]);
+  await push(["after"]);
+  await gateway.sent("d");
+  expect(received.flatMap(({ samples }) => samples)).toEqual(["before 0", "after 0"]);
+  expect(await gateway.query("SELECT count(*)::INTEGER AS rows FROM weir.samples_20241004")).toEqual([
+    { rows: 41 },
+  ]);
 });
 
 test("counts what retention drops before a destination had it, and holds days if there is room", async () => {

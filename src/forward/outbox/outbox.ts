@@ -32,6 +32,8 @@ export class Outbox {
   #loading: Promise<void> | undefined;
   /** Whether the records are those of rows as they were before a deletion. */
   #isLost = false;
+  /** Resolves at the end of a deletion. */
+  #held: PromiseWithResolvers<void> | undefined;
 
   constructor(stored: readonly ForwardRecord[], parts: OutboxParts) {
     this.#parts = parts;
@@ -44,7 +46,8 @@ export class Outbox {
 
   /** Resolves when the records are those of the rows that are stored now. */
   async ready(): Promise<void> {
-    while (this.#isLost) {
+    while (this.#isLost || this.#held !== undefined) {
+      await this.#held?.promise;
       this.#loading ??= this.#load().finally(() => {
         this.#loading = undefined;
       });
@@ -52,11 +55,22 @@ export class Outbox {
     }
   }
 
+  /**
+   * Samples will be deleted. Nothing is read or sent by the records until `forget`: the rows get other ids before anyone can
+   * say so.
+   */
+  hold(): void {
+    this.#epoch++;
+    this.#held ??= Promise.withResolvers();
+  }
+
   /** Samples were deleted: the stored records were renumbered, and are read again. */
   forget(): void {
     this.#epoch++;
     this.#dirty.clear();
     this.#isLost = true;
+    this.#held?.resolve();
+    this.#held = undefined;
   }
 
   async #load(): Promise<void> {

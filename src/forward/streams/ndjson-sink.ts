@@ -26,9 +26,10 @@ export class NdjsonSink implements RowSink {
   /** The size of the file before the rows. A file that does not exist, because it was rotated, has none. */
   readonly newKey = async (): Promise<string> => String((await sizeOf(this.#parts.path)) ?? 0);
 
-  async send({ day, range, key }: SentRows): Promise<void> {
+  async send({ day, range, key, requireCurrent }: SentRows): Promise<void> {
     const { path, lines, status } = this.#parts;
     const { text, lines: count } = await lines.of(day, range);
+    requireCurrent();
     const beginMs = performance.now();
     const file = await open(path, "a", 0o640);
     try {

@@ -25,6 +25,12 @@ export interface SentRows {
   readonly range: RowRange;
   /** The key of the request, if the sink has keys. */
   readonly key: string;
+  /**
+   * Call it when the rows have been read.
+   *
+   * @throws RowsRenumbered if samples were deleted since the range was chosen
+   */
+  readonly requireCurrent: () => void;
 }
 
 /** Where rows are sent. */
@@ -161,7 +167,10 @@ export class RowLanes {
 
   async #send(day: Day, range: RowRange, key: string, epoch: Epoch): Promise<void> {
     const { outbox, stream, sink } = this.#parts;
-    await sink.send({ day, range, key }, this.#stopping.signal);
+    const requireCurrent = () => {
+      if (epoch !== outbox.epoch) throw new RowsRenumbered();
+    };
+    await sink.send({ day, range, key, requireCurrent }, this.#stopping.signal);
     await outbox.acknowledge(stream, day.day, range, epoch);
   }
 

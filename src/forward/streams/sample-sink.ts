@@ -36,7 +36,7 @@ export class SampleSink implements RowSink {
     return Math.min(ROW_GROUP_ROWS, 3 * this.#parts.samplesPerRequest * this.#parts.shards);
   }
 
-  async send({ day, range }: SentRows, stop: AbortSignal): Promise<void> {
+  async send({ day, range, requireCurrent }: SentRows, stop: AbortSignal): Promise<void> {
     const { store, seriesById, names, sender, status, shards, samplesPerRequest, rawEvents } = this.#parts;
     const points = new PointCollector();
     let unknown = 0;
@@ -62,6 +62,7 @@ export class SampleSink implements RowSink {
         else if (place === UNKNOWN) unknown++;
       }
     });
+    requireCurrent();
     status.dropped("retention", unknown);
     if (points.length === 0) return;
     const parts = Math.min(shards, Math.ceil(points.length / samplesPerRequest));

@@ -47,9 +47,10 @@ export class WeirSink implements RowSink {
 
   readonly newKey = (): string => crypto.randomUUID();
 
-  async send({ day, range, key }: SentRows, stop: AbortSignal): Promise<void> {
+  async send({ day, range, key, requireCurrent }: SentRows, stop: AbortSignal): Promise<void> {
     const { destination, target, lines, status, bandwidth } = this.#parts;
     const events = await lines.of(day, range);
+    requireCurrent();
     if (events.lines === 0) return;
     const body = (await zstd(events.text)) as Uint8Array<ArrayBuffer>;
     const headers = {

@@ -40,13 +40,16 @@ export async function deleteRows(
   for (const { day, table, packed } of days) {
     const range = partOf(day, fromUs, toUs);
     if (range === undefined) continue;
-    const unpacked = packed === 0 ? 0 : await unpack(writer, day, table, { ...range, seriesIds });
+    const before = await countRows(writer, table);
+    if (packed > 0) await unpack(writer, day, table, { ...range, seriesIds });
+    const unpacked = packed === 0 ? 0 : (await countRows(writer, table)) - before;
     if (unpacked > 0) deleted.set(day, { rows: 0, unpacked });
     await writer.run(statement("store/empty_deleted_rows"));
     await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
+    if (count!.rows === 0 && unpacked === 0) continue;
+    await renumberForwarded(writer, day, { before, after: before + unpacked - count!.rows });
     if (count!.rows === 0) continue;
-    await renumberForwarded(writer, day);
     await writer.run(statement("store/rewrite_day", { table }));
     deleted.set(day, { rows: count!.rows, unpacked });
   }
@@ -60,19 +63,20 @@ export async function deleteRows(
   return deleted;
 }
 
-/** Makes rows of the blocks that have samples in the range. Returns the number of their samples. */
+/** Makes rows of the blocks that have samples in the range, behind the other rows. */
 async function unpack(
   writer: Connection,
   day: number,
   table: string,
   range: { readonly fromUs: number; readonly toUs: number; readonly seriesIds: readonly number[] },
-): Promise<number> {
-  const counted = () => writer.all<{ rows: number }>(statement("store/count_rows", { table }));
-  const [before] = await counted();
+): Promise<void> {
   await writer.run(statement("store/unpack_deleted", { table }), { ...range, day });
   await writer.run(statement("store/delete_unpacked"), { ...range, day });
-  const [after] = await counted();
-  return after!.rows - before!.rows;
+}
+
+async function countRows(writer: Connection, table: string): Promise<number> {
+  const [count] = await writer.all<{ rows: number }>(statement("store/count_rows", { table }));
+  return count!.rows;
 }
 
 /** Counts the samples of each series that a deletion would delete. */

@@ -1,6 +1,6 @@
 /**
- * What destinations have received of a day is ranges of row ids. A deletion of samples renumbers the rows of a day, so it
- * changes these ranges in the same transaction.
+ * What destinations have received of a day is ranges of row ids. A deletion of samples renumbers the rows of a day, and makes
+ * rows of blocks, so it changes these ranges in the same transaction.
  */
 import type { ForwardedRows, OpenRange, RowRange } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
@@ -8,10 +8,17 @@ import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
 
 /**
- * Renumbers the rows of a day in all records, for the rows in temp.main.deleted_rows. Call it inside the transaction that
- * deletes them.
+ * Renumbers the rows of a day in all records, for the rows in temp.main.deleted_rows. Rows that were in blocks until now are
+ * noted as sent, since samples in blocks are not sent: they are the last ones. Call it inside the transaction that deletes
+ * rows, before it does.
+ *
+ * @param rows how many rows the day has in its table: before that, without those from blocks, and after the deletion
  */
-export async function renumberForwarded(writer: Connection, day: number): Promise<void> {
+export async function renumberForwarded(
+  writer: Connection,
+  day: number,
+  rows: { readonly before: number; readonly after: number },
+): Promise<void> {
   const records = await writer.all<{ key: string; version: number; definition: string }>(
     statement("store/load_forwards_of_day"),
     [dateText(day)],
@@ -22,11 +29,12 @@ export async function renumberForwarded(writer: Connection, day: number): Promis
     rows: JSON.parse(record.definition) as ForwardedRows,
   }));
   const ranges = states.flatMap(({ rows: { sent, open = [] } }) => [...sent, ...open]);
-  const bounds = [...ranges.map(([from]) => from), ...ranges.map(([, to]) => to)];
+  const bounds = [rows.before, ...ranges.map(([from]) => from), ...ranges.map(([, to]) => to)];
   const counted = await writer.all<{ bound: number; deleted: number }>(
     statement("store/count_deleted_before"),
     [bounds],
   );
+  // Rows of this transaction have ids far behind all others, until they are committed.
   const deleted = new Map(counted.map((row) => [row.bound, row.deleted]));
   const renumbered = <Range extends RowRange | OpenRange>(ranges: readonly Range[]) =>
     ranges
@@ -34,9 +42,21 @@ export async function renumberForwarded(writer: Connection, day: number): Promis
         ([from, to, ...key]) => [from - deleted.get(from)!, to - deleted.get(to)!, ...key] as never as Range,
       )
       .filter(([from, to]) => from < to);
+  const unpacked: RowRange = [rows.before - deleted.get(rows.before)!, rows.after];
   for (const { key, version, rows } of states) {
     const { sent, open = [] } = rows;
-    const next: ForwardedRows = { ...rows, sent: renumbered(sent), open: renumbered(open) };
+    const next: ForwardedRows = {
+      ...rows,
+      sent: withLast(renumbered(sent), unpacked),
+      open: renumbered(open),
+    };
     await writer.run(statement("store/replace_forward"), [JSON.stringify(next), key, version]);
   }
+}
+
+/** Ranges with one behind all of them. */
+function withLast(ranges: readonly RowRange[], [from, to]: RowRange): readonly RowRange[] {
+  if (from === to) return ranges;
+  const last = ranges.at(-1);
+  return last?.[1] === from ? [...ranges.slice(0, -1), [last[0], to]] : [...ranges, [from, to]];
 }
