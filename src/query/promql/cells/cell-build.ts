@@ -104,6 +104,7 @@ export class CellBuild {
           series.get(ids[row]!)!.add(timestampsUs[row]!, isStale ? Number.NaN : values[row]!, isStale);
         }
         onRead();
+        slices.count(count);
         if (slices.isDue) await slices.pause();
       });
     } catch (error) {

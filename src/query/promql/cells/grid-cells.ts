@@ -11,6 +11,7 @@
  */
 import { dayOf, type Metric, type Rows, type Series } from "../../../model/sample.ts";
 import type { FollowedRegistry } from "../catalog/series-index.ts";
+import { Slices } from "../catalog/slices.ts";
 import { CellBuild, type StoredPart, type Tracked } from "./cell-build.ts";
 import { type CellColumns, type CellsAsked, columnsOf } from "./cell-columns.ts";
 import type { CellRoom } from "./cell-list.ts";
@@ -61,6 +62,8 @@ const SAMPLES_MS = 10 * 60_000;
 const SAMPLES_LONG_MS = RECENT_MS + 15 * 60_000;
 /** Series that are asked for at once: 125 MB to send, if all have rows in each step. Mostly there are some hundred. */
 const SERIES_AT_ONCE = 5_000;
+/** Sorting some samples takes as long as a step of Slices. */
+const SAMPLES_PER_STEP = 16;
 const UNKNOWN = 0;
 const UNTRACKED = 1;
 /** Slots of series are in pages by id: ids of one store can be years apart. */
@@ -126,12 +129,12 @@ export class GridCells {
    * since reading them twice at once takes longer.
    */
   async whenKept<Columns extends CellColumns | SampleColumns>(
-    read: () => Columns | undefined,
+    read: () => Promise<Columns | undefined>,
     isWhole: (columns: Columns) => boolean,
   ): Promise<Columns | undefined> {
     const untilMs = performance.now() + BUILD_WAIT_MS;
     for (;;) {
-      const found = read();
+      const found = await read();
       const leftMs = untilMs - performance.now();
       if ((found !== undefined && isWhole(found)) || this.#build === undefined || leftMs <= 0) return found;
       const late = Promise.withResolvers<void>();
@@ -182,6 +185,21 @@ export class GridCells {
     });
     for (const [metric, ids] of tooShort) this.#keepLonger(metric, ids, nowMs);
     return kept.length === 0 ? undefined : sampleColumnsOf(kept, asked);
+  }
+
+  /**
+   * Sorts the samples of those of some series that have late rows, or that were just read, in slices: `samples` has no
+   * pause.
+   */
+  async sorted(seriesIds: Iterable<number>): Promise<void> {
+    const slices = new Slices();
+    for (const seriesId of seriesIds) {
+      const tracked = this.#series[this.#slotOf(seriesId)];
+      if (!(tracked instanceof TrackedSamples) || !tracked.isComplete || tracked.isSorted) continue;
+      tracked.sort();
+      slices.count(tracked.length / SAMPLES_PER_STEP);
+      if (slices.isDue) await slices.pause();
+    }
   }
 
   /** Adds rows that were committed, before anyone learns that they were. */

@@ -82,7 +82,9 @@ export class OwnRows implements StoredRows {
   };
 
   samples: StoredRows["samples"] = async (seriesIds, asked) => {
-    return this.#options.cells?.samples(seriesIds, asked);
+    const { cells } = this.#options;
+    await cells?.sorted(seriesIds);
+    return cells?.samples(seriesIds, asked);
   };
 
   codes: StoredRows["codes"] = async (seriesIds, asked) => {
@@ -99,12 +101,15 @@ export class OwnRows implements StoredRows {
       ...{ days, find, numberOf, withSamplesIn, large, tables },
       cells: async (seriesIds, asked) =>
         await cells?.whenKept(
-          () => cells.read(seriesIds, asked, true),
+          async () => cells.read(seriesIds, asked, true),
           () => true,
         ),
       samples: async (seriesIds, asked) =>
         await cells?.whenKept(
-          () => cells.samples(seriesIds, asked, true),
+          async () => {
+            await cells.sorted(seriesIds);
+            return cells.samples(seriesIds, asked, true);
+          },
           (found) => found.seriesIds.length === seriesIds.length,
         ),
     };

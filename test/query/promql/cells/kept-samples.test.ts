@@ -6,6 +6,8 @@ import { expect, spyOn, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { Slices } from "../../../../src/query/promql/catalog/slices.ts";
+import { TrackedSamples } from "../../../../src/query/promql/cells/tracked-samples.ts";
 import { Engine } from "../../../../src/query/promql/engine.ts";
 import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
 import { DEFAULTS } from "../../../defaults.ts";
@@ -266,6 +268,77 @@ test("the first evaluation of a rule waits for its rows to be kept, so that they
     expect(opened()).toBeLessThanOrEqual(3);
     expect(await ask(gateway, "r0")).toEqual(["2"]);
     expect(await ask(gateway, "r2")).toEqual(["1"]);
+  } finally {
+    await gateway.close();
+  }
+});
+
+/** Counts the calls of a method between pauses, with a clock by which each slice is over when it is first read. */
+async function mostBetweenPauses(
+  method: "add" | "sort",
+  isCounted: (tracked: TrackedSamples) => boolean,
+  work: () => Promise<unknown>,
+): Promise<{ readonly most: number; readonly total: number }> {
+  let [since, most, total] = [0, 0, 0];
+  const { prototype } = TrackedSamples;
+  const { [method]: called } = prototype;
+  const counted = spyOn(prototype, method).mockImplementation(function (
+    this: TrackedSamples,
+    ...given: unknown[]
+  ) {
+    if (isCounted(this)) {
+      since++;
+      total++;
+      most = Math.max(most, since);
+    }
+    return Reflect.apply(called, this, given);
+  });
+  const { pause } = Slices.prototype;
+  const paused = spyOn(Slices.prototype, "pause").mockImplementation(function (this: Slices) {
+    since = 0;
+    return pause.call(this);
+  });
+  const begunMs = performance.now();
+  let reads = 0;
+  const clock = spyOn(performance, "now").mockImplementation(() => begunMs + ++reads * 10);
+  try {
+    await work();
+  } finally {
+    for (const each of [counted, paused, clock]) each.mockRestore();
+  }
+  return { most, total };
+}
+
+test("samples of many series are read and sorted in slices: an unsorted series takes as long as many others", async () => {
+  const gateway = await openTestGatewayAt(BEGIN_MS);
+  try {
+    const series = Array.from({ length: 1_000 }, (_, at) => `s${at}`);
+    const pushAll = (agosMs: readonly number[]) =>
+      push(
+        gateway,
+        series.flatMap((op) =>
+          agosMs.map((agoMs, at) => ({ isCumulative: false, agoMs, value: at % 2, op })),
+        ),
+      );
+    await pushAll([90_000, 75_000, 60_000, 45_000, 30_000, 15_000]);
+    const [, recent] = enginesOf(gateway);
+    const asked = async () => {
+      const { data } = await recent.instant("sum(changes(depth[5m]))", gateway.nowMs);
+      await gateway.gateway.cells.settled();
+      return data.type === "vector" ? data.series[0]?.values[0] : undefined;
+    };
+    expect(await asked()).toBe(5_000);
+    gateway.nowMs += 2_000;
+    // A chunk of the engine has 2,048 rows.
+    const built = await mostBetweenPauses("add", () => true, asked);
+    expect(built.total).toBe(6_000);
+    expect(built.most).toBeLessThanOrEqual(2_048);
+    // After 90 s, and with the same value: one more change if it is taken for the last.
+    await pushAll([80_000]);
+    const isLate = (tracked: TrackedSamples) => !tracked.isSorted;
+    const sorted = await mostBetweenPauses("sort", isLate, async () => expect(await asked()).toBe(5_000));
+    expect(sorted.total).toBe(1_000);
+    expect(sorted.most).toBeLessThanOrEqual(64);
   } finally {
     await gateway.close();
   }
