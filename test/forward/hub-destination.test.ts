@@ -103,6 +103,42 @@ test("a request whose answer was lost is stored once, also if the gateway is sta
   expect(await ask(hub, SAMPLES)).toEqual(await ask(gateway, SAMPLES));
 });
 
+test("a request whose answer was lost is stored once, also if a deletion renumbers its rows before it is repeated", async () => {
+  hub = await openTestGateway();
+  const target = await hub.listen();
+  const keys: (string | null)[] = [];
+  const answered = Promise.withResolvers<void>();
+  const relay = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      keys.push(request.headers.get("idempotency-key"));
+      const body = await request.arrayBuffer();
+      const { headers } = request;
+      const answer = await fetch(`${target.urls[0]}/api/v1/push`, { method: "POST", headers, body });
+      if (keys.length === 2) await answered.promise;
+      return answer;
+    },
+  });
+  gateway = await ForwardingGateway.openWith(
+    destinationTable({ name: "hub", type: "weir", url: relay.url.href }),
+  );
+  const temperature = { ...EVENTS[3]!, "@timestamp": NOON_MS - 60_000 };
+  await gateway.post(JSON.stringify([temperature, EVENTS[0]]));
+  await gateway.sent("hub");
+  await gateway.post(JSON.stringify(EVENTS.slice(1, 3)));
+  await until("the request that is not answered", () => keys.length > 1);
+  const [series] = gateway.gateway.registry.metric("temperature")!.series.values();
+  await gateway.gateway.ingest.deleteSamples({
+    ...{ seriesIds: [series!.seriesId], fromUs: 0, toUs: Number.POSITIVE_INFINITY },
+  });
+  answered.resolve();
+  await gateway.sent("hub");
+  await relay.stop(true);
+  expect(keys[2]).toBe(keys[1]!);
+  expect(await ask(hub, `${SAMPLES} OFFSET 1`)).toEqual(await ask(gateway, SAMPLES));
+});
+
 test("an answer that is no gateway's is an error, and the same rows are sent again with the same key", async () => {
   hub = await openTestGateway();
   const target = await hub.listen();

@@ -41,7 +41,7 @@ export interface RowSink {
    * Whether a range is noted before it is sent. It is then sent again with the same key after a kill.
    * The key of a request that begins now.
    */
-  readonly newKey?: () => string | Promise<string>;
+  readonly newKey?: (range: RowRange) => string | Promise<string>;
   /** Resolves when each row was taken or given up. Rejects with the reason of `stop`, or with a fault. */
   send(rows: SentRows, stop: AbortSignal): Promise<void>;
 }
@@ -155,7 +155,7 @@ export class RowLanes {
     try {
       let key = known ?? "";
       if (known === undefined && sink.newKey !== undefined) {
-        key = await sink.newKey();
+        key = await sink.newKey(range);
         await outbox.begin(stream, day.day, [...range, key] as OpenRange, epoch);
       }
       await this.#send(day, range, key, epoch);

@@ -6,6 +6,7 @@
 import { promisify } from "node:util";
 import { zstdCompress } from "node:zlib";
 import type { Destination, DestinationTarget } from "../../model/forwarding/destination.ts";
+import type { RowRange } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
 import type { Bandwidth } from "../sending/bandwidth.ts";
 import { post, reasonText } from "../sending/destination-http.ts";
@@ -45,7 +46,8 @@ export class WeirSink implements RowSink {
     return this.#parts.target.samplesPerRequest;
   }
 
-  readonly newKey = (): string => crypto.randomUUID();
+  /** With the ids of the rows as they are now: a deletion can renumber them before they are sent again with this key. */
+  readonly newKey = (range: RowRange): string => `${range.join("-")}/${crypto.randomUUID()}`;
 
   async send({ day, range, key, requireCurrent }: SentRows, stop: AbortSignal): Promise<void> {
     const { destination, target, lines, status, bandwidth } = this.#parts;
@@ -56,7 +58,7 @@ export class WeirSink implements RowSink {
     const headers = {
       "content-type": "application/x-ndjson",
       "content-encoding": "zstd",
-      "idempotency-key": `${destination.name}/${dateText(day.day)}/${range.join("-")}/${key}`,
+      "idempotency-key": `${destination.name}/${dateText(day.day)}/${key}`,
     };
     await bandwidth.take(body.length, stop);
     const beginMs = performance.now();
