@@ -344,11 +344,15 @@ export class EventScanner {
     return end >= 0 && this.#append(body, open, end + 1) ? end + 1 : -1;
   }
 
-  /** Appends a number, true, false or null. Whether it is valid is checked when its key is first parsed. */
+  /**
+   * Appends a number, true, false or null. Whether a number is valid is checked when its key is first parsed. Other letters
+   * could be read as the field that follows in the key of another event.
+   */
   #appendLiteral(body: Buffer, at: number): number {
-    let end = at;
-    for (let byte = body[end]!; isLiteral(byte); byte = body[end]!) end++;
-    return end > at && this.#append(body, at, end) ? end : -1;
+    const word = WORDS.find((each) => equals(body, at, each));
+    let end = at + (word?.length ?? 0);
+    if (word === undefined) while (isOfNumber(body[end]!)) end++;
+    return end > at && !isLiteral(body[end]!) && this.#append(body, at, end) ? end : -1;
   }
 
   /** Reads a JSON number into `#number`; returns the position after it, or -1 if it is not a number. */
@@ -418,6 +422,7 @@ const EXPOSED = bytesOf("exposed");
 const KEEPS_BOUNDS = bytesOf("keeps_bounds");
 const OBSERVATION = bytesOf('observation"');
 const COUNTER = bytesOf('counter"');
+const WORDS = ["true", "false", "null"].map(bytesOf);
 
 function hashOf(bytes: Buffer, from: number, to: number): number {
   let hash = HASH_SEED;
@@ -451,12 +456,16 @@ function endOfWholeNumber(body: Buffer, from: number): number {
 }
 
 function isLiteral(byte: number): boolean {
+  return (byte >= 97 && byte <= 122) || isOfNumber(byte);
+}
+
+function isOfNumber(byte: number): boolean {
   return (
     (byte >= ZERO && byte <= NINE) ||
-    (byte >= 97 && byte <= 122) ||
     byte === MINUS ||
     byte === PLUS ||
     byte === DOT ||
+    byte === LOWER_E ||
     byte === UPPER_E
   );
 }

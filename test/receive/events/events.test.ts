@@ -892,6 +892,15 @@ const event = fc
       .map((keys) => Object.fromEntries(keys.map((key) => [key, fields[key as keyof typeof fields]]))),
   );
 
+test("a number that runs into the name of a field is no JSON, also after events with that field", () => {
+  const one = decoder();
+  const valid = Buffer.from('{"name":"a","value":1,"tags":{"x":12},"exposed":false}');
+  for (let time = 0; time < 3; time++) expect(one.decode(valid)).toMatchObject({ length: 1, rejected: [] });
+  const { length, rejected } = one.decode(Buffer.from('{"name":"a","value":1,"tags":{"x":12exposedfalse}}'));
+  expect(length).toBe(0);
+  expect(rejected).toMatchObject([{ cause: "syntax" }]);
+});
+
 test("the fast path and JSON.parse read the same from every event", () => {
   const one = decoder();
   fc.assert(
