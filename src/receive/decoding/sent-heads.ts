@@ -3,6 +3,7 @@
  * `HeadTable` is in the first thread, and finds them by number. Equal series of all threads are one object there, because
  * admission keeps its decision with that object.
  */
+import { compactMap } from "../../model/memory/compact-map.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { FreshHeads } from "./decode-messages.ts";
 
@@ -91,7 +92,7 @@ export class SharedHeads {
   }
 
   of(sent: SeriesHead): SeriesHead {
-    const head = this.#finish(sent);
+    const head = this.#finish({ ...sent, labels: compactMap(sent.labels) });
     const { metric, kind, type, unit, help, exposed, keepsBoundText, labels } = head;
     // No byte can separate the parts: admission rejects control characters in labels later, so here they may still occur.
     const key = JSON.stringify([metric, kind, type, unit, help, exposed, keepsBoundText, ...labels]);
