@@ -98,6 +98,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
       // Samples were deleted, or the day was dropped, meanwhile.
       if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
       if (await isForwarded(writer)) return 0;
+      if (!(await isAllMade(writer, day, samples))) return 0;
       await replaceRows(host, writer, now, packed, samples);
       return samples;
     });
@@ -231,6 +232,14 @@ function blocksOfRow({ seriesIds, step, raws, rowTimes }: EncodedBlocks, row: nu
 function isAscending(times: Float64Array): boolean {
   for (let at = 1; at < times.length; at++) if (times[at]! <= times[at - 1]!) return false;
   return true;
+}
+
+/** Whether the blocks that were made are those of a day, and nothing else: another day may have been packed meanwhile. */
+async function isAllMade(writer: Connection, day: number, samples: number): Promise<boolean> {
+  const [made] = await writer.all<{ samples: number; all_samples: number }>(statement("store/made_samples"), [
+    day,
+  ]);
+  return made!.samples === samples && made!.all_samples === samples;
 }
 
 /** Makes the blocks visible in place of their rows, in one transaction. */

@@ -332,6 +332,33 @@ test("a day that is changed while its blocks are made is packed another time", a
   expect(await everything()).toEqual(left);
 });
 
+test("two days that are packed at once lose no sample", async () => {
+  await commitSeries();
+  await commit(samplesOfHours());
+  const later = DAY + 1;
+  const ofLaterDay = (sample: Sample): Sample =>
+    [sample[0], sample[1] + 86_400_000_000, ...sample.slice(2)] as never;
+  await store.commit({ rows: [rowsOf(samplesOfHours().map(ofLaterDay), later)] });
+  await snapshot();
+  const pack = (day: number) => store.pack({ day, untilUs: (day + 1) * 86_400_000_000, isForced: true });
+  const stored = () =>
+    query(
+      `WITH asked_blocks AS (FROM weir.blocks), stored AS (
+         SELECT series_id, ts, value FROM weir.samples_20261127
+         UNION ALL SELECT series_id, ts, value FROM weir.samples_20261128
+         UNION ALL SELECT series_id, ts, value FROM (${statement("store/unpacked_blocks")})
+       ) SELECT series_id, epoch_us(ts)::DOUBLE AS us, value FROM stored ORDER BY ALL`,
+    );
+  const before = await stored();
+  await Promise.all([pack(DAY), pack(later)]);
+  expect(await stored()).toEqual(before);
+  expect([await pack(DAY), await pack(later)].every((samples) => samples === 0 || samples === 2_520)).toBe(
+    true,
+  );
+  expect(store.days().map(({ packed }) => packed)).toEqual([2_520, 2_520]);
+  expect(await stored()).toEqual(before);
+});
+
 test("a compacted store has the same samples", async () => {
   await commitSeries();
   await commit(samplesOfHours());
