@@ -93,11 +93,16 @@ async function metric(url: string, name: string): Promise<number> {
     .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
 }
 
-/** The different errors of rules. */
-async function errors(url: string): Promise<ReadonlySet<string>> {
-  const answer = await fetch(`${url}/api/v1/rules?exclude_alerts=true`);
-  const { data } = (await answer.json()) as { data: { groups: { rules: { lastError?: string }[] }[] } };
-  return new Set(data.groups.flatMap(({ rules }) => rules.flatMap(({ lastError }) => lastError ?? [])));
+/**
+ * The different errors of evaluations since the start, with the number of rules that began to fail with each. They are of
+ * the log: at the end a rule that recovered has no error.
+ */
+function errorsOf({ log }: GatewayProcess): ReadonlyMap<string, number> {
+  const found = log.text
+    .split("\n")
+    .filter((line) => line.includes(" rule_failed "))
+    .map((line) => / error=(.*)$/.exec(line)?.[1] ?? line);
+  return new Map([...Map.groupBy(found, (error) => error)].map(([error, { length }]) => [error, length]));
 }
 
 if (options.help) console.log(HELP);
@@ -147,9 +152,10 @@ async function main(): Promise<void> {
     const failed = await metric(gateway.url, "weir_rule_evaluation_failures_total");
     console.log(
       `evaluations: ${evaluations} in ${seconds} s, ${((1_000 * (toSeconds! - fromSeconds!)) / evaluations).toFixed(1)} ms each ` +
-        `(with waiting), ${missed} of groups missed, ${failed} failed`,
+        `(with waiting); since the start ${missed} of groups missed, ${failed} failed`,
     );
-    for (const error of await errors(gateway.url)) console.log(`a rule failed: ${error}`);
+    for (const [error, rules] of errorsOf(gateway))
+      console.log(`began to fail: ${rules} rules, with ${error}`);
     const share = after.share - before.share;
     console.log(
       `rules take ${(100 * share).toFixed(1)} % of a core, ` +
