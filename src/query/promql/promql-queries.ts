@@ -235,7 +235,7 @@ export class Promql {
     const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     runner
-      .run(either, (any) => this.#work(task, any, rows, answer, active), patienceMs)
+      .run(either, (any) => this.#work(task, any, { rows, isSpared: isOfRule }, answer, active), patienceMs)
       .catch((error: unknown) => answer.reject(error))
       .finally(() => active?.end());
     return await answer.promise;
@@ -245,7 +245,7 @@ export class Promql {
   async #work(
     task: Task,
     signal: AbortSignal,
-    rows: StoredRows,
+    own: { readonly rows: StoredRows; readonly isSpared: boolean },
     answer: PromiseWithResolvers<PromqlAnswer>,
     active: ActiveQuery | undefined,
   ): Promise<void> {
@@ -259,8 +259,8 @@ export class Promql {
     // An export lasts as long as its client reads.
     const timer = task.kind === "export" ? undefined : setTimeout(tooLate, promqlTimeoutMs + LATE_MS);
     const work = new WorkerTask(task, {
+      ...own,
       pool: this.#pool,
-      rows,
       settings: this.#settings(),
       memory: this.#memory,
       turns: this.#turns,

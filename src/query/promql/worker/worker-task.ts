@@ -48,6 +48,8 @@ export interface WorkerTaskOptions {
   readonly signal: AbortSignal;
   /** Stops the task when the memory of the process grows too far. */
   readonly memory: TaskMemory;
+  /** Whether tasks of others are stopped before this one, when the memory grows too far. */
+  readonly isSpared?: boolean;
   /** How many exports compute at once. Without it, all do. */
   readonly turns?: LargeReads;
   /** Counts what is read for the task. */
@@ -102,6 +104,11 @@ export class WorkerTask {
     this.#worker.post({ type: "run", task, settings });
     signal.addEventListener("abort", this.#onAbort);
     if (signal.aborted) this.#onAbort();
+  }
+
+  /** See MemoryGuard. */
+  get isSpared(): boolean {
+    return this.#options.isSpared === true;
   }
 
   /** Resolves when the thread is free or ended, and nothing is read for it any more. */
