@@ -31,7 +31,7 @@ export interface ArrivingMetric {
   /** Not cumulative, in the part that is open. */
   readonly buckets: Uint32Array;
   readonly bounds: readonly number[];
-  /** How many sources it has. */
+  /** How many sources it has, with those without series that are still counted. */
   sources: number;
 }
 
@@ -167,8 +167,6 @@ export class ArrivalCounts {
     const arriving = this.arriving[source]!;
     const sender = this.#senders[source]!;
     this.#sources.delete(keyOf(arriving, sender, this.#outcomes[source] as Outcome));
-    if (--arriving.sources === 0 && this.#metrics.get(arriving.metric.name) === arriving)
-      this.#metrics.delete(arriving.metric.name);
     if (--sender.sources === 0) this.#byName.delete(senderName(sender));
     this.#retired.push({ source, open: this.#open });
   }
@@ -219,7 +217,16 @@ export class ArrivalCounts {
     dropBefore(this.#long, long - PARTS + 1);
     this.#open = number;
     while (this.#retired.length > 0 && this.#retired[0]!.open < number - (PARTS + 1) * SHORT_PER_LONG)
-      this.#free.push(this.#retired.shift()!.source);
+      this.#release(this.#retired.shift()!.source);
+  }
+
+  /** Later sources may have the number of this one, of which no part has samples. */
+  #release(source: number): void {
+    this.#free.push(source);
+    const arriving = this.arriving[source]!;
+    // Not earlier: a metric that is deleted and pushed again is one metric in answers.
+    if (--arriving.sources === 0 && this.#metrics.get(arriving.metric.name) === arriving)
+      this.#metrics.delete(arriving.metric.name);
   }
 
   /** Counts the first sample of a source in the part that is open. */

@@ -130,6 +130,30 @@ describe("samples that arrive", () => {
     ]);
   });
 
+  test("of a metric that was deleted and pushed again are one metric", () => {
+    const totals = totalsOf();
+    feed(totals, T, [{ id: 4, value: 1 }]);
+    totals.forget(4);
+    totals.define(series(9, UPLOADS, { job: "worker", instance: "w-2" }));
+    feed(totals, T + 10, [{ id: 9, value: 1 }]);
+    const listed = (range: ArrivalsRange) =>
+      recent(totals, range, T + 11).metrics.map(({ metric: name, parts }) => [
+        name,
+        [...parts].map(([part, { samples }]) => [part, samples]),
+      ]);
+    expect(listed("5m")).toEqual([
+      [
+        "uploads",
+        [
+          [28, 1],
+          [29, 1],
+        ],
+      ],
+    ]);
+    expect(listed("1h")).toEqual([["uploads", [[29, 2]]]]);
+    expect(recent(totals, "5m", T + 11).workers.map(({ metrics }) => metrics)).toEqual([1]);
+  });
+
   test("of an hour before are not those of a later worker, which gets the memory of one that is gone", () => {
     const totals = totalsOf();
     feed(totals, T, [{ id: 4, value: 1 }]);
