@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { checkClock, checkSpace } from "../../../src/commands/operation/doctor-checks.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
+import { headerBytes } from "../../../src/store/engine/log-check.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { until } from "../../until.ts";
@@ -120,13 +121,15 @@ test("11: the store is damaged, or no gateway answers for it", async () => {
   const data = copied();
   const log = join(data, "store.duckdb.wal");
   const bytes = readFileSync(log);
-  bytes[13]! ^= 1;
+  // The length of the first entry, which now reaches past the end.
+  const first = headerBytes(bytes);
+  bytes[first + 5]! ^= 1;
   writeFileSync(log, bytes);
   const { code, checks } = await doctor(data);
   expect(code).toBe(11);
   expect(checks.store).toEqual({
     state: "FAIL",
-    text: expect.stringContaining("is damaged at byte 8, and commits"),
+    text: expect.stringContaining(`is damaged at byte ${first}, and commits`),
   });
   const other = await doctor(join(folder, "running"), "--url", "http://127.0.0.1:1");
   expect(other.code).toBe(11);
