@@ -152,7 +152,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       const secret = (await dialog.locator("pre").textContent())!;
       await dialog.getByText("this page asks for one").waitFor();
       await page.keyboard.press("Escape");
-      await page.getByLabel("Token").fill(secret);
+      await page.getByLabel("Token", { exact: true }).fill(secret);
       await page.keyboard.press("Enter");
       await page.getByRole("row", { name: /^first / }).waitFor();
       expect(complaints).toEqual([]);
