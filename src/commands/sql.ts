@@ -36,7 +36,8 @@ functions that a statement may call, with their limits:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
-Without a statement, on a terminal, it reads statements with a history and completion; ".help" lists its commands.
+Without a statement, on a terminal, it reads statements with a history and completion. ".help" lists its
+commands.
 
   --data DIR         ask the store of this folder, which no gateway has open. It is copied, and not changed
   --param NAME=TEXT  binds $NAME to a text, --param NAME:=JSON to a number, true, false or null; repeatable

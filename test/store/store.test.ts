@@ -635,12 +635,12 @@ test("renumbers what destinations have received when samples before it are delet
   // Rows 1, 3, 5, 7 and 9.
   const deletion = { seriesIds: [2], fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY };
   expect(await store.deleteSamples(deletion, snapshotOf([], true))).toBe(5);
-  // Row 0 is row 0; rows 4 and 6 are rows 2 and 3; the request with row 3 has no row left.
+  // Row 0 is row 0; rows 4, 6 and 8 are rows 2, 3 and 4; the request with row 3 has no row left.
   const sent = [
     [0, 1],
     [2, 4],
   ];
-  const after = [record(sent, [[3, 4, "l"]]), record([[0, 1]], [], "2024-10-05")];
+  const after = [record(sent, [[4, 5, "l"]]), record([[0, 1]], [], "2024-10-05")];
   const stored = await reopen();
   expect(stored.forwards.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(after);
   // Later states count as usual.
