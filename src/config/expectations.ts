@@ -6,8 +6,7 @@ import type { Expectation } from "../model/alerts/expectation.ts";
 import type { ServiceLevel } from "../model/alerts/service-level.ts";
 import { DAY_MS, formatDuration } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
-import { SettingError } from "./setting-error.ts";
-import { type SettingTable, tablesOf } from "./setting-table.ts";
+import { readNamedTables, type SettingTable, tablesOf } from "./setting-table.ts";
 
 const WINDOW = { min: 3_600_000, max: 366 * DAY_MS };
 const WINDOW_MS = 30 * DAY_MS;
@@ -23,14 +22,7 @@ const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
  * @throws SettingError
  */
 export function readServiceLevels(raw: unknown, name: string): ServiceLevel[] {
-  const levels = tablesOf(raw, name, "[[slo]]").map(readServiceLevel);
-  const names = new Set<string>();
-  for (const level of levels) {
-    if (names.has(level.name))
-      throw new SettingError(`${name} has two tables with the name ${quote(level.name)}, expected one.`);
-    names.add(level.name);
-  }
-  return levels;
+  return readNamedTables(raw, name, "[[slo]]", readServiceLevel);
 }
 
 function readServiceLevel(table: SettingTable): ServiceLevel {

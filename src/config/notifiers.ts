@@ -23,7 +23,7 @@ import {
 } from "../model/alerts/notifier.ts";
 import type { Secret } from "../model/scrape-job.ts";
 import { SettingError } from "./setting-error.ts";
-import { readAuthorization, readTls, type SettingTable, tablesOf } from "./setting-table.ts";
+import { readAuthorization, readNamedTables, readTls, type SettingTable, tablesOf } from "./setting-table.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -60,14 +60,7 @@ export function readNotifiers(raw: unknown, name: string): Notifier[] {
     // It may be an URL with a secret.
     throw new SettingError(`${name} is a text, expected tables [[notify]] in weir.toml.`);
   }
-  const notifiers = tablesOf(raw, name, "[[notify]]").map(readNotifier);
-  const names = new Set<string>();
-  for (const each of notifiers) {
-    if (names.has(each.name))
-      throw new SettingError(`${name} has two tables with the name ${quote(each.name)}, expected one.`);
-    names.add(each.name);
-  }
-  return notifiers;
+  return readNamedTables(raw, name, "[[notify]]", readNotifier);
 }
 
 /** Reads the rules of inhibition. Throws as `readNotifiers`. */

@@ -214,6 +214,27 @@ export function tablesOf(raw: unknown, name: string, example: string): SettingTa
   });
 }
 
+/**
+ * Reads each table of a list, as `tablesOf`.
+ *
+ * @throws SettingError also if two tables have the same name
+ */
+export function readNamedTables<Read extends { readonly name: string }>(
+  raw: unknown,
+  name: string,
+  example: string,
+  read: (table: SettingTable) => Read,
+): Read[] {
+  const all = tablesOf(raw, name, example).map(read);
+  const names = new Set<string>();
+  for (const each of all) {
+    if (names.has(each.name))
+      throw new SettingError(`${name} has two tables with the name ${quote(each.name)}, expected one.`);
+    names.add(each.name);
+  }
+  return all;
+}
+
 /** How requests authenticate themselves: `basic_auth`, `authorization` or `bearer_token`. */
 export function readAuthorization(reader: SettingTable): ScrapeAuthorization | undefined {
   const basic = reader.table("basic_auth");

@@ -14,7 +14,7 @@ import {
 } from "../../model/forwarding/destination.ts";
 import { checkExpression, RELABEL_ACTIONS, type RelabelRule } from "../../model/forwarding/relabel-rule.ts";
 import { SettingError } from "../setting-error.ts";
-import { readAuthorization, readTls, type SettingTable, tablesOf } from "../setting-table.ts";
+import { readAuthorization, readNamedTables, readTls, type SettingTable } from "../setting-table.ts";
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
@@ -43,14 +43,7 @@ export function readDestinations(raw: unknown, name: string): Destination[] {
     if (raw.trim() === "") return [];
     throw new SettingError(`${name} is a text, expected tables [[forward]] in weir.toml.`);
   }
-  const destinations = tablesOf(raw, name, "[[forward]]").map(readDestination);
-  const names = new Set<string>();
-  for (const each of destinations) {
-    if (names.has(each.name))
-      throw new SettingError(`${name} has two tables with the name ${quote(each.name)}, expected one.`);
-    names.add(each.name);
-  }
-  return destinations;
+  return readNamedTables(raw, name, "[[forward]]", readDestination);
 }
 
 function readDestination(table: SettingTable): Destination {
