@@ -40,7 +40,7 @@ export function openDecodeWorkers(
   });
 }
 
-/** The threads of a machine with so many cores. */
+/** How many threads decode on a machine with this number of cores. */
 export function workersFor(cores: number): number {
   return Math.max(0, Math.min(WORKERS_MAX, cores - CORES_TAKEN));
 }

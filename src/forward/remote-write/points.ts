@@ -60,7 +60,7 @@ export class PointCollector {
   /**
    * The samples in order. Of samples of one series and millisecond the last one is kept: receivers have one value per time.
    *
-   * @param parts the samples of a series are in one of so many parts
+   * @param parts how many parts are returned; all samples of a series are in the same part
    */
   take(parts: number): Points[] {
     const places = this.#place;

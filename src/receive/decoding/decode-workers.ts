@@ -24,9 +24,9 @@ import { HeadTable, SharedHeads } from "./sent-heads.ts";
 const BODY_BYTES_MIN = 16_384;
 /** How long a thread is kept that nothing needs. */
 const IDLE_MS = 120_000;
-/** After so many threads in a row that decoded nothing, no further ones are started. */
+/** If this many threads in a row fail before they decode anything, no more are started. */
 const FAILURES_MAX = 3;
-/** A kind of bodies that threads leave to the first one is not sent to them for up to so many bodies. */
+/** After a body that the threads left to the first one, the first one decodes the next bodies of its kind: at most this many. */
 const PAUSE_MAX = 256;
 
 export interface DecodeWorkersOptions {

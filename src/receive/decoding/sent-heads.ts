@@ -10,8 +10,8 @@ import type { FreshHeads } from "./decode-messages.ts";
 /** Series that are remembered, and series of all lists that are. */
 const HEADS_MAX = 262_144;
 /**
- * Series that a batch can send. The first thread makes an object of each without a pause: 10 ms. A batch with more is left
- * to it, and sends so many of them for the next time.
+ * Series that a batch can send. The first thread makes an object of each without a pause: 10 ms. The first
+ * thread decodes a batch with more new series, and the thread sends this many of them, so that the next batch has fewer.
  */
 const FRESH_MAX = 1_500;
 /** A shorter list is sent as quickly as it is found. */

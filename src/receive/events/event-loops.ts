@@ -280,7 +280,7 @@ export class EventLoops {
     return layout;
   }
 
-  /** The address of so many bytes for a record, or 0 if there is no room. The loops read up to 15 bytes more. */
+  /** Reserves memory for a record of `bytes` bytes. Returns its address, or 0 if there is no room. The loops read up to 15 bytes more. */
   #allocate(bytes: number): number {
     const at = this.#end;
     const end = at + Math.ceil(bytes / 8) * 8;

@@ -180,7 +180,7 @@ interface IdRange {
   readonly lastId: number;
 }
 
-/** Ranges of ids with so many samples that they are read at once. One series can have more. */
+/** Ranges of ids. One range is read at once, so it has at most SAMPLES_AT_ONCE samples, unless it is one series. */
 function slicesOf(series: readonly PackableSeries[]): IdRange[] {
   const slices: { firstId: number; lastId: number; samples: number }[] = [];
   for (const { seriesId, samples } of series) {
