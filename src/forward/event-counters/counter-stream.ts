@@ -179,7 +179,9 @@ export class CounterStream {
 
   /** Sends all rows that are stored, and repeats what was not sent for long. */
   async #tick(): Promise<void> {
-    let instantMs = this.#instantMs();
+    // All rows that were stored up to this instant are read below. Rows may come in after that, so nothing is repeated for a
+    // later instant: these rows would count too late.
+    const instantMs = this.#instantMs();
     const { store, seriesById, stepMs, outbox } = this.#parts;
     await store.moveJournal();
     for (const day of store.days()) {
@@ -190,9 +192,8 @@ export class CounterStream {
         const range: RowRange = [from, Math.min(day.rows, from + UNIT_ROWS)];
         const rows = new CountedRows(stepMs, seriesById);
         if (this.#hasEvents()) await readRows(store, day, range, rows.add);
-        // It may have taken long.
-        instantMs = this.#instantMs();
-        await this.#send(this.#pointsOf(rows, instantMs));
+        // Some of the rows may be newer than the instant above.
+        await this.#send(this.#pointsOf(rows, this.#instantMs()));
         this.#cursors.set(day.day, range[1]);
         await outbox.acknowledge(this.#parts.stream, day.day, [0, range[1]], this.#epoch, {
           lastMs: this.#lastMs,
