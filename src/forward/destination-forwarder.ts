@@ -16,6 +16,8 @@ import { RowLanes, type RowSink } from "./streams/row-lanes.ts";
 import { SampleSink } from "./streams/sample-sink.ts";
 import { WeirSink } from "./streams/weir-sink.ts";
 
+/** How long requests without an answer may take after a stop: their samples would be sent again after the next start. */
+const GRACE_MS = 3_000;
 /** The day of the record that says that a destination is known: 9999-12-31, which is never dropped. */
 const LAST_DAY = 2_932_896;
 
@@ -110,7 +112,9 @@ export class DestinationForwarder {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#lanes.stop(), this.#counters?.stop()]);
+    // A destination that is away would take all of the time.
+    const graceMs = this.#status.isFailing ? 0 : GRACE_MS;
+    await Promise.all([this.#lanes.stop(graceMs), this.#counters?.stop(graceMs)]);
   }
 
   noteRows(): void {

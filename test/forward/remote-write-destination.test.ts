@@ -46,9 +46,12 @@ function serve(answer: (received: Received, before: number) => Response | Promis
 }
 
 const open = async (more: Record<string, unknown> = {}) => {
-  gateway = await ForwardingGateway.openWith(
-    destinationTable({ name: "d", type: "remote_write", url: server!.url.href, shards: 1, ...more }),
-  );
+  const table = destinationTable({
+    ...{ name: "d", type: "remote_write", url: server!.url.href, shards: 1 },
+    ...more,
+  });
+  if (gateway === undefined) gateway = await ForwardingGateway.openWith(table);
+  else await gateway.configure(table);
   return gateway;
 };
 
@@ -67,6 +70,26 @@ test("retries 503 and 429, and nothing is sent twice after the answer", async ()
   ]);
   expect(await gateway!.own('weir_forward_retries_total{destination="d"}')).toBe(2);
   expect(await gateway!.own('weir_forward_samples_total{destination="d"}')).toBe(2);
+});
+
+test("waits for the answer of a request at a stop, so that its samples are not sent again", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const received = serve(async () => {
+    arrived.resolve();
+    await release.promise;
+    return new Response(null, { status: 204 });
+  });
+  await open();
+  await push(["a", "b"]);
+  await arrived.promise;
+  const stopped = gateway!.stopServices();
+  release.resolve();
+  await stopped;
+  await open();
+  await push(["c"]);
+  await gateway!.sent("d");
+  expect(received.map(({ samples }) => samples)).toEqual([["a 0", "b 1"], ["c 0"]]);
 });
 
 test("divides a refused request until the samples are found that the destination does not take", async () => {

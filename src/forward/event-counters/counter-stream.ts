@@ -14,6 +14,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { RowRange } from "../../model/records.ts";
 import type { Metric, Series } from "../../model/sample.ts";
 import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
+import { settledWithin } from "../sending/grace.ts";
 import { type ForwardStore, readRows } from "../outbox/stored-rows-reader.ts";
 import { Count, CountedRows } from "./counted-rows.ts";
 import { DoubleDouble } from "./double-double.ts";
@@ -79,7 +80,10 @@ interface Sent {
 
 export class CounterStream {
   readonly #parts: CounterStreamParts;
+  /** No further rows are read. */
   readonly #stopping = new AbortController();
+  /** Requests are cancelled. */
+  readonly #cancelling = new AbortController();
   #running: Promise<void> = Promise.resolve();
   readonly #sent = new Map<Series, Sent>();
   #isAnchored = false;
@@ -98,8 +102,11 @@ export class CounterStream {
     this.#running = this.#run();
   }
 
-  async stop(): Promise<void> {
+  /** @param graceMs how long the values that are being sent may still take */
+  async stop(graceMs: number): Promise<void> {
     this.#stopping.abort(new Error("the stream stops"));
+    await settledWithin(this.#running, graceMs);
+    this.#cancelling.abort(new Error("the stream stops"));
     await this.#running;
   }
 
@@ -186,6 +193,7 @@ export class CounterStream {
     await store.moveJournal();
     for (const day of store.days()) {
       for (;;) {
+        this.#stopping.signal.throwIfAborted();
         if (this.#epoch !== outbox.epoch) throw new RowsRenumbered();
         const from = this.#cursors.get(day.day) ?? 0;
         if (from >= day.rows) break;
@@ -273,7 +281,7 @@ export class CounterStream {
   async #send(points: Iterable<CounterPoint>): Promise<void> {
     let part: CounterPoint[] = [];
     const send = async () => {
-      if (part.length > 0) await this.#parts.send(part, this.#stopping.signal);
+      if (part.length > 0) await this.#parts.send(part, this.#cancelling.signal);
       part = [];
     };
     for (const point of points) if (part.push(point) >= POINTS_MAX) await send();

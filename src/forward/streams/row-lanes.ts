@@ -11,6 +11,7 @@ import type { Day } from "../../store/store.ts";
 import type { ForwardStore } from "../outbox/stored-rows-reader.ts";
 import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
 import { countOf, firstGap, withRange } from "../outbox/row-ranges.ts";
+import { settledWithin } from "../sending/grace.ts";
 
 /** How long new rows gather. Each time, the journal moves to its tables, which costs the same for few rows and for many. */
 const GATHER_MS = 1_000;
@@ -67,7 +68,10 @@ interface Next {
 
 export class RowLanes {
   readonly #parts: RowLanesParts;
+  /** No further range is sent. */
   readonly #stopping = new AbortController();
+  /** The requests of the ranges that are being sent are cancelled. */
+  readonly #cancelling = new AbortController();
   /** By day: rows from this id on are new. Of days without a number all are. */
   readonly #freshFrom = new Map<number, number>();
   /** By day: ranges that are being sent. */
@@ -85,9 +89,12 @@ export class RowLanes {
     this.#running = Promise.all(lanes.map((lane) => this.#run(lane)));
   }
 
-  async stop(): Promise<void> {
+  /** @param graceMs how long the ranges that are being sent may still take. Nobody knows whether cancelled requests were taken */
+  async stop(graceMs: number): Promise<void> {
     this.#stopping.abort(new Stopped());
     this.#wake.resolve();
+    await settledWithin(this.#running, graceMs);
+    this.#cancelling.abort(new Stopped());
     await this.#running;
   }
 
@@ -170,7 +177,7 @@ export class RowLanes {
     const requireCurrent = () => {
       if (epoch !== outbox.epoch) throw new RowsRenumbered();
     };
-    await sink.send({ day, range, key, requireCurrent }, this.#stopping.signal);
+    await sink.send({ day, range, key, requireCurrent }, this.#cancelling.signal);
     await outbox.acknowledge(stream, day.day, range, epoch);
   }
 
