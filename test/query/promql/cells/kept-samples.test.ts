@@ -260,10 +260,18 @@ test("the first evaluation of a rule waits for its rows to be kept, so that they
     ]);
     await gateway.push([{ metric: "task.ms", kind: "observation", atMs: BEGIN_MS - 20_000 }]);
     await gateway.gateway.rules.reload();
-    const scanned = spyOn(gateway.gateway.cells, "whenKept");
+    const { cells } = gateway.gateway;
+    const waits = spyOn(cells, "whenKept");
+    const asked = [spyOn(cells, "samples"), spyOn(cells, "read")] as const;
     const opened = statementsOf(gateway);
     await gateway.gateway.rules.evaluate(BEGIN_MS);
-    expect(scanned).toHaveBeenCalled();
+    // Rules that ask at once are answered together, so the three are asked in two or three calls. The last argument says
+    // that a caller asks again.
+    expect(waits.mock.calls.length).toBeGreaterThanOrEqual(2);
+    const [sampled, counted] = asked.map(
+      ({ mock }) => new Set(mock.calls.flatMap(([ids, , isRepeated]) => (isRepeated ? [...ids] : []))),
+    );
+    expect([sampled!.size, counted!.size]).toEqual([2, 1]);
     // Each of them reads rows into memory, and none for an answer.
     expect(opened()).toBeLessThanOrEqual(3);
     expect(await ask(gateway, "r0")).toEqual(["2"]);
