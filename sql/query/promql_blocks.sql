@@ -2,13 +2,9 @@
 -- (src/store/blocks/decode.ts), and one per series whose samples are rows, with their times and values as lists. It is one
 -- statement, so that a sample is read once while rows become blocks. Blocks are not in the limit $rowsMax. $day: days since
 -- the epoch.
-SELECT series_id, samples, first_us::DOUBLE AS first_us, unit_us::DOUBLE AS unit_us, step, base, slope, scale, times, wholes,
-  raws, NULL::DOUBLE[] AS row_times
-FROM weir.blocks
-WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
-  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
+{@store/encoded_blocks}
 UNION ALL
-SELECT series_id, 0::UINTEGER, 0, 0, 0, 0, 0, 0, NULL, NULL, list(value), list(epoch_us(ts) / 1000)
+SELECT series_id, 0::UINTEGER, 0, 0, 0, 0, 0, NULL, NULL, list(value), list(epoch_us(ts) / 1000)
 FROM (
   SELECT series_id, ts, value
   FROM weir.{table}

@@ -1,11 +1,7 @@
 -- As promql_blocks.sql, with each row's position in the order of arrival. Samples in blocks arrived before all rows.
-SELECT series_id, samples, first_us::DOUBLE AS first_us, unit_us::DOUBLE AS unit_us, step, base, slope, scale, times, wholes,
-  raws, NULL::DOUBLE[] AS row_times, NULL::DOUBLE[] AS arrivals
-FROM weir.blocks
-WHERE day = $day AND last_us > $afterUs AND first_us <= $toUs
-  AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
+SELECT *, NULL::DOUBLE[] AS arrivals FROM ({@store/encoded_blocks})
 UNION ALL
-SELECT series_id, 0::UINTEGER, 0, 0, 0, 0, 0, 0, NULL, NULL, list(value), list(epoch_us(ts) / 1000), list(rowid::DOUBLE)
+SELECT series_id, 0::UINTEGER, 0, 0, 0, 0, 0, NULL, NULL, list(value), list(epoch_us(ts) / 1000), list(rowid::DOUBLE)
 FROM (
   SELECT series_id, rowid, ts, value
   FROM weir.{table}

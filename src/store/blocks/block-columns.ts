@@ -3,7 +3,7 @@ import type { Column, ListColumn } from "../engine/columns.ts";
 import type { ColumnType } from "../engine/duckdb.ts";
 import type { Block } from "./encode.ts";
 
-/** The types of the columns of weir.blocks, in their order. */
+/** The types of the columns of weir.made_blocks, in their order. */
 export const BLOCK_TYPES: readonly ColumnType[] = [
   "integer",
   "uinteger",
@@ -17,8 +17,7 @@ export const BLOCK_TYPES: readonly ColumnType[] = [
   "double",
   "double",
   "double",
-  "double",
-  "integers",
+  "doubles",
   "integers",
   "doubles",
 ];
@@ -50,9 +49,8 @@ export function blockColumns(day: number, blocks: readonly Block[]): { columns: 
     wholes(({ unitUs }) => unitUs),
     doubles(({ step }) => step),
     doubles(({ base }) => base),
-    doubles(({ slope }) => slope),
     doubles(({ scale }) => scale),
-    lists("integers", blocks, ({ times }) => times, false),
+    lists("doubles", blocks, ({ times }) => times, false),
     lists("integers", blocks, ({ wholes: items }) => items, true),
     lists("doubles", blocks, ({ raws }) => raws, true),
   ];

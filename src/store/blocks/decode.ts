@@ -22,13 +22,15 @@ export interface NumberLists<Items extends Int32Array | Float64Array> {
 export interface EncodedBlocks {
   readonly seriesIds: Uint32Array;
   readonly samples: Uint32Array;
+  /** The time of the first sample, or that of an item 0 of `times`. */
   readonly firstUs: Float64Array;
   readonly unitUs: Float64Array;
+  /** Units between two samples, a whole number. 0 if there are `times`. */
   readonly step: Float64Array;
   readonly base: Float64Array;
-  readonly slope: Float64Array;
   readonly scale: Float64Array;
-  readonly times: NumberLists<Int32Array>;
+  /** Units since `firstUs`. */
+  readonly times: NumberLists<Float64Array>;
   readonly wholes: NumberLists<Int32Array>;
   readonly raws: NumberLists<Float64Array>;
   /** Milliseconds since the epoch. */
@@ -113,37 +115,33 @@ function decodeBlock(encoded: EncodedBlocks, row: number, range: RangeUs, into: 
   const count = encoded.samples[row]!;
   const firstUs = encoded.firstUs[row]!;
   const unitUs = encoded.unitUs[row]!;
-  const step = encoded.step[row]!;
-  const late = times.lengths[row]! === 0 ? undefined : times.items;
-  const lateFrom = times.begins[row]!;
+  const stepUs = encoded.step[row]! * unitUs;
+  const listed = times.lengths[row]! === 0 ? undefined : times.items;
+  const listFrom = times.begins[row]!;
   const timeOf = (place: number) =>
-    firstUs + unitUs * (Math.floor(place * step) + (late === undefined ? 0 : late[lateFrom + place]!));
+    firstUs + (listed === undefined ? place * stepUs : unitUs * listed[listFrom + place]!);
   const from = firstAfter(range.afterUs, count, timeOf);
   const to = firstAfter(range.toUs, count, timeOf);
   const { timestampsMs, values } = into;
-  if (late === undefined)
+  if (listed === undefined)
     for (let place = from; place < to; place++)
-      timestampsMs[at + place - from] = (firstUs + unitUs * Math.floor(place * step)) / 1000;
+      timestampsMs[at + place - from] = (firstUs + place * stepUs) / 1000;
   else
     for (let place = from; place < to; place++)
-      timestampsMs[at + place - from] =
-        (firstUs + unitUs * (Math.floor(place * step) + late[lateFrom + place]!)) / 1000;
+      timestampsMs[at + place - from] = (firstUs + unitUs * listed[listFrom + place]!) / 1000;
   if (raws.lengths[row]! > 0) {
     const begin = raws.begins[row]!;
     values.set(raws.items.subarray(begin + from, begin + to), at);
     markStale(raws, begin + from, to - from, into, at);
   } else {
     const base = encoded.base[row]!;
-    const slope = encoded.slope[row]!;
     const scale = encoded.scale[row]!;
-    if (wholes.lengths[row]! === 0)
-      for (let place = from; place < to; place++)
-        values[at + place - from] = (base + Math.floor(place * slope)) / scale;
+    if (wholes.lengths[row]! === 0) values.fill(base / scale, at, at + to - from);
     else {
       const begin = wholes.begins[row]!;
       const { items } = wholes;
       for (let place = from; place < to; place++)
-        values[at + place - from] = (base + Math.floor(place * slope) + items[begin + place]!) / scale;
+        values[at + place - from] = (base + items[begin + place]!) / scale;
       markStale(wholes, begin + from, to - from, into, at);
     }
   }

@@ -1,10 +1,10 @@
 /**
  * Makes blocks of samples: up to 1,024 samples of one series in one row, with lists that the engine compresses well.
  *
- * Times and whole values are stored as their distances from a straight line through the first and the last of them. The
- * distances are 0 at both ends, so the lists of neighbouring blocks have no jump between them, and the engine's own
- * compression of differences reaches the size of first differences. But each item is decoded on its own, without a sum over
- * those before it, in SQL too. README.md has the figures.
+ * The engine stores the items of neighbouring lists together, 2,048 at a time: as distances from the least of them, or as
+ * differences between neighbours. A jump between two lists would make all differences of such a group wide. So the items of a
+ * block are shifted, and its base with them, to begin where the block before ends (join.ts). Each item is decoded alone, with one
+ * addition, in SQL too. README.md has the figures.
  *
  * A block returns exactly what went in: a value that its formula does not return, bit for bit, makes the block raw.
  */
@@ -17,13 +17,14 @@ export interface Block {
   readonly firstUs: number;
   readonly lastUs: number;
   readonly unitUs: number;
+  /** Units between two samples; 0 if there are `times`. */
   readonly step: number;
+  /** A value is (base + its item in `wholes`) / scale, or base / scale without lists. */
   readonly base: number;
-  readonly slope: number;
   readonly scale: number;
-  /** Undefined if all times are on their line. */
-  readonly times: Int32Array | undefined;
-  /** Undefined if all values are on their line, or if there are `raws`. */
+  /** Units. Only differences matter: those to the first item are those to `firstUs`. Undefined if all are the step. */
+  readonly times: Float64Array | undefined;
+  /** Undefined if all values are equal, or if there are `raws`. */
   readonly wholes: Int32Array | undefined;
   readonly raws: Float64Array | undefined;
   /** 1 for each stale marker, in `wholes` or `raws`. Undefined if there is none. */
@@ -52,6 +53,9 @@ const SCALE_MAX = 1_000_000;
 /** Whole numbers up to this are exact in all steps of the formula. */
 const WHOLE_MAX = 2 ** 51;
 const INT32_MAX = 2_147_483_647;
+/** The powers of two that values may be multiples of. A smaller one saves less than a byte, and a division takes time. */
+const MULTIPLE_MIN = 2 ** 8;
+const MULTIPLE_MAX = 2 ** 30;
 
 /** The blocks of some samples: mostly one. */
 export function blocksOf(samples: BlockSamples): Block[] {
@@ -63,25 +67,23 @@ export function blocksOf(samples: BlockSamples): Block[] {
 }
 
 function addBlocks(blocks: Block[], samples: BlockSamples, from: number, to: number): void {
-  const timeLine = timesOf(samples.timestampsUs, from, to);
-  if (timeLine === undefined) {
-    // Times that are hours from the line, to the microsecond. One or two samples are on their line.
-    const middle = (from + to) >>> 1;
-    addBlocks(blocks, samples, from, middle);
-    addBlocks(blocks, samples, middle, to);
-    return;
-  }
   const { seriesId, live, timestampsUs } = samples;
   const marks = samples.stale?.subarray(from, to);
   const stale = marks?.includes(1) ? marks : undefined;
   const last = stale?.lastIndexOf(0) ?? to - from - 1;
+  if (stale !== undefined && last >= 0 && last < stale.length - 1) {
+    // A series mostly ends with a stale marker. The engine stores no differences beside an item that is NULL.
+    addBlocks(blocks, samples, from, from + last + 1);
+    addBlocks(blocks, samples, from + last + 1, to);
+    return;
+  }
   blocks.push({
     seriesId,
     live,
     samples: to - from,
     firstUs: timestampsUs[from]!,
     lastUs: timestampsUs[to - 1]!,
-    ...timeLine,
+    ...timesOf(timestampsUs, from, to),
     ...valuesOf(samples.values.subarray(from, to), stale),
     stale,
     staleCount: stale?.reduce((sum, mark) => sum + mark, 0) ?? 0,
@@ -89,24 +91,18 @@ function addBlocks(blocks: Block[], samples: BlockSamples, from: number, to: num
   });
 }
 
-/** Undefined if a time is too far from the line. */
-function timesOf(
-  timesUs: Float64Array,
-  from: number,
-  to: number,
-): Pick<Block, "unitUs" | "step" | "times"> | undefined {
+function timesOf(timesUs: Float64Array, from: number, to: number): Pick<Block, "unitUs" | "step" | "times"> {
   const firstUs = timesUs[from]!;
   const unitUs = UNITS_US.find((unit) => isMultiple(timesUs, from, to, unit))!;
-  const step = to - from < 2 ? 0 : (timesUs[to - 1]! - firstUs) / unitUs / (to - from - 1);
-  const times = new Int32Array(to - from);
-  let isOff = false;
+  if (to - from === 1) return { unitUs, step: 0, times: undefined };
+  const step = (timesUs[from + 1]! - firstUs) / unitUs;
+  let isRegular = step > 0;
+  const times = new Float64Array(to - from);
   for (let at = 0; at < times.length; at++) {
-    const distance = (timesUs[from + at]! - firstUs) / unitUs - Math.floor(at * step);
-    if (Math.abs(distance) > INT32_MAX) return undefined;
-    times[at] = distance;
-    isOff ||= distance !== 0;
+    times[at] = (timesUs[from + at]! - firstUs) / unitUs;
+    isRegular &&= times[at] === at * step;
   }
-  return { unitUs, step, times: isOff ? times : undefined };
+  return isRegular ? { unitUs, step, times: undefined } : { unitUs, step: 0, times };
 }
 
 function isMultiple(timesUs: Float64Array, from: number, to: number, unitUs: number): boolean {
@@ -119,15 +115,17 @@ function isMultiple(timesUs: Float64Array, from: number, to: number, unitUs: num
   return true;
 }
 
-type BlockValues = Pick<Block, "base" | "slope" | "scale" | "wholes" | "raws">;
+type BlockValues = Pick<Block, "base" | "scale" | "wholes" | "raws">;
 
 function valuesOf(values: Float64Array, stale: Uint8Array | undefined): BlockValues {
+  // In a list of its own, a NULL is not beside whole numbers.
+  if (stale !== undefined && !stale.includes(0)) return rawsOf(values);
   const scale = scaleOf(values, stale);
   return (scale === undefined ? undefined : wholesOf(values, stale, scale)) ?? rawsOf(values);
 }
 
 function rawsOf(values: Float64Array): BlockValues {
-  return { base: 0, slope: 0, scale: 1, wholes: undefined, raws: values };
+  return { base: 0, scale: 1, wholes: undefined, raws: values };
 }
 
 /** The least power of ten that makes all values whole numbers. Undefined if there is none. */
@@ -150,32 +148,36 @@ function isScaled(value: number, scale: number): boolean {
   return Math.abs(whole) <= WHOLE_MAX && Object.is(whole / scale, value);
 }
 
-/** Undefined if a value does not return from the scale of all, or is too far from the line. */
+/** Undefined if a value does not return from the scale of all, or is too far from the first one. */
 function wholesOf(
   values: Float64Array,
   stale: Uint8Array | undefined,
-  scale: number,
+  decimals: number,
 ): BlockValues | undefined {
   const { length } = values;
-  let first = 0;
-  while (first < length && stale?.[first] === 1) first++;
-  let last = length - 1;
-  while (last > first && stale?.[last] === 1) last--;
-  const base = first === length ? 0 : Math.round(values[first]! * scale);
-  const slope = last <= first ? 0 : (Math.round(values[last]! * scale) - base) / (length - 1);
+  const first = stale?.indexOf(0) ?? 0;
+  const scale = decimals === 1 ? binaryScaleOf(values, stale) : decimals;
+  const base = Math.round(values[first]! * scale);
   const wholes = new Int32Array(length);
-  let isOff = false;
+  let isEqual = stale === undefined;
   for (let at = 0; at < length; at++) {
-    if (stale?.[at] === 1) {
-      isOff = true;
-      continue;
-    }
+    if (stale?.[at] === 1) continue;
     const value = values[at]!;
-    const onLine = base + Math.floor(at * slope);
-    const distance = Math.round(value * scale) - onLine;
-    if (Math.abs(distance) > INT32_MAX || !Object.is((onLine + distance) / scale, value)) return undefined;
+    const distance = Math.round(value * scale) - base;
+    if (Math.abs(distance) > INT32_MAX || !Object.is((base + distance) / scale, value)) return undefined;
     wholes[at] = distance;
-    isOff ||= distance !== 0;
+    isEqual &&= distance === 0;
   }
-  return { base, slope, scale, wholes: isOff ? wholes : undefined, raws: undefined };
+  return { base, scale, wholes: isEqual ? undefined : wholes, raws: undefined };
+}
+
+/** 2^-n if all of these whole numbers are multiples of 2^n, such as sizes of memory in bytes. Otherwise 1. */
+function binaryScaleOf(values: Float64Array, stale: Uint8Array | undefined): number {
+  let multiple = MULTIPLE_MAX;
+  for (let at = 0; at < values.length && multiple > 1; at++) {
+    if (stale?.[at] === 1) continue;
+    // A remainder of doubles takes ten times as long.
+    while (multiple > 1 && !Number.isInteger(values[at]! / multiple)) multiple /= 2;
+  }
+  return multiple < MULTIPLE_MIN ? 1 : 1 / multiple;
 }

@@ -18,6 +18,7 @@ import type { DayColumns } from "../tables/days.ts";
 import { BLOCK_TYPES, blockColumns } from "./block-columns.ts";
 import type { EncodedBlocks } from "./decode.ts";
 import { type Block, blocksOf } from "./encode.ts";
+import { joined } from "./join.ts";
 
 /** Spans are as long as those of Prometheus's head: a series that is scraped every 15 s has 480 samples in one. */
 export const SPAN_US = 2 * 3_600_000_000;
@@ -207,7 +208,7 @@ async function readSlice(reader: Reader, table: string, slice: PackedSpan & IdRa
     }
   });
   // Blocks of one series and of neighbouring series are next to each other, and a query reads them together.
-  return blocks.sort((a, b) => a.seriesId - b.seriesId || a.firstUs - b.firstUs);
+  return joined(blocks.sort((a, b) => a.seriesId - b.seriesId || a.firstUs - b.firstUs));
 }
 
 /** The blocks of a row of store/packable_rows. */

@@ -121,13 +121,12 @@ export class ChunkColumns<Chunk, Vector> {
       unitUs: doubleAt(3),
       step: doubleAt(4),
       base: doubleAt(5),
-      slope: doubleAt(6),
-      scale: doubleAt(7),
-      times: this.#lists(vectorAt(8), rowCount, integersOf),
-      wholes: this.#lists(vectorAt(9), rowCount, integersOf),
-      raws: this.#lists(vectorAt(10), rowCount, doublesOf),
-      rowTimes: this.#lists(vectorAt(11), rowCount, doublesOf),
-      ...(columns > 12 ? { arrivals: this.#lists(vectorAt(12), rowCount, doublesOf) } : {}),
+      scale: doubleAt(6),
+      times: this.#lists(vectorAt(7), rowCount, doublesOf),
+      wholes: this.#lists(vectorAt(8), rowCount, integersOf),
+      raws: this.#lists(vectorAt(9), rowCount, doublesOf),
+      rowTimes: this.#lists(vectorAt(10), rowCount, doublesOf),
+      ...(columns > 11 ? { arrivals: this.#lists(vectorAt(11), rowCount, doublesOf) } : {}),
     });
   }
 

@@ -1,7 +1,8 @@
-/** Blocks return what went in, bit for bit, and regular samples need no lists. */
+/** Blocks return what went in, bit for bit, also after their lists were joined, and regular samples need no lists. */
 import { expect, test } from "bun:test";
 import { type DecodedBlocks, decodeBlocks, type EncodedBlocks } from "../../../src/store/blocks/decode.ts";
 import { type Block, blocksOf } from "../../../src/store/blocks/encode.ts";
+import { joined } from "../../../src/store/blocks/join.ts";
 
 const START_US = 1_795_737_600_000_000; // 2026-11-27T00:00:00Z
 
@@ -24,18 +25,17 @@ function encodedOf(blocks: readonly Block[]): EncodedBlocks {
     }
     return { begins, lengths, items, nulls };
   };
-  const integers = (length: number) => new Int32Array(length);
-  const doubles = (length: number) => new Float64Array(length);
+  const integers = (length: number): Int32Array => new Int32Array(length);
+  const doubles = (length: number): Float64Array => new Float64Array(length);
   return {
     seriesIds: Uint32Array.from(blocks, ({ seriesId }) => seriesId),
     samples: Uint32Array.from(blocks, ({ samples }) => samples),
-    firstUs: Float64Array.from(blocks, ({ firstUs }) => firstUs),
+    firstUs: Float64Array.from(blocks, ({ firstUs, unitUs, times }) => firstUs - unitUs * (times?.[0] ?? 0)),
     unitUs: Float64Array.from(blocks, ({ unitUs }) => unitUs),
     step: Float64Array.from(blocks, ({ step }) => step),
     base: Float64Array.from(blocks, ({ base }) => base),
-    slope: Float64Array.from(blocks, ({ slope }) => slope),
     scale: Float64Array.from(blocks, ({ scale }) => scale),
-    times: { ...lists(integers, ({ times }) => times), nulls: undefined },
+    times: { ...lists(doubles, ({ times }) => times), nulls: undefined },
     wholes: lists(integers, ({ wholes }) => wholes),
     raws: lists(doubles, ({ raws }) => raws),
     rowTimes: {
@@ -56,7 +56,18 @@ function roundTrip(timesUs: readonly number[], values: readonly (number | null)[
     values: Float64Array.from(values, (value) => value ?? 0),
     stale: Uint8Array.from(values, (value) => (value === null ? 1 : 0)),
   });
-  return decodeBlocks(encodedOf(blocks), EVERYTHING);
+  // Behind blocks of other series, whose lists are continued.
+  const others = [0, 1].flatMap((at) =>
+    blocksOf({
+      seriesId: at,
+      live: true,
+      timestampsUs: Float64Array.from([0, 1.5e6, 4e6], (us) => START_US + us),
+      values: Float64Array.from([1e9 * at, 1e9 * at + 5, 1e9 * at + 11]),
+    }),
+  );
+  const all = joined([...others, ...blocks]);
+  expect(all[1]!.wholes![0]).toBe(all[0]!.wholes![2]!);
+  return decodeBlocks(encodedOf(all.slice(2)), EVERYTHING);
 }
 
 const bitsOf = (values: Float64Array) => new BigUint64Array(values.slice().buffer);
@@ -91,7 +102,6 @@ test("a constant of a regular scrape has no lists", () => {
     unitUs: 1_000_000,
     step: 15,
     base: 125,
-    slope: 0,
     scale: 10,
     times: undefined,
     wholes: undefined,
@@ -102,14 +112,80 @@ test("a constant of a regular scrape has no lists", () => {
   });
 });
 
-test("the distances of a counter are 0 at both ends, and small", () => {
-  let total = 1e6;
-  const values = Float64Array.from({ length: 480 }, (_, at) => (total += 50 + ((at * 7) % 13)));
-  const [block] = blocksOf({ seriesId: 1, live: true, timestampsUs: Float64Array.from(grid(480)), values });
-  const { wholes } = block!;
-  expect([wholes![0], wholes!.at(-1)]).toEqual([0, 0]);
-  expect(Math.max(...wholes!.map(Math.abs))).toBeLessThan(50);
-  expectSame(grid(480), [...values]);
+test("lists with small differences continue each other, and others have a common floor", () => {
+  const blockOf = (values: readonly number[]) =>
+    blocksOf({
+      seriesId: 1,
+      live: true,
+      timestampsUs: Float64Array.from(grid(values.length)),
+      values: Float64Array.from(values),
+    })[0]!;
+  const lists = joined([
+    blockOf([1_000, 1_010, 1_021, 1_030]),
+    blockOf([5, 15, 25, 36]),
+    // As wide as its differences: distances from the least value take fewer bits.
+    blockOf([700, 690, 702, 691]),
+    blockOf([0.2, 0.1, 0.3, 0.2]),
+    // A reset of a counter is a jump in its own list only.
+    blockOf([50, 60, 2, 12]),
+  ]);
+  expect(lists.map(({ wholes, base, scale }) => [[...wholes!], base, scale])).toEqual([
+    [[0, 10, 21, 30], 1_000, 1],
+    [[30, 40, 50, 61], -25, 1],
+    [[61, 51, 63, 52], 639, 1],
+    [[52, 51, 53, 52], -50, 10],
+    [[99, 109, 51, 61], -49, 1],
+  ]);
+});
+
+test("lists begin again before their items are too large", () => {
+  const rising = (seriesId: number) =>
+    blocksOf({
+      seriesId,
+      live: true,
+      timestampsUs: Float64Array.from(grid(4)),
+      values: Float64Array.from([0, 5e8, 1e9, 1.5e9 + 1]),
+    })[0]!;
+  const lists = joined([rising(1), rising(2), rising(3)]);
+  expect(lists.map(({ wholes, base }) => [wholes![0], wholes![3], base])).toEqual([
+    [0, 1_500_000_001, 0],
+    [0, 1_500_000_001, 0],
+    [0, 1_500_000_001, 0],
+  ]);
+});
+
+test("sizes of memory are multiples of a page", () => {
+  const values = [8, 3, 77, 1_000_003].map((pages) => pages * 4_096);
+  const [block] = blocksOf({
+    seriesId: 1,
+    live: true,
+    timestampsUs: Float64Array.from(grid(4)),
+    values: Float64Array.from(values),
+  });
+  expect([block!.base, block!.scale, [...block!.wholes!]]).toEqual([8, 1 / 4_096, [0, -5, 69, 999_995]]);
+  expectSame(grid(4), values);
+});
+
+test("a stale marker at the end is a block of its own, so that no other list has a NULL", () => {
+  const blocks = blocksOf({
+    seriesId: 1,
+    live: true,
+    timestampsUs: Float64Array.from(grid(4)),
+    values: Float64Array.from([1, 2, 3, 0]),
+    stale: Uint8Array.from([0, 0, 0, 1]),
+  });
+  expect(
+    blocks.map(({ samples, staleCount, wholes, raws, lastValueUs }) => [
+      samples,
+      staleCount,
+      wholes && [...wholes],
+      raws?.length,
+      lastValueUs,
+    ]),
+  ).toEqual([
+    [3, 0, [0, 1, 2], undefined, grid(4)[2]],
+    [1, 1, undefined, 1, 0],
+  ]);
 });
 
 const NAN_WITH_BITS = (() => {
@@ -127,7 +203,8 @@ test.each([
   ["a NaN with other bits", [1, NAN_WITH_BITS]],
   ["whole numbers beyond 2^53", [2 ** 53 + 2, 1, 2 ** 60]],
   ["whole numbers near the limit", [2 ** 51, -(2 ** 51), 2 ** 51 - 1]],
-  ["values that are far from the line", [0, 5e9, 0]],
+  ["values that are far from the first one", [0, 5e9, 0]],
+  ["multiples of a power of two", [2 ** 40, 2 ** 41, 3 * 2 ** 39, 0]],
   ["a reset of a counter", [1e6, 1_000_100, 0, 50, 120]],
   ["stale markers at both ends", [null, 3, 4, null, 5, null]],
   ["stale markers only", [null, null]],
@@ -142,7 +219,7 @@ test.each([
   ["microseconds", grid(50).map((us, at) => us + ((at * 104_729) % 997))],
   ["a gap", [...grid(10), ...grid(10).map((us) => us + 3_600_000_000)]],
   ["equal times", [START_US, START_US, START_US + 1]],
-  // More than 2^31 µs from any line: the block is divided.
+  // More than 2^31 µs.
   ["hours, to the microsecond", [0, 1, 2, 7_199_999_999].map((us) => START_US + us)],
 ])("times return exactly: %s", (_, times) => {
   expectSame(
