@@ -9,7 +9,7 @@ import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
 import type { ForwardRecord } from "./model/records.ts";
 import type { Registry } from "./series/registry.ts";
-import { statement } from "./store/statements.ts";
+import { jsonRows, statement } from "./store/statements.ts";
 import type { Store, Stored } from "./store/store.ts";
 
 interface Parts {
@@ -52,7 +52,9 @@ export function openForwarding(
       load: async () => {
         const reader = await store.reader();
         try {
-          return await reader.all<ForwardRecord & Record<string, unknown>>(statement("store/load_forwards"));
+          const sql = statement("store/load_forwards");
+          const rows = await jsonRows<[key: string, definition: string]>(reader, sql);
+          return rows.map(([key, definition]): ForwardRecord => ({ key, definition }));
         } finally {
           reader.close();
         }

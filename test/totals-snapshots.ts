@@ -17,7 +17,7 @@ export function snapshotOf(records: readonly TotalsRecord[], whole = true): Tota
     lastUs: column(({ lastUs }) => lastUs),
     arrivedUs: column(({ arrivedUs }) => arrivedUs),
     firstBucket: Uint32Array.from(ends),
-    buckets: Float64Array.from(records.flatMap(({ buckets }) => buckets)),
+    buckets: Float64Array.from(records.flatMap(({ buckets }) => Array.from(buckets))),
     whole,
   };
 }

@@ -1,2 +1,2 @@
--- When each job and instance last pushed, the oldest first.
-SELECT job, instance, epoch_ms(pushed_at) AS pushed_at_ms FROM weir.last_pushes ORDER BY pushed_at;
+-- When each job and instance last pushed, as JSON.
+SELECT string_agg(json_array(job, instance, epoch_ms(pushed_at)), ',') AS rows FROM weir.last_pushes GROUP BY rowid // 4096;

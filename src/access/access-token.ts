@@ -2,7 +2,7 @@
  * A token: who may use the gateway, for what, and with which labels. Only the hash of its text is kept. Pure, except that
  * a new token is random.
  */
-import { randomBytes } from "node:crypto";
+import { nodeCrypto } from "../program/deferred-libraries.ts";
 import type { Labels } from "../model/sample.ts";
 import type { LimitRates } from "./limits.ts";
 
@@ -38,11 +38,11 @@ const RESERVED_LABELS: readonly string[] = ["le", "quantile"];
 
 /** 32 random bytes, which no one can guess. The prefix lets people and scanners of secrets recognise a token. */
 export function newTokenText(): string {
-  return `weir_${randomBytes(32).toString("base64url")}`;
+  return `weir_${nodeCrypto().randomBytes(32).toString("base64url")}`;
 }
 
 export function newTokenId(): string {
-  return randomBytes(8).toString("hex");
+  return nodeCrypto().randomBytes(8).toString("hex");
 }
 
 /**

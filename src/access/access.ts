@@ -10,7 +10,7 @@
  * - A token with labels can use only routes that declare what they do for it.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { timingSafeEqual } from "node:crypto";
+import { nodeCrypto } from "../program/deferred-libraries.ts";
 import { statSync } from "node:fs";
 import type { Log } from "../log/log.ts";
 import { Forbidden, Unauthenticated } from "../model/errors.ts";
@@ -272,7 +272,9 @@ export class Access implements AccessGuard, Callers {
 
   #find(text: string): AccessToken | undefined {
     const hash = hashOfToken(text);
-    return this.#tokens.get(hash.readUInt32BE())?.find((known) => timingSafeEqual(hash, known.hash))?.token;
+    return this.#tokens
+      .get(hash.readUInt32BE())
+      ?.find((known) => nodeCrypto().timingSafeEqual(hash, known.hash))?.token;
   }
 
   /** The user of a request, if `prepare` found that the password is right. */

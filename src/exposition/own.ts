@@ -1,5 +1,5 @@
 /** The gateway's own metrics: their names and types, and the contents of a prom-client registry as families. */
-import type { Registry } from "prom-client";
+import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { labelText, openMetricsFloat } from "../model/spelling.ts";
 import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
 import { LAST_PUSH } from "./totals/last-pushes.ts";
@@ -16,7 +16,7 @@ interface OwnValue {
 
 /** The type of one of the gateway's own metrics, by name. Undefined if there is none of this name. */
 export function ownMetricType(
-  registry: Registry,
+  registry: MetricsRegistry,
   name: string,
 ): Exclude<Family["type"], "unknown"> | undefined {
   if (name === EXPOSITION_INFO) return "gauge";
@@ -27,7 +27,7 @@ export function ownMetricType(
 }
 
 /** Whether a sample of this name on /metrics belongs to one of the gateway's own metrics. */
-export function isOwnSample(registry: Registry, name: string): boolean {
+export function isOwnSample(registry: MetricsRegistry, name: string): boolean {
   if (name === LAST_PUSH || ownMetricType(registry, name) !== undefined) return true;
   const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
   const type = base === undefined ? undefined : ownMetricType(registry, base);
@@ -35,7 +35,7 @@ export function isOwnSample(registry: Registry, name: string): boolean {
 }
 
 /** Collects a registry. This runs the `collect` functions of its metrics. */
-export async function registryFamilies(registry: Registry): Promise<Family[]> {
+export async function registryFamilies(registry: MetricsRegistry): Promise<Family[]> {
   const metrics = await registry.getMetricsAsJSON();
   return metrics.map((metric) => {
     const values = metric.values as readonly OwnValue[];

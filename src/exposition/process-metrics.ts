@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type MetricsRegistry } from "../model/metrics-library.ts";
 
 /** /proc/self/status calls this kB. */
 const STATUS_UNIT_BYTES = 1024;
@@ -24,7 +24,7 @@ const DELAY_WINDOW_MS = 60_000;
  *
  * @returns stops the timer that measures the lag
  */
-export function registerProcessMetrics(registry: Registry, version: string): () => void {
+export function registerProcessMetrics(registry: MetricsRegistry, version: string): () => void {
   const registers = [registry];
   const build = new Gauge({
     name: "weir_build_info",
@@ -64,7 +64,7 @@ export function registerProcessMetrics(registry: Registry, version: string): () 
   return measureLag(registers);
 }
 
-function registerKernelMetrics(registers: Registry[]): void {
+function registerKernelMetrics(registers: MetricsRegistry[]): void {
   new Gauge({
     name: "process_virtual_memory_bytes",
     help: "Virtual memory.",
@@ -95,7 +95,7 @@ function registerKernelMetrics(registers: Registry[]): void {
 }
 
 /** Measures every stall, because a stall delays the timer. This includes stalls between scrapes. */
-function measureLag(registers: Registry[]): () => void {
+function measureLag(registers: MetricsRegistry[]): () => void {
   const lag = new Histogram({
     name: "weir_event_loop_lag_seconds",
     help: `Delay of a timer of ${LAG_INTERVAL_MS} ms.`,
@@ -117,7 +117,7 @@ function measureLag(registers: Registry[]): () => void {
 }
 
 /** Measures the longest stall, also of one between two turns of a slower timer. */
-function measureLongestLag(registers: Registry[]): () => void {
+function measureLongestLag(registers: MetricsRegistry[]): () => void {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   let beganMs = performance.now();

@@ -1,5 +1,5 @@
 /** The metrics of forwarding. The label `destination` has the names of the settings. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type MetricsRegistry } from "../model/metrics-library.ts";
 
 /** What some gauges read at each scrape, by destination. */
 interface LiveForwarding {
@@ -10,7 +10,7 @@ interface LiveForwarding {
 
 export type ForwardCounters = ReturnType<typeof createForwardCounters>;
 
-export function createForwardCounters(registry: Registry, live: LiveForwarding) {
+export function createForwardCounters(registry: MetricsRegistry, live: LiveForwarding) {
   const registers = [registry];
   const labelNames = ["destination"] as const;
   new Gauge({

@@ -3,7 +3,7 @@
  * away delays no other, and nothing that is pushed or asked here.
  */
 import type { Destination } from "../model/forwarding/destination.ts";
-import type { Registry as MetricsRegistry } from "prom-client";
+import type { MetricsRegistry } from "../model/metrics-library.ts";
 import type { RejectedRecord } from "../store/store.ts";
 import type { Log } from "../log/log.ts";
 import type { Service } from "../model/service.ts";

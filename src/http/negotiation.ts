@@ -3,9 +3,9 @@
  * and what a body is (`Content-Type`). No other module reads these headers.
  */
 import { promisify } from "node:util";
-import { constants, gzip } from "node:zlib";
 import { type ContentType, parse } from "content-type";
 import Negotiator from "negotiator";
+import { nodeZlib } from "../program/deferred-libraries.ts";
 
 /**
  * The offered media type that an `Accept` header prefers. The first of `offered` if there is no header, or if it
@@ -43,8 +43,6 @@ export function preferredEncoding<Encoding extends string>(
   return offered.find((each) => accepted.includes(each));
 }
 
-const compress = promisify(gzip);
-
 /** An answer with a body that is large and repetitive, compressed if the client accepts it. */
 export async function compressibleAnswer(
   request: Request,
@@ -55,7 +53,8 @@ export async function compressibleAnswer(
   if (!acceptsGzip(request.headers.get("accept-encoding"))) return new Response(body, { headers });
   headers.set("content-encoding", "gzip");
   // The fastest level: the text is so repetitive that other levels gain little.
-  return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
+  const { constants, gzip } = nodeZlib();
+  return new Response(await promisify(gzip)(body, { level: constants.Z_BEST_SPEED }), { headers });
 }
 
 export type MediaType = Pick<ContentType, "type" | "parameters">;

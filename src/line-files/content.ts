@@ -8,7 +8,7 @@
  * NUL bytes at the end of a file are omitted, because the writer may still put lines there.
  */
 import { pipeline, Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { nodeZlib } from "../program/deferred-libraries.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 /** The file cannot be imported. The message is one sentence that does not name the file. */
@@ -53,7 +53,7 @@ export function unpacked(raw: AsyncIterable<Uint8Array>, packing: Packing): Asyn
 
 async function* gunzipped(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* through(raw, createGunzip({ chunkSize: INFLATED_PIECE_BYTES }));
+    yield* through(raw, nodeZlib().createGunzip({ chunkSize: INFLATED_PIECE_BYTES }));
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: string };
     if (code === "Z_BUF_ERROR")
@@ -72,7 +72,7 @@ async function* unzstded(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     }
   })();
   try {
-    yield* through(passed, createZstdDecompress({ chunkSize: INFLATED_PIECE_BYTES }));
+    yield* through(passed, nodeZlib().createZstdDecompress({ chunkSize: INFLATED_PIECE_BYTES }));
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: string };
     if (typeof code !== "string" || !/ZSTD|^Z_/.test(code)) throw error;

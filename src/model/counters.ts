@@ -2,7 +2,7 @@
  * The gateway's own metrics, in one prom-client registry for each gateway. Every room may count, and only the
  * exposition reads the values. Names begin with `weir_`, and labels have a bounded number of values.
  */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, MetricsRegistry } from "./metrics-library.ts";
 
 /** What some gauges read at each scrape. */
 interface LiveValues {
@@ -22,7 +22,7 @@ export type Counters = ReturnType<typeof createCounters>;
 
 /** Creates the metrics of one gateway, all 0. Two gateways of one process share none. */
 export function createCounters(live: LiveValues = NOTHING_LIVE) {
-  const registry = new Registry();
+  const registry = new MetricsRegistry();
   const registers = [registry];
   return {
     registry,

@@ -34,7 +34,7 @@ export interface TotalsRecord {
   /** When the newest live sample arrived, µs. 0 if there was none. */
   readonly arrivedUs: number;
   /** Observations: counts by bucket, not cumulative. One more than the metric's bounds; else empty. */
-  readonly buckets: readonly number[];
+  readonly buckets: ArrayLike<number>;
 }
 
 /**

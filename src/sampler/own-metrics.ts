@@ -3,14 +3,14 @@
  * for PromQL and SQL, so that the dashboard and the alerts work without any Prometheus. Their protocol is not
  * exposed, because `/metrics` has them already.
  */
-import type { Registry } from "prom-client";
+import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { LAST_PUSH } from "../exposition/totals/last-pushes.ts";
 import { openMetricsFloat } from "../model/spelling.ts";
 import { cumulative, type Definition, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 
 interface GatewayOptions extends PartOptions {
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   /** When each job and instance last pushed. */
   readonly lastPushes: () => Iterable<{
     readonly job: string;

@@ -81,15 +81,13 @@ export class Registry {
     this.#guard = new Guard(options, stored.demotions);
     for (const record of stored.metrics)
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
-    // Metrics of one sender have the same labels, and its labels the same values. Each is kept once.
+    // Metrics of one sender have the same labels. They are kept once.
     const shared = new Map<string, Labels>();
-    const texts = new Map<string, string>();
-    const textOf = (text: string) => texts.getOrInsert(text, text);
     for (const { seriesId, metric, labels, exposed } of stored.series) {
       const entry = this.#metrics.get(metric);
       if (entry === undefined) continue;
       const key = labelsKey(labels);
-      const own = shared.getOrInsertComputed(key, () => compactMap(mapped(labels, textOf)));
+      const own = shared.getOrInsertComputed(key, () => compactMap(labels));
       this.#addSeries({ seriesId, metric: entry, labels: own, exposed }, key);
     }
     for (const { seriesId, day } of stored.seriesDays) {
@@ -474,10 +472,6 @@ export class Registry {
     this.#epoch++;
     return true;
   }
-}
-
-function mapped(labels: Labels, map: (text: string) => string): Labels {
-  return new Map(Array.from(labels, ([name, value]) => [map(name), map(value)]));
 }
 
 function admitted(series: Series, attributes: Admitted["attributes"]): Admitted {

@@ -6,7 +6,7 @@
  * - An exception that no code caught, in a timer or an event: what it left half done is not known. The gateway stops in
  *   order, which commits everything that it accepted, and exits with 1. A supervisor starts it again.
  */
-import type { Counter } from "prom-client";
+import type { Counter } from "../model/metrics-library.ts";
 import { describeFault } from "../log/line.ts";
 import type { Log } from "../log/log.ts";
 

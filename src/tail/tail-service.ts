@@ -1,6 +1,6 @@
 /** Follows files while the gateway serves. The gateway stores their lines itself. */
 import { join } from "node:path";
-import { Counter, Gauge } from "prom-client";
+import { Counter, Gauge } from "../model/metrics-library.ts";
 import type { MappedFormat } from "../line-formats/line-format.ts";
 import type { Log } from "../log/log.ts";
 import type { Counters } from "../model/counters.ts";

@@ -2,9 +2,10 @@
  * Certificates and keys, read from their files and made ready for connections. Everything that is wrong with them is a
  * `WebConfigError` here, before a connection needs them. Errors quote no key.
  */
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
+import { nodeCrypto, nodeTls } from "../program/deferred-libraries.ts";
 import { quote, shellWord } from "../model/errors.ts";
 import { type ClientAuth, type PemSource, type TlsConfig, WebConfigError } from "./web-config.ts";
 
@@ -27,7 +28,7 @@ export function loadTls(config: TlsConfig): TlsVersion {
   if (/^-----BEGIN ENCRYPTED|^Proc-Type: .*ENCRYPTED/m.test(key))
     throw new WebConfigError(`${nameOf(config.key)} is encrypted, expected a key without a passphrase.`);
   try {
-    const context = createSecureContext({
+    const context = nodeTls().createSecureContext({
       cert,
       key,
       ca,
@@ -93,7 +94,7 @@ function certificatesIn(pem: string, source: PemSource): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new WebConfigError(`${nameOf(source)} has no certificate in PEM.`);
   try {
-    return blocks.map((block) => new X509Certificate(block));
+    return blocks.map((block) => new (nodeCrypto().X509Certificate)(block));
   } catch {
     throw new WebConfigError(`${nameOf(source)} has a certificate that cannot be read.`);
   }

@@ -5,7 +5,8 @@
  * Bun.serve keeps the certificate with which it started (Bun 1.4.5, also with `server.reload`), so TLS ends here.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { nodeTls } from "../program/deferred-libraries.ts";
 import type { TlsVersion } from "./certificates.ts";
 import { certificateRequest, clientFault } from "./client-certificates.ts";
 
@@ -122,7 +123,7 @@ export class TlsFront {
   #shakeHands(raw: Socket, done: () => void): void {
     const { version: current, protocols, onConnection, onFault } = this.#options;
     const version = current();
-    const socket = new TLSSocket(raw, {
+    const socket = new (nodeTls().TLSSocket)(raw, {
       isServer: true,
       secureContext: version.context,
       ...certificateRequest(version),

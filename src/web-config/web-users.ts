@@ -6,7 +6,7 @@
  * Prometheus does, so that a client pays once. An unknown user costs as much as a known one: the time does not say which
  * users exist.
  */
-import { createHmac, randomBytes } from "node:crypto";
+import { nodeCrypto } from "../program/deferred-libraries.ts";
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 
 /** Comparisons that wait for the one that runs: at most some 6 s. Further ones are rejected. */
@@ -18,7 +18,7 @@ const PASSWORD_BYTES = 72;
 
 export class WebUsers {
   #users: ReadonlyMap<string, string> = new Map();
-  readonly #key = randomBytes(32);
+  readonly #key = crypto.getRandomValues(new Uint8Array(32));
   /** Keyed hashes, the oldest first. */
   readonly #right = new Set<string>();
   readonly #wrong = new Set<string>();
@@ -46,7 +46,7 @@ export class WebUsers {
     // The hash of another user, so that an unknown user costs the same.
     const hash = known ?? this.#users.values().next().value;
     if (hash === undefined) return false;
-    const keyed = createHmac("sha256", this.#key);
+    const keyed = nodeCrypto().createHmac("sha256", this.#key);
     for (const part of [user, hash, password]) keyed.update(`${Buffer.byteLength(part)}:`).update(part);
     const id = keyed.digest("base64");
     return this.#remembered(id) ?? this.#compare(id, password, hash, known !== undefined);

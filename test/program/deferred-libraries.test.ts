@@ -1,5 +1,6 @@
 /** What a start of the gateway loads. Code that a start does not need costs time and memory each time. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "../temporary-folder.ts";
 
@@ -19,6 +20,10 @@ const PROGRAM = `
   process.exit();
 `;
 
+/** Modules of Node.js that take long to load. src/program/deferred-libraries.ts loads them when they are used. */
+const DEFERRED =
+  /^import (?!type\b)[^;]*?from "(node:(?:crypto|zlib|http|https|http2|tls|dgram|dns\S*|cluster))";/gm;
+
 async function loadedModules(): Promise<string[]> {
   const child = Bun.spawn([process.execPath, "--no-env-file", "-e", PROGRAM, ROOT, temporaryFolder()], {
     cwd: ROOT,
@@ -35,14 +40,21 @@ test("a start loads only the packages and modules that every gateway uses", asyn
   expect([...new Set(packages)].filter((name) => !name.startsWith("@duckdb/node-bindings-")).sort()).toEqual([
     "@duckdb/node-api",
     "@duckdb/node-bindings",
-    "bintrees",
     "content-type",
     "detect-libc",
     "memoirist",
     "negotiator",
     "prom-client",
-    "tdigest",
   ]);
 
   expect(modules.length).toBeLessThan(MODULES_MAX);
+
+  const own = modules.filter((path) => path.startsWith("src/"));
+  const imports = own.flatMap((path) =>
+    [...readFileSync(join(ROOT, path), "utf8").matchAll(DEFERRED)].map(
+      ([, name]) => `${path} imports ${name}`,
+    ),
+  );
+  expect(imports).toEqual([]);
+  expect(modules.filter((path) => path.startsWith("node_modules/prom-client/lib/")).length).toBeLessThan(12);
 });

@@ -10,6 +10,7 @@ import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { type Stored, StoreLocked } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { plainStored } from "./plain-stored.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -25,7 +26,7 @@ const open = async (): Promise<Stored> => {
     temporaryDirectory: join(folder, "tmp"),
   });
   store = opened.store;
-  return opened.stored;
+  return plainStored(opened.stored);
 };
 const reopen = async (): Promise<Stored> => {
   await store.close();
@@ -372,6 +373,37 @@ test("reads committed records at a start", async () => {
     ],
     totals: expect.arrayContaining([totals(1, { count: 9 }), totals(2, { value: -0.5, buckets: [] })]),
   });
+});
+
+test("texts and bounds are read at a start as they were written, whatever they contain", async () => {
+  const texts = ['"', "\\", "a,b]", "\u0000", "\u001f\n", "ünï😀", "__proto__", "1", " "];
+  const bounds = [5e-324, 0.1, 0.1 + 0.2, 1e21, 1.7976931348623157e308];
+  const odd: Metric = { ...metric, name: 'odd "name"', help: texts.join(), unit: "\u0001", buckets: bounds };
+  // More labels than a compact map has, in no order.
+  const many = new Map(Array.from({ length: 20 }, (_, at) => [`l${(at * 7) % 20}`, `v${at}`]));
+  const labels = new Map(texts.map((text, at) => [`${text}${9 - at}`, text]));
+  const key = {
+    ...{ scope: "/api/v1/push", key: 'k"\\', bodyHash: "h", receivedAtMs: 1_728_000_000_000 },
+    ...{ accepted: 1, answer: '{"a":"\\""}' },
+  };
+  await store.commit({
+    metrics: [odd],
+    series: [many, labels].map((each, at) => ({
+      seriesId: at + 1,
+      metric: odd,
+      labels: each,
+      exposed: true,
+    })),
+    pushes: [key],
+    groups: texts.map((text) => ({ key: text, definition: JSON.stringify(texts) })),
+  });
+  const stored = await reopen();
+
+  expect(stored.metrics).toEqual([{ ...odd, prometheusName: undefined } as never]);
+  const sorted = (map: Map<string, string>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+  expect(stored.series.map((each) => [...each.labels])).toEqual([sorted(many), sorted(labels)]);
+  expect(stored.pushes).toEqual([key]);
+  expect(stored.groups).toEqual(texts.map((text) => ({ key: text, definition: JSON.stringify(texts) })));
 });
 
 test("replaces a stored list by an empty one", async () => {

@@ -3,8 +3,6 @@
  * gets 1.0. A request that is refused as a whole is divided until the samples are found that the destination does not take:
  * these are given up, and all others are sent.
  */
-import { zstdCompress } from "node:zlib";
-import { promisify } from "node:util";
 import type { DestinationTarget } from "../../model/forwarding/destination.ts";
 import { snappy } from "../../program/deferred-libraries.ts";
 import type { Bandwidth } from "../sending/bandwidth.ts";
@@ -18,7 +16,6 @@ import { type EncodeRequest, encoderOf } from "./write-request.ts";
 
 type RemoteWriteTarget = Extract<DestinationTarget, { type: "remote_write" }>;
 
-const zstd = promisify(zstdCompress);
 /** Metadata is sent again after this time, in case the destination has lost it. */
 const METADATA_INTERVAL_MS = 3_600_000;
 /** Refused requests while one is divided. A destination that takes nothing of it must not get thousands of requests. */
@@ -158,7 +155,7 @@ async function compressed(
   message: Uint8Array<ArrayBuffer>,
   compression: RemoteWriteTarget["compression"],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (compression === "zstd") return (await zstd(message.slice())) as Uint8Array<ArrayBuffer>;
+  if (compression === "zstd") return (await Bun.zstdCompress(message.slice())) as Uint8Array<ArrayBuffer>;
   return snappy().compress(message) as Uint8Array<ArrayBuffer>;
 }
 

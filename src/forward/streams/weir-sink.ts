@@ -3,8 +3,6 @@
  * the outbox before the request is sent. After a kill, the same rows are sent again with the same key. If the hub has stored
  * them, it answers with the answer of the first time, or with 422 if metadata has changed the text since then.
  */
-import { promisify } from "node:util";
-import { zstdCompress } from "node:zlib";
 import type { Destination, DestinationTarget } from "../../model/forwarding/destination.ts";
 import type { RowRange } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
@@ -16,7 +14,6 @@ import { SendFailure } from "../sending/send-failure.ts";
 import type { EventLines } from "./row-event-lines.ts";
 import type { RowSink, SentRows } from "./row-lanes.ts";
 
-const zstd = promisify(zstdCompress);
 /** Rejected events that are reported one by one. */
 const REPORTED_MAX = 20;
 
@@ -54,7 +51,7 @@ export class WeirSink implements RowSink {
     const events = await lines.of(day, range);
     requireCurrent();
     if (events.lines === 0) return;
-    const body = (await zstd(events.text)) as Uint8Array<ArrayBuffer>;
+    const body = (await Bun.zstdCompress(events.text)) as Uint8Array<ArrayBuffer>;
     const headers = {
       "content-type": "application/x-ndjson",
       "content-encoding": "zstd",

@@ -2,7 +2,7 @@
  * Rules and alerts as Prometheus's API returns them
  * (https://prometheus.io/docs/prometheus/latest/querying/api/#rules).
  */
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../../program/deferred-libraries.ts";
 import { formatFloat } from "../../query/promql/promql-text.ts";
 import type { ActiveAlert, AlertState, RuleState } from "../../rules/evaluation/rule-state.ts";
 import type { GroupRule, RuleGroup } from "../../rules/files/rule-group.ts";
@@ -106,7 +106,7 @@ export function worstState(alerts: readonly ActiveAlert[]): AlertState {
 
 /** The token of the page that begins with a group. */
 export function groupToken({ file, name }: RuleGroup): string {
-  return createHash("sha1").update(`${file};${name}`).digest("hex");
+  return nodeCrypto().createHash("sha1").update(`${file};${name}`).digest("hex");
 }
 
 function timeText(timeMs: number | undefined): string {

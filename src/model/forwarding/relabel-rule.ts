@@ -3,7 +3,7 @@
  * rules that change the labels of a series, or drop it, one after the other. Pure. The name of the metric is the label
  * `__name__`. Expressions have the syntax of RE2, match a whole value, and take time linear in its length.
  */
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../../program/deferred-libraries.ts";
 import type { RE2JS } from "re2js";
 import { re2 } from "../../program/deferred-libraries.ts";
 
@@ -137,5 +137,5 @@ function expand(template: string, regex: RE2JS, value: string): string {
 
 /** As Prometheus: the last 64 bits of the MD5. */
 function hashOf(value: string): bigint {
-  return createHash("md5").update(value).digest().readBigUInt64BE(8);
+  return nodeCrypto().createHash("md5").update(value).digest().readBigUInt64BE(8);
 }

@@ -14,17 +14,28 @@ let last: readonly string[] = [];
 
 /** The same entries, in the same order. They do not change any more. */
 export function compactMap<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
-  return map.size > ENTRIES_MAX || map instanceof CompactMap ? map : new CompactMap(map);
+  if (map.size > ENTRIES_MAX || map instanceof CompactMap) return map;
+  // A list that is spread keeps 16 bytes more.
+  return new CompactMap([...map.keys()], Array.from(map.values()));
+}
+
+/** As `compactMap`, of distinct keys and their values, in one order. The lists belong to the map from now on. */
+export function compactMapOf<Value>(
+  keys: readonly string[],
+  values: readonly Value[],
+): ReadonlyMap<string, Value> {
+  return keys.length > ENTRIES_MAX
+    ? new Map(keys.map((key, at) => [key, values[at]!]))
+    : new CompactMap(keys, values);
 }
 
 class CompactMap<Value> implements ReadonlyMap<string, Value> {
   readonly #keys: readonly string[];
   readonly #values: readonly Value[];
 
-  constructor(map: ReadonlyMap<string, Value>) {
-    this.#keys = sharedKeys([...map.keys()]);
-    // A list that is spread keeps 16 bytes more.
-    this.#values = Array.from(map.values());
+  constructor(keys: readonly string[], values: readonly Value[]) {
+    this.#keys = sharedKeys(keys);
+    this.#values = values;
   }
 
   get size(): number {

@@ -6,7 +6,7 @@
  * within the limits of all routes.
  */
 import { pipeline, Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { nodeZlib } from "../../program/deferred-libraries.ts";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { BadInput, RequestError, Timeout, TooLarge } from "../../model/errors.ts";
 import { ByteParts } from "../../wire/byte-parts.ts";
@@ -97,7 +97,7 @@ async function withinTime<T>(reading: Promise<T>, timeoutMs: number): Promise<T>
 }
 
 async function* gunzipped(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const gunzip = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
+  const gunzip = nodeZlib().createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
   let received = 0;
   async function* counted() {
     for await (const chunk of chunks) {

@@ -1,5 +1,5 @@
 /** The metrics of notifications. The label `notifier` has the names of the settings. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type MetricsRegistry } from "../../model/metrics-library.ts";
 
 /** What some gauges read at each scrape. */
 interface LiveCounts {
@@ -12,7 +12,7 @@ interface LiveCounts {
 
 export type NotificationCounters = ReturnType<typeof createNotificationCounters>;
 
-export function createNotificationCounters(registry: Registry, live: LiveCounts) {
+export function createNotificationCounters(registry: MetricsRegistry, live: LiveCounts) {
   const registers = [registry];
   new Gauge({
     name: "weir_notifications_alerts",

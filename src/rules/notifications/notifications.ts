@@ -15,7 +15,7 @@ import { Busy } from "../../model/errors.ts";
 import type { Notifier } from "../../model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../model/records.ts";
 import type { Service } from "../../model/service.ts";
-import type { Registry } from "prom-client";
+import type { MetricsRegistry } from "../../model/metrics-library.ts";
 import type { Alert, AlertReceiver } from "../alert.ts";
 import { isResolved, type KnownAlert } from "./alert-book.ts";
 import type { AlertLabels } from "./alert-labels.ts";
@@ -42,7 +42,7 @@ interface NotificationOptions extends CoreSettings {
     commit(change: { readonly notifications: readonly NotificationRecord[] }): Promise<void>;
   };
   readonly now: () => number;
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   readonly log: Log;
   readonly templates: NotificationTemplates;
   /** The address of the gateway, for links. */

@@ -2,7 +2,6 @@
  * Silences, as Alertmanager has them (silence/silence.go): alerts that match are muted from the start to the end. A silence
  * is never deleted by a person, but expired. It is forgotten five days after its end. Pure: times are arguments.
  */
-import { randomUUID } from "node:crypto";
 import {
   type AlertMatcher,
   type AlertTest,
@@ -100,7 +99,7 @@ export class Silences {
       changed.push(this.expire(before.id, nowMs));
     // No silence begins in the past.
     const startsAt = Math.max(rest.startsAt, nowMs);
-    changed.push(this.#keep({ ...rest, startsAt, id: randomUUID(), updatedAt: nowMs }));
+    changed.push(this.#keep({ ...rest, startsAt, id: crypto.randomUUID(), updatedAt: nowMs }));
     return changed;
   }
 

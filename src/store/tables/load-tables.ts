@@ -2,16 +2,16 @@
 import type { Connection } from "../engine/duckdb.ts";
 import { loadDays } from "./days.ts";
 import { ExemplarTable } from "./exemplar-rows.ts";
+import { loadRecords } from "./load-records.ts";
 import { RejectedTable } from "./rejected-rows.ts";
 import { loadStates } from "./state-rows.ts";
-import * as records from "./store-records.ts";
 import { StoredTables } from "./stored-tables.ts";
 
 /** What is stored, and the writers of the tables, which continue from there. */
 export async function loadTables(connection: Connection) {
   const inFile = await StoredTables.read(connection);
   const days = await loadDays(connection, inFile);
-  const { stored, generation, watermarks } = await records.load(connection, inFile);
+  const { stored, generation, watermarks } = await loadRecords(connection, inFile);
   const states = await loadStates(connection, inFile);
   const rejected = new RejectedTable();
   await rejected.load(connection, inFile);

@@ -6,7 +6,7 @@
 
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
-import { statement } from "../statements.ts";
+import { jsonRows, statement } from "../statements.ts";
 import type { StoredTables } from "./stored-tables.ts";
 
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
@@ -35,11 +35,12 @@ export class StateTable {
   async load(connection: Connection, tables: StoredTables): Promise<State[]> {
     if (tables.isEmpty(this.#name)) return [];
     await this.#count(connection);
-    const rows = await connection.all<{ key: string; definition: string }>(
+    const rows = await jsonRows<[key: string, definition: string]>(
+      connection,
       statement(`store/load_${this.#name}`),
     );
     this.#rowsAfterTrim = rows.length;
-    return rows.map(({ key, definition }) => ({ key, definition }));
+    return rows.map(([key, definition]) => ({ key, definition }));
   }
 
   /** Appends states. Call it inside a transaction. */

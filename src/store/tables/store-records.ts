@@ -1,11 +1,10 @@
-/** Converts between records and the rows of the file's small tables: everything but the samples. */
+/** Writes records as rows of the file's small tables: everything but the samples. load-records.ts reads them. */
 import type { LastPushRecord, TotalsSnapshot } from "../../model/records.ts";
-import type { Labels, MetricType } from "../../model/sample.ts";
+import type { Labels } from "../../model/sample.ts";
 import { type AppendCell, type Column, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
-import type { StoredTables } from "./stored-tables.ts";
-import type { Change, MetricRecord, SeriesDay, SeriesRecord, Stored } from "../store.ts";
+import type { Change, MetricRecord, SeriesDay, SeriesRecord } from "../store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });
 const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
@@ -203,127 +202,4 @@ export async function writeTotals(
   );
   if (totals.whole) await connection.run(statement("store/delete_totals_before"), [generation]);
   await connection.run(statement("store/delete_watermarks_before"), [generation]);
-}
-
-/** Reads all records when a file is opened. */
-export async function load(
-  connection: Connection,
-  tables: StoredTables,
-): Promise<{
-  stored: Omit<Stored, "groups" | "notifications" | "forwards">;
-  generation: number;
-  watermarks: Map<number, number>;
-}> {
-  const rows = async <Row extends Record<string, unknown>>(name: string) =>
-    tables.isEmpty(name) ? [] : await connection.all<Row>(statement(`store/load_${name}`));
-  const watermarks = await rows<{ day: number; rows: number }>("watermarks");
-  const [newest] = await rows<{ generation: number }>("generation");
-  const stored: Omit<Stored, "groups" | "notifications" | "forwards"> = {
-    metrics: (
-      await rows<{
-        metric: string;
-        kind: string;
-        type: MetricType;
-        unit: string;
-        help: string;
-        buckets: number[];
-      }>("metrics")
-    ).map(({ metric, ...rest }) => ({ name: metric, ...rest })),
-    series: (
-      await rows<{ series_id: number; metric: string; labels: Record<string, string>; exposed: boolean }>(
-        "series",
-      )
-    ).map((row) => ({
-      seriesId: row.series_id,
-      metric: row.metric,
-      exposed: row.exposed,
-      labels: new Map(Object.entries(row.labels).sort(([a], [b]) => (a < b ? -1 : 1))),
-    })),
-    seriesDays: (await rows<{ series_id: number; day: number }>("series_days")).map((row) => ({
-      seriesId: row.series_id,
-      day: row.day,
-    })),
-    demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
-      (row) => ({
-        metric: row.metric,
-        label: row.label,
-        decidedAtMs: row.decided_at_ms,
-      }),
-    ),
-    pushes: (
-      await rows<{
-        scope: string;
-        idempotency_key: string;
-        body_hash: string;
-        received_at_ms: number;
-        accepted: number;
-        answer: string;
-      }>("pushes")
-    ).map((row) => ({
-      scope: row.scope,
-      key: row.idempotency_key,
-      bodyHash: row.body_hash,
-      receivedAtMs: row.received_at_ms,
-      accepted: row.accepted,
-      answer: row.answer,
-    })),
-    imports: (
-      await rows<{
-        file: string;
-        byte_offset: number;
-        last_line_hash: string;
-        last_day: number | null;
-        updated_at_ms: number;
-        first_line_hash: string;
-        identity: string;
-      }>("imports")
-    ).map((row) => ({
-      file: row.file,
-      byteOffset: row.byte_offset,
-      lastLineHash: row.last_line_hash,
-      lastDay: row.last_day ?? undefined,
-      updatedAtMs: row.updated_at_ms,
-      firstLineHash: row.first_line_hash,
-      identity: row.identity,
-    })),
-    lastPushes: (await rows<{ job: string; instance: string; pushed_at_ms: number }>("last_pushes")).map(
-      (row) => ({
-        job: row.job,
-        instance: row.instance,
-        pushedAtMs: row.pushed_at_ms,
-      }),
-    ),
-    bodyHashSeed: (await rows<{ seed: string }>("body_hash_seed"))[0]!.seed,
-    scrapers: (await rows<{ added: string }>("scrapers")).map(
-      ({ added }) => new Map(JSON.parse(added) as [string, string][]),
-    ),
-    totals: (
-      await rows<{
-        series_id: number;
-        count: number;
-        sum_high: number | string;
-        sum_low: number | string;
-        value: number | string | null;
-        created_us: number;
-        last_us: number;
-        arrived_us: number;
-        buckets: string;
-      }>("totals")
-    ).map((row) => ({
-      seriesId: row.series_id,
-      count: row.count,
-      sumHigh: Number(row.sum_high),
-      sumLow: Number(row.sum_low),
-      value: row.value === null ? null : Number(row.value),
-      createdUs: row.created_us,
-      lastUs: row.last_us,
-      arrivedUs: row.arrived_us,
-      buckets: [...new Float64Array(new Uint8Array(Buffer.from(row.buckets, "hex")).buffer)],
-    })),
-  };
-  return {
-    stored,
-    generation: newest!.generation,
-    watermarks: new Map(watermarks.map(({ day, rows }) => [day, rows])),
-  };
 }

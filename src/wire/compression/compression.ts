@@ -5,7 +5,7 @@
  * complete: data that is truncated, or followed by other data, is an error and not a shorter body. The work is done on
  * the runtime's thread pool; `Bun.gunzipSync` and its relatives would block the event loop and have no limit.
  */
-import zlib from "node:zlib";
+import { nodeZlib } from "../../program/deferred-libraries.ts";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { TimeSlices } from "../../model/tasks/time-slices.ts";
 
@@ -115,18 +115,18 @@ function run(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Pro
   const options = { maxOutputLength, chunkSize, info: true };
   switch (encoding) {
     case "gzip":
-      zlib.gunzip(body, options, done);
+      nodeZlib().gunzip(body, options, done);
       break;
     case "deflate":
       // The standard requires zlib's format, but some senders omit its header of two bytes.
-      if (hasZlibHeader(body)) zlib.inflate(body, options, done);
-      else zlib.inflateRaw(body, options, done);
+      if (hasZlibHeader(body)) nodeZlib().inflate(body, options, done);
+      else nodeZlib().inflateRaw(body, options, done);
       break;
     case "br":
-      zlib.brotliDecompress(body, options, done);
+      nodeZlib().brotliDecompress(body, options, done);
       break;
     case "zstd":
-      zlib.zstdDecompress(body, options, done);
+      nodeZlib().zstdDecompress(body, options, done);
       break;
   }
   return promise;
@@ -164,13 +164,13 @@ function decoderOf(body: Uint8Array, encoding: Encoding) {
   const options = { chunkSize: PART_BYTES };
   switch (encoding) {
     case "gzip":
-      return zlib.createGunzip(options);
+      return nodeZlib().createGunzip(options);
     case "deflate":
-      return hasZlibHeader(body) ? zlib.createInflate(options) : zlib.createInflateRaw(options);
+      return hasZlibHeader(body) ? nodeZlib().createInflate(options) : nodeZlib().createInflateRaw(options);
     case "br":
-      return zlib.createBrotliDecompress(options);
+      return nodeZlib().createBrotliDecompress(options);
     case "zstd":
-      return zlib.createZstdDecompress(options);
+      return nodeZlib().createZstdDecompress(options);
   }
 }
 

@@ -2,8 +2,8 @@
  * Opens a socket that receives datagrams: UDP, or Unix datagrams. It promises to pass on each datagram that the kernel
  * kept, and to know how many the kernel dropped.
  */
-import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
+import { nodeDns } from "../../program/deferred-libraries.ts";
 import { type DatagramHandlers, DatagramReader } from "./datagram-reader.ts";
 import { openPortableUdpSocket } from "./portable-udp-socket.ts";
 import { internetAddress, openSocketLibrary, type SocketLibrary } from "./socket-library.ts";
@@ -45,7 +45,7 @@ export async function openDatagramSocket(
       return await openUnixDatagramSocket(library, address.path, handlers);
     }
     // Senders that know a name mostly use its IPv4 address.
-    const found = await lookup(address.hostname, { all: true });
+    const found = await nodeDns().lookup(address.hostname, { all: true });
     const { address: ip } = found.find(({ family }) => family === 4) ?? found[0]!;
     return library === undefined
       ? await openPortableUdpSocket(ip, address.port, bufferBytes, handlers)

@@ -1,5 +1,5 @@
 /** A UDP socket of node:dgram, for systems without glibc. It cannot tell what the kernel dropped. */
-import { createSocket } from "node:dgram";
+import { nodeDgram } from "../../program/deferred-libraries.ts";
 import type { DatagramHandlers } from "./datagram-reader.ts";
 import type { DatagramSocket } from "./datagram-socket.ts";
 
@@ -15,7 +15,7 @@ export async function openPortableUdpSocket(
   { onDatagram, onFault }: DatagramHandlers,
 ): Promise<DatagramSocket> {
   const isV6 = ip.includes(":");
-  const socket = createSocket(isV6 ? "udp6" : "udp4");
+  const socket = nodeDgram().createSocket(isV6 ? "udp6" : "udp4");
   const { promise: bound, resolve, reject } = Promise.withResolvers<void>();
   socket.once("error", reject);
   socket.bind({ address: ip, port: wantedPort, exclusive: true }, resolve);

@@ -28,6 +28,7 @@ import type { Change, Stored } from "../../../src/store/store.ts";
 import { migrate } from "../../../src/store/tables/migrate.ts";
 import { smallDisk } from "../../small-disk.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
+import { plainStored } from "../plain-stored.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -163,7 +164,7 @@ const samples: Sample[] = [
 function expectFirst(stored: Stored): void {
   const { prometheusName: _, ...record } = metric;
   expect(stored.metrics).toEqual([record]);
-  expect(stored.series).toEqual(
+  expect(plainStored(stored).series).toEqual(
     first.series!.map(({ metric: { name }, ...rest }) => ({ ...rest, metric: name })),
   );
   expect(stored.seriesDays).toEqual([...first.seriesDays!]);
@@ -516,7 +517,7 @@ test.skipIf(!largerDisk.isMounted)(
     const { store: full, stored } = await open(join(largerDisk.path, "left"));
     others.push(full);
     expect(stored.metrics).toEqual([{ ...metric, help: "second" }]);
-    expect(stored.series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
+    expect(plainStored(stored).series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
     expect(stored.seriesDays).toEqual([{ seriesId: 3, day: DAY }]);
     expect(stored.pushes).toEqual([push]);
     expect(stored.groups).toEqual([{ key: "here", definition: "y" }]);
@@ -552,7 +553,7 @@ test.skipIf(!largerDisk.isMounted)(
     await full.close();
     const again = await open(join(largerDisk.path, "left"));
     others.push(again.store);
-    expect(again.stored.series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
+    expect(plainStored(again.stored).series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
     expect(await samplesOf(again)).toEqual(all);
   },
 );

@@ -2,7 +2,7 @@
  * Arrow IPC streams of events: which column is which part of an event, and each record batch as a table of events. README.md
  * beside this file describes what is accepted.
  */
-import { zstdDecompress } from "node:zlib";
+import { nodeZlib } from "../../../program/deferred-libraries.ts";
 import { BadInput, quote } from "../../../model/errors.ts";
 import type { Batch } from "../../../model/sample.ts";
 import { inRowSteps } from "../../../model/tasks/row-steps.ts";
@@ -53,7 +53,7 @@ function inflated(source: Uint8Array, bytes: number): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const wrong = (what: string) =>
     reject(new BadInput(`a buffer of the body is not compressed with zstd: ${what}`, "body"));
-  zstdDecompress(source, { maxOutputLength: bytes }, (error, output) => {
+  nodeZlib().zstdDecompress(source, { maxOutputLength: bytes }, (error, output) => {
     if (error !== null) wrong(error.message);
     else if (output.length !== bytes)
       wrong(`it inflates to ${output.length} of the ${bytes} bytes that it announces`);

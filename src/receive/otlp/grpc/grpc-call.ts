@@ -4,10 +4,11 @@
  *
  * If the client leaves while the method runs, the method is not interrupted: a commit cannot be. Its result is dropped.
  */
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { type BodyLimits, Reservation } from "../../../http/body.ts";
 import { TIMER_MS_MAX } from "../../../model/duration.ts";
 import { BadInput, RequestError, Timeout } from "../../../model/errors.ts";
+import { nodeHttp2 } from "../../../program/deferred-libraries.ts";
 import { decompress } from "../../../wire/compression/compression.ts";
 import { decompressSnappyFrames } from "../../../wire/compression/snappy-frames.ts";
 import { type OtlpError, otlpError, statusBody } from "../otlp-answers.ts";
@@ -192,7 +193,7 @@ function sendError(stream: ServerHttp2Stream, error: OtlpError): number {
       : { "grpc-status-details-bin": Buffer.from(statusBody(error, "protobuf")).toString("base64") };
   // Before the answer is written, a close would discard it.
   stream.once("finish", () => {
-    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!stream.readableEnded) stream.close(nodeHttp2().constants.NGHTTP2_NO_ERROR);
   });
   const status = { "grpc-status": String(code), "grpc-message": percentEncoded(message), ...details };
   stream.respond({ ...HEADERS, ...status }, { endStream: true });

@@ -8,13 +8,7 @@
  *   `stopTimeoutMs`.
  */
 import { chmodSync, rmSync } from "node:fs";
-import {
-  createServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { ClientSocket, RequestGate } from "../../../access/gate.ts";
 import type { BodyLimits } from "../../../http/body.ts";
@@ -25,6 +19,7 @@ import { type Address, listenError, nameOf, removeStaleSocket } from "../../../h
 import type { Counters } from "../../../model/counters.ts";
 import { NotFound, quote, type RequestError, Unsupported } from "../../../model/errors.ts";
 import type { Service } from "../../../model/service.ts";
+import { nodeHttp2 } from "../../../program/deferred-libraries.ts";
 import { type ListenerTls, TlsFront } from "../../../web-config/tls-front.ts";
 import { answerCall, type GrpcMethod, metadataText } from "./grpc-call.ts";
 
@@ -131,7 +126,7 @@ export class GrpcService implements Service {
   async #listen(address: Address): Promise<OpenServer> {
     const { flag, socketMode, tls } = this.#options;
     if (address.path !== undefined) await removeStaleSocket(address.path, flag);
-    const server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } });
+    const server = nodeHttp2().createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } });
     server.on("session", (session) => this.#open(session));
     server.on("stream", (stream, headers) => this.#answer(stream as ServerHttp2Stream, headers));
     server.on("sessionError", (error) => this.#warn(error));

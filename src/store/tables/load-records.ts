@@ -1,0 +1,167 @@
+/** Reads the file's small tables when it is opened: everything but the samples. store-records.ts writes them. */
+import { compactMapOf } from "../../model/memory/compact-map.ts";
+import type { TotalsRecord } from "../../model/records.ts";
+import type { Labels, MetricType } from "../../model/sample.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import { jsonRows, statement } from "../statements.ts";
+import type { SeriesDay, Stored } from "../store.ts";
+import type { StoredTables } from "./stored-tables.ts";
+
+export interface LoadedRecords {
+  readonly stored: Omit<Stored, "groups" | "notifications" | "forwards">;
+  readonly generation: number;
+  readonly watermarks: Map<number, number>;
+}
+
+/** Reads all records. */
+export async function loadRecords(connection: Connection, tables: StoredTables): Promise<LoadedRecords> {
+  const rows = async <Row extends Record<string, unknown>>(name: string) =>
+    tables.isEmpty(name) ? [] : await connection.all<Row>(statement(`store/load_${name}`));
+  const values = async <Row extends readonly unknown[]>(name: string) =>
+    tables.isEmpty(name) ? [] : await jsonRows<Row>(connection, statement(`store/load_${name}`));
+  const watermarks = await rows<{ day: number; rows: number }>("watermarks");
+  const [newest] = await rows<{ generation: number }>("generation");
+  const metrics = (
+    await values<
+      [name: string, kind: string, type: MetricType, unit: string, help: string, buckets: number[]]
+    >("metrics")
+  ).map(([name, kind, type, unit, help, buckets]) => ({ name, kind, type, unit, help, buckets }));
+  const stored: LoadedRecords["stored"] = {
+    metrics,
+    series: tables.isEmpty("series") ? [] : await loadSeries(connection),
+    seriesDays: tables.isEmpty("series_days") ? [] : await loadSeriesDays(connection),
+    demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
+      (row) => ({
+        metric: row.metric,
+        label: row.label,
+        decidedAtMs: row.decided_at_ms,
+      }),
+    ),
+    pushes: (
+      await values<[string, string, string, receivedAtMs: number, accepted: number, answer: string]>("pushes")
+    )
+      .map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
+        ...{ scope, key, bodyHash, receivedAtMs, accepted, answer },
+      }))
+      .sort((a, b) => a.receivedAtMs - b.receivedAtMs),
+    imports: (
+      await rows<{
+        file: string;
+        byte_offset: number;
+        last_line_hash: string;
+        last_day: number | null;
+        updated_at_ms: number;
+        first_line_hash: string;
+        identity: string;
+      }>("imports")
+    ).map((row) => ({
+      file: row.file,
+      byteOffset: row.byte_offset,
+      lastLineHash: row.last_line_hash,
+      lastDay: row.last_day ?? undefined,
+      updatedAtMs: row.updated_at_ms,
+      firstLineHash: row.first_line_hash,
+      identity: row.identity,
+    })),
+    lastPushes: (await values<[job: string, instance: string, pushedAtMs: number]>("last_pushes"))
+      .map(([job, instance, pushedAtMs]) => ({ job, instance, pushedAtMs }))
+      .sort((a, b) => a.pushedAtMs - b.pushedAtMs),
+    bodyHashSeed: (await rows<{ seed: string }>("body_hash_seed"))[0]!.seed,
+    scrapers: (await rows<{ added: string }>("scrapers")).map(
+      ({ added }) => new Map(JSON.parse(added) as [string, string][]),
+    ),
+    totals: tables.isEmpty("totals")
+      ? []
+      : await loadTotals(
+          connection,
+          metrics.some(({ kind }) => kind === "observation"),
+        ),
+  };
+  return {
+    stored,
+    generation: newest!.generation,
+    watermarks: new Map(watermarks.map(({ day, rows }) => [day, rows])),
+  };
+}
+
+/** Labels are in ascending order of names. Equal texts of values are kept once. */
+async function loadSeries(connection: Connection): Promise<Stored["series"]> {
+  const rows = await jsonRows<
+    [seriesId: number, metric: string, exposed: boolean, names: string[], values: string[]]
+  >(connection, statement("store/load_series"));
+  const texts = new Map<string, string>();
+  const textOf = (text: string) => texts.getOrInsert(text, text);
+  return rows
+    .sort(([a], [b]) => a - b)
+    .map(([seriesId, metric, exposed, names, values]) => ({
+      seriesId,
+      metric,
+      exposed,
+      labels: labelsOf(names, values, textOf),
+    }));
+}
+
+function labelsOf(names: string[], values: string[], textOf: (text: string) => string): Labels {
+  for (let at = 0; at < values.length; at++) values[at] = textOf(values[at]!);
+  for (let at = 1; at < names.length; at++) {
+    if (names[at - 1]! < names[at]!) continue;
+    // Senders of some protocols choose the order.
+    const sorted = names.map((name, place) => [name, values[place]!] as const);
+    sorted.sort(([a], [b]) => (a < b ? -1 : 1));
+    return compactMapOf(
+      sorted.map(([name]) => name),
+      sorted.map(([, value]) => value),
+    );
+  }
+  return compactMapOf(names, values);
+}
+
+async function loadSeriesDays(connection: Connection): Promise<SeriesDay[]> {
+  const found: SeriesDay[] = [];
+  await connection.scan(statement("store/load_series_days"), [], 0, ([ids, days], length) => {
+    for (let row = 0; row < length; row++) found.push({ seriesId: ids![row]!, day: days![row]! });
+  });
+  return found;
+}
+
+const VALUE = 4;
+const NO_BUCKETS = new Float64Array(0);
+
+async function loadTotals(connection: Connection, hasBuckets: boolean): Promise<TotalsRecord[]> {
+  const buckets = hasBuckets ? await loadBuckets(connection) : new Map<number, Float64Array>();
+  const totals: TotalsRecord[] = [];
+  await connection.scan(statement("store/load_totals"), [], VALUE, (columns, length, isNull) => {
+    const [seriesIds, count, sumHigh, sumLow, value, createdUs, lastUs, arrivedUs] = columns;
+    for (let row = 0; row < length; row++) {
+      const seriesId = seriesIds![row]!;
+      totals.push({
+        seriesId,
+        count: count![row]!,
+        sumHigh: sumHigh![row]!,
+        sumLow: sumLow![row]!,
+        value: isNull(row) ? null : value![row]!,
+        createdUs: createdUs![row]!,
+        lastUs: lastUs![row]!,
+        arrivedUs: arrivedUs![row]!,
+        buckets: buckets.get(seriesId) ?? NO_BUCKETS,
+      });
+    }
+  });
+  return totals;
+}
+
+async function loadBuckets(connection: Connection): Promise<Map<number, Float64Array>> {
+  const found = new Map<number, Float64Array>();
+  const texts = await connection.all<{ rows: string; buckets: string }>(
+    statement("store/load_totals_buckets"),
+  );
+  for (const { rows, buckets } of texts) {
+    const all = new Float64Array(Uint8Array.fromHex(buckets).buffer);
+    let from = 0;
+    for (const [seriesId, length] of JSON.parse(`[${rows}]`) as [number, number][]) {
+      found.set(seriesId, all.subarray(from, from + length));
+      from += length;
+    }
+  }
+  return found;
+}
