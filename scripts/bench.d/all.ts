@@ -2,32 +2,40 @@
  * All comparisons with other servers in one run: the same work for each of them and this gateway in turn, several rounds,
  * and how costs grow with size. Writes a report as Markdown and JSON, with plots.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { comparisons, curves, peersFolder } from "./all/cases.ts";
-import { type Case, type Figure, measure } from "./all/measure.ts";
+import { headlineOf, putHeadline } from "./all/headline.ts";
+import { openKeptRuns } from "./all/kept-runs.ts";
+import { measure } from "./all/measure.ts";
 import { installPeers, versions } from "./all/peers.ts";
-import { type Line, plotOf } from "./all/plot.ts";
-import { asJson, asMarkdown, labelOf, type Measured, median } from "./all/report.ts";
+import { plotsOf } from "./all/plots.ts";
+import { type About, type CaseReport, type Report, reportOf } from "./all/report.ts";
+import { asMarkdown } from "./all/report-markdown.ts";
 
 const HELP = `Usage: scripts/bench all [options]
 
-Measures this gateway and other servers on the same work, in turn. Needs an idle machine, and takes some hours with the
-default sizes. Missing servers are downloaded as packages of Debian and unpacked into the folder for temporary files.
+Measures this gateway and other servers on the same work, in turn. Needs an idle machine, and takes about 25 minutes with the
+default sizes on two cores. Missing servers are downloaded as packages of Debian and unpacked into the folder for temporary
+files. Each run is kept: after a failure or Ctrl-C, the same command with --resume continues.
 
   --rounds N           rounds of each comparison, at least 5 for figures that are published (default 5)
-  --curve-rounds N     rounds of each point of a curve (default 1)
+  --curve-rounds N     rounds of each point of a curve (default 3)
   --cases LIST         of events, remote-write, single, groups, stored, series, connections (default: all)
   --events N           events of a comparison (default 2000000)
   --samples N          samples of remote_write (default 2000000)
   --pushes N           pushes of one event (default 5000)
   --groups N           groups (default 10000)
-  --stored LIST        samples stored (default 1000000,10000000,100000000)
+  --stored LIST        samples stored (default 1000000,10000000)
+  --large              also 100 million stored samples, in one round: 12 minutes more
   --series LIST        series (default 1000,10000,100000,1000000)
   --connections LIST   connections (default 1,10,100,1000)
+  --run-limit S        seconds after which a run has failed, and its server is killed (default 600)
+  --resume             continues the run whose report is in the folder of --out
   --out DIR            where the report is written (default: bench-results in the current folder)
+  --publish            also writes the report to scripts/bench.d/results, and its headline to README.md
   --folder DIR         the folder for temporary data folders (default: the system's)
   --no-install         measures only the servers that are installed
   --help               shows this help
@@ -36,121 +44,142 @@ default sizes. Missing servers are downloaded as packages of Debian and unpacked
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
-    "curve-rounds": { type: "string", default: "1" },
+    "curve-rounds": { type: "string", default: "3" },
     cases: { type: "string", default: "events,remote-write,single,groups,stored,series,connections" },
     events: { type: "string", default: "2000000" },
     samples: { type: "string", default: "2000000" },
     pushes: { type: "string", default: "5000" },
     groups: { type: "string", default: "10000" },
-    stored: { type: "string", default: "1000000,10000000,100000000" },
+    stored: { type: "string", default: "1000000,10000000" },
+    large: { type: "boolean", default: false },
     series: { type: "string", default: "1000,10000,100000,1000000" },
     connections: { type: "string", default: "1,10,100,1000" },
+    "run-limit": { type: "string", default: "600" },
+    resume: { type: "boolean", default: false },
     out: { type: "string", default: "bench-results" },
+    publish: { type: "boolean", default: false },
     folder: { type: "string", default: tmpdir() },
     "no-install": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
-/** The figures of which each curve gets a plot. */
-const PLOTTED: readonly Figure[] = [
-  "perSecond",
-  "cpuPerMillion",
-  "p99Ms",
-  "residentMb",
-  "bytesPerUnit",
-  "rateQueryMs",
-];
+const ROOT = join(import.meta.dir, "..", "..");
+const PUBLISHED = "scripts/bench.d/results";
+const LARGE = 100_000_000;
 
 const count = (value: string) => Number(value.replaceAll("_", ""));
 const counts = (value: string) => value.split(",").filter(Boolean).map(count);
-const load = () => Math.round(loadavg()[0]! * 10) / 10;
+
+// scripts/bench sets it for the client, which else has at most 256 connections. The gateway has its own default.
+delete process.env.BUN_CONFIG_MAX_HTTP_REQUESTS;
 
 if (options.help) console.log(HELP);
-else await main();
+else process.exitCode = await main();
 
-async function main(): Promise<void> {
-  const loadBefore = load();
+/** Resolves to the exit code: 1 if a run failed. */
+async function main(): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => stop.abort(new Error(`it was stopped by ${signal}`)));
+  const about = await describe();
+  const stored = counts(options.stored);
+  const cases = casesOf(options.large && !stored.includes(LARGE) ? [...stored, LARGE] : stored);
+  const { commit, cores, versions } = about;
+  const of = `commit ${commit}, ${cores} cores, ${JSON.stringify(versions)}`;
+  const kept = openKeptRuns(join(options.out, "runs.jsonl"), of, options.resume);
+  const reports: CaseReport[] = [];
+  const began = performance.now();
+  for (const each of cases) {
+    console.log(`\n${minutesSince(began)}  ${each.title}`);
+    const competitors = each.open();
+    try {
+      const results = await measure(competitors, {
+        rounds: roundsOf(each.size),
+        folder: options.folder,
+        runLimitMs: 1_000 * count(options["run-limit"]),
+        signal: stop.signal,
+        say: (line) => console.log(line),
+        earlier: (server, round) => kept.get(`${each.id}: ${each.title}`, server, round),
+        keep: (server, round, run) => kept.put(`${each.id}: ${each.title}`, server, round, run),
+      });
+      reports.push(reportOf(each, competitors, results));
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      console.log(`\n${stop.signal.reason.message}; what was measured is kept: --resume continues.`);
+      return 130;
+    }
+    // After each case, so that a run that is stopped has a report too.
+    write(options.out, { about, cases: reports });
+  }
+  console.log(`\n${minutesSince(began)}  The report is in ${join(options.out, "results.md")}.`);
+  if (options.publish) publish({ about, cases: reports });
+  const failed = reports.flatMap(({ servers }) => servers.flatMap(({ failures }) => failures));
+  if (failed.length > 0) console.log(`${failed.length} runs failed; --resume tries them again.`);
+  return failed.length > 0 ? 1 : 0;
+}
+
+async function describe(): Promise<About> {
+  const loadBefore = Math.round(loadavg()[0]! * 10) / 10;
   if (!options["no-install"]) await installPeers(peersFolder(options.folder), (line) => console.log(line));
-  const sizes = {
-    events: count(options.events),
-    samples: count(options.samples),
-    pushes: count(options.pushes),
-    groups: count(options.groups),
-    stored: counts(options.stored),
-    series: counts(options.series),
-    connections: counts(options.connections),
-  };
-  const named = options.cases.split(",");
-  const cases = [...comparisons(sizes), ...curves(sizes)].filter(({ id }) => named.includes(id));
-  const about = {
+  return {
     date: new Date().toISOString().slice(0, 10),
     commit: await commit(),
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 1e9),
     loadBefore,
     rounds: count(options.rounds),
-    versions: { ...(await versions()), bun: Bun.version },
+    curveRounds: count(options["curve-rounds"]),
+    versions: { ...(await versions()), Bun: Bun.version },
   };
-  const measured: Measured[] = [];
-  for (const each of cases) {
-    console.log(`\n${each.title}`);
-    const rounds = count(each.size === undefined ? options.rounds : options["curve-rounds"]);
-    const results = await measure(each, rounds, options.folder, (line) => console.log(line));
-    measured.push({ case: each, results });
-    // After each case, so that a run that is stopped has a report too.
-    write({ ...about, loadAfter: load() }, measured);
-  }
-  console.log(`\nThe report is in ${join(options.out, "results.md")}.`);
 }
 
-function write(about: Parameters<typeof asJson>[0], measured: readonly Measured[]): void {
-  mkdirSync(options.out, { recursive: true });
-  const put = (name: string, text: string) => writeFileSync(join(options.out, name), text);
-  const plots = plotsOf(measured);
-  for (const [name, svg] of plots) put(name, svg);
-  put("results.json", `${JSON.stringify(asJson(about, measured), undefined, 2)}\n`);
-  put(
-    "results.md",
-    asMarkdown(
-      about,
-      measured,
-      plots.map(([name]) => name),
-    ),
+function casesOf(stored: readonly number[]) {
+  const sizes = {
+    events: count(options.events),
+    samples: count(options.samples),
+    pushes: count(options.pushes),
+    groups: count(options.groups),
+    stored,
+    series: counts(options.series),
+    connections: counts(options.connections),
+  };
+  const named = options.cases.split(",");
+  return [...comparisons(sizes), ...curves(sizes)].filter(({ id }) => named.includes(id));
+}
+
+function roundsOf(size: { readonly value: number } | undefined): number {
+  if (size === undefined) return count(options.rounds);
+  return size.value >= LARGE ? 1 : count(options["curve-rounds"]);
+}
+
+function write(folder: string, report: Report): void {
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (name.endsWith(".svg")) rmSync(join(folder, name));
+  for (const { name, svg } of plotsOf(report.cases)) writeFileSync(join(folder, name), svg);
+  writeFileSync(join(folder, "results.json"), `${JSON.stringify(report, undefined, 1)}\n`);
+  writeFileSync(join(folder, "results.md"), asMarkdown(report));
+}
+
+/** Makes a report the one that README cites. */
+function publish(report: Report): void {
+  write(join(ROOT, PUBLISHED), report);
+  putHeadline(join(ROOT, "README.md"), headlineOf(report, PUBLISHED));
+  console.log(
+    `It is also in ${relative(process.cwd(), join(ROOT, PUBLISHED))}, and its headline in README.md.`,
   );
 }
 
-/** A plot for each figure of each curve: its name and its text. */
-function plotsOf(measured: readonly Measured[]): [string, string][] {
-  const byName = Map.groupBy(
-    measured.filter((one) => one.case.size !== undefined),
-    (one) => one.case.size!.of,
-  );
-  return [...byName].flatMap(([of, points]) =>
-    PLOTTED.flatMap((figure): [string, string][] => {
-      const names = [...new Set(points.flatMap(({ results }) => [...results.keys()]))];
-      const lines = names.map((name) => ({ name, points: pointsOf(points, name, figure) }));
-      if (lines.every((line) => line.points.length < 2)) return [];
-      const title = `${labelOf(figure)} by ${of}`;
-      return [[`${of.replaceAll(" ", "-")}-${figure}.svg`, plotOf(title, of, labelOf(figure), lines)]];
-    }),
-  );
-}
-
-function pointsOf(measured: readonly Measured[], name: string, figure: Figure): Line["points"] {
-  return measured.flatMap(({ case: { size }, results }): [number, number][] => {
-    const y = median(results.get(name) ?? [], figure);
-    return y === undefined || !(y > 0) ? [] : [[(size as NonNullable<Case["size"]>).value, y]];
-  });
+function minutesSince(beganMs: number): string {
+  const seconds = Math.round((performance.now() - beganMs) / 1_000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 async function commit(): Promise<string> {
-  const text = await new Response(
-    Bun.spawn(["git", "rev-parse", "--short", "HEAD"], {
-      cwd: import.meta.dir,
-      stdout: "pipe",
-      stderr: "ignore",
-    }).stdout,
-  ).text();
-  return text.trim() || "unknown";
+  const git = Bun.spawn(["git", "describe", "--always", "--dirty", "--exclude=*"], {
+    cwd: import.meta.dir,
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  return (await new Response(git.stdout).text()).trim() || "unknown";
 }

@@ -7,8 +7,13 @@ import { type Contender, program, weir } from "./servers.ts";
 const PATH = "/write?db=bench&precision=u";
 
 /** The servers that take lines: this gateway, and Debian's InfluxDB. */
-export function lineServers(weirArgs: readonly string[], runtimeArgs: readonly string[]): Contender[] {
-  const influxd = program({ name: "influxd", path: PATH, readyPath: "/ping", args: influxdArgs });
+export function lineServers(
+  weirArgs: readonly string[],
+  runtimeArgs: readonly string[],
+  influxOptions: InfluxOptions = {},
+): Contender[] {
+  const args = (folder: string, address: string) => influxdArgs(folder, address, influxOptions);
+  const influxd = program({ name: "influxd", path: PATH, readyPath: "/ping", args });
   return [
     weir(PATH, weirArgs, runtimeArgs),
     {
@@ -25,7 +30,12 @@ export function lineServers(weirArgs: readonly string[], runtimeArgs: readonly s
   ];
 }
 
-export function influxdArgs(folder: string, address: string): string[] {
+export interface InfluxOptions {
+  /** After which time without a write it writes its log to its files of data. By default it is 10 minutes. */
+  readonly coldMs?: number;
+}
+
+export function influxdArgs(folder: string, address: string, { coldMs }: InfluxOptions = {}): string[] {
   const config = join(folder, "influxdb.conf");
   const text = `reporting-disabled = true
 bind-address = "127.0.0.1:0"
@@ -35,6 +45,7 @@ dir = "${folder}/meta"
 dir = "${folder}/data"
 wal-dir = "${folder}/wal"
 query-log-enabled = false
+${coldMs === undefined ? "" : `cache-snapshot-write-cold-duration = "${coldMs}ms"`}
 [monitor]
 store-enabled = false
 [http]

@@ -27,23 +27,36 @@ const HEADERS = {
   "x-prometheus-remote-write-version": "0.1.0",
 };
 
-/** Sends everything to a server; resolves when the last request was answered. */
-export async function send(url: string, load: Omit<Load, "version">): Promise<void> {
+/**
+ * Scrapes after which connections wait for each other. A connection that is far behind would send samples that Prometheus
+ * rejects, because they are older than its newest by more than an hour.
+ */
+const IN_STEP = 64;
+
+/** Sends everything to a server. Resolves to the duration of each request, when the last one was answered. */
+export async function send(url: string, load: Omit<Load, "version">): Promise<number[]> {
   const requests = Array.from(
     { length: Math.ceil(load.series / load.samplesPerRequest) },
     (_, at) => new Request(load, at * load.samplesPerRequest),
   );
-  const connection = async (own: readonly Request[]) => {
-    for (let scrape = 0; scrape < load.scrapes; scrape++) {
-      for (const request of own)
+  const latenciesMs: number[] = [];
+  const connection = async (own: readonly Request[], from: number, to: number) => {
+    for (let scrape = from; scrape < to; scrape++) {
+      for (const request of own) {
+        const began = performance.now();
         await post(url, request.fill(load.firstMs + scrape * load.intervalMs, scrape));
+        latenciesMs.push(performance.now() - began);
+      }
     }
   };
-  await Promise.all(
-    Array.from({ length: load.connections }, (_, number) =>
-      connection(requests.filter((_, at) => at % load.connections === number)),
-    ),
+  const shares = Array.from({ length: load.connections }, (_, number) =>
+    requests.filter((_, at) => at % load.connections === number),
   );
+  for (let from = 0; from < load.scrapes; from += IN_STEP) {
+    const to = Math.min(from + IN_STEP, load.scrapes);
+    await Promise.all(shares.map((own) => connection(own, from, to)));
+  }
+  return latenciesMs;
 }
 
 async function post(url: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -51,7 +64,8 @@ async function post(url: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
     const response = await fetch(url, { method: "POST", headers: HEADERS, body });
     const text = await response.text();
     if (response.ok) return;
-    if (response.status !== 503) throw new Error(`A request was answered ${response.status}: ${text}`);
+    if (response.status !== 429 && response.status !== 503)
+      throw new Error(`A request was answered ${response.status}: ${text}`);
     await Bun.sleep(1_000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }

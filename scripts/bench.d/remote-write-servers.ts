@@ -17,17 +17,26 @@ export interface Contender extends Started {
 const path = "/api/v1/write";
 
 /** The contenders; their servers' `url` is where they take remote_write. */
-export function contenders(weirArgs: readonly string[], runtimeArgs: readonly string[]): Contender[] {
+export function contenders(
+  weirArgs: readonly string[],
+  runtimeArgs: readonly string[],
+  options: PrometheusOptions = {},
+): Contender[] {
   const gateway = weir(path, weirArgs, runtimeArgs);
   return [
     { ...gateway, version: "1.0" },
     { ...gateway, name: "weir-v2", version: "2.0" },
-    ...others().map((other) => ({ ...other, version: "1.0" as const })),
+    ...others(options).map((other) => ({ ...other, version: "1.0" as const })),
   ];
 }
 
+export interface PrometheusOptions {
+  /** Whether it makes snapshots of its data when it is asked to. */
+  readonly snapshots?: boolean;
+}
+
 /** The servers of Debian do not take version 2.0. */
-function others(): Started[] {
+function others({ snapshots }: PrometheusOptions): Started[] {
   return [
     program({
       name: "victoria-metrics",
@@ -52,6 +61,7 @@ function others(): Started[] {
           `--web.listen-address=${address}`,
           "--web.enable-remote-write-receiver",
           "--log.level=error",
+          ...(snapshots ? ["--web.enable-admin-api"] : []),
         ];
       },
     }),

@@ -50,6 +50,9 @@ export interface Program {
   args(folder: string, address: string): readonly string[];
 }
 
+/** A server that does not answer after this time does not start. */
+const READY_MS_MAX = 60_000;
+
 /** A program, if it is installed. */
 export function program({ name, path, readyPath, args }: Program): Contender {
   return {
@@ -59,6 +62,7 @@ export function program({ name, path, readyPath, args }: Program): Contender {
       mkdirSync(folder, { recursive: true });
       const address = `127.0.0.1:${await freePort()}`;
       const child = Bun.spawn([name, ...args(folder, address)], { stdout: "ignore", stderr: "inherit" });
+      const untilMs = performance.now() + READY_MS_MAX;
       while (
         !(await fetch(`http://${address}${readyPath}`).then(
           (response) => response.ok,
@@ -66,6 +70,10 @@ export function program({ name, path, readyPath, args }: Program): Contender {
         ))
       ) {
         if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
+        if (performance.now() > untilMs) {
+          child.kill("SIGKILL");
+          throw new Error(`${name} was not ready after ${READY_MS_MAX / 1_000} s`);
+        }
         await Bun.sleep(50);
       }
       return {

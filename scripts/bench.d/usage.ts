@@ -40,6 +40,13 @@ export function folderBytes(folder: string): number {
     .reduce((total, entry) => total + statSync(join(entry.parentPath, entry.name)).size, 0);
 }
 
+/** Bytes that the files below a folder occupy on the disk: not those of holes, as of a file that is prepared for later. */
+export function folderDiskBytes(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((total, entry) => total + 512 * statSync(join(entry.parentPath, entry.name)).blocks, 0);
+}
+
 /** The value below which a share of the values lies; the values are sorted in place. */
 export function percentile(values: number[], share: number): number {
   values.sort((a, b) => a - b);

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { bodies } from "../events.ts";
 import { pushGroup, pushgateway } from "../group-pushes.ts";
 import { eventLines, lineServers } from "../influx-servers.ts";
-import { send as sendSeries } from "../promql-load.ts";
 import { requests } from "../remote-write-requests.ts";
 import { contenders as remoteWriteServers } from "../remote-write-servers.ts";
 import { type Contender, type Server, weir } from "../servers.ts";
-import { type Case, type Competitor, sendAll, type Sent, shared } from "./measure.ts";
+import { type Case, type Competitor, type More, type Sent, sendAll, shared } from "./measure.ts";
+import { influxSettled, prometheusSettled, victoriaMetricsSettled } from "./settled.ts";
+import { storedCase } from "./stored.ts";
 
 export interface Sizes {
   readonly events: number;
@@ -30,63 +31,53 @@ const REMOTE_WRITE_HEADERS = {
 };
 const AFTER_SYNC = "answers after the data is synced to disk";
 const NOTES: Readonly<Record<string, string>> = {
-  weir: AFTER_SYNC,
-  influxd: `${AFTER_SYNC}; each event is a line with its task_id as a field`,
-  prometheus: "does not sync its log",
-  "victoria-metrics": "answers while the data is in memory, and syncs it some seconds later",
+  weir: `${AFTER_SYNC}. Its bytes are those of its whole folder after a stop, mostly rows, which become smaller blocks when they are two hours old`,
+  influxd:
+    `${AFTER_SYNC}. An event is a line with its task_id as a field: as a tag, each event would be a series. Its bytes are counted ` +
+    "after its log was written to its files of data, which it does after 2 s without a write here (by default 10 min)",
+  prometheus:
+    "does not sync its log before it answers. Its bytes are those of a snapshot, which are the blocks that it makes later",
+  "victoria-metrics":
+    "answers while the data is in memory, and syncs it some seconds later. Its bytes are those of its data and index after a stop",
   "prometheus-pushgateway":
-    "keeps groups in memory; filled with its checks off, which take 35 to 270 CPU-ms per push",
+    "keeps groups in memory, and answers before anything is on disk. Its checks are off here. With them, which is its default, a push takes " +
+    "35 CPU-ms, and 270 with 10,000 groups",
 };
-/** The compiler of JavaScript takes about a CPU-second until this many events. */
+const SETTLED: Readonly<Record<string, Competitor["settle"]>> = {
+  influxd: influxSettled,
+  prometheus: prometheusSettled,
+  "victoria-metrics": victoriaMetricsSettled,
+};
+/** The compiler of JavaScript takes about a CPU-second until this many events or samples. */
 const WARM_UNITS_MAX = 300_000;
-const WARM_SCRAPES = 30;
 const WARM_AGE_MS = 1_800_000;
 const encoder = new TextEncoder();
+const withCommas = (value: number) => value.toLocaleString("en-US");
 
 /** The work that is compared, with the servers that can do it. */
 export function comparisons({ events, samples, pushes, groups }: Sizes): Case[] {
   return [
     eventsCase(
       "events",
-      `events with a task_id of their own, ${BATCH} per push, ${CONNECTIONS} connections`,
-      {
-        events,
-        batch: BATCH,
-        connections: CONNECTIONS,
-      },
+      `${withCommas(events)} events, each task with its own task_id, ${withCommas(BATCH)} per push, ${CONNECTIONS} connections`,
+      { events, batch: BATCH, connections: CONNECTIONS },
     ),
-    remoteWriteCase(
-      "remote-write",
-      "remote_write, 10,000 series, 1,250 samples per request",
-      10_000,
-      samples,
-    ),
-    eventsCase("single", "pushes of one event, one after the other", {
-      events: pushes,
-      batch: 1,
-      connections: 1,
+    remoteWriteCase(samples),
+    eventsCase("single", `${withCommas(pushes)} pushes of one event, one after the other`, {
+      ...{ events: pushes, warmEvents: pushes },
+      ...{ batch: 1, connections: 1 },
     }),
-    {
-      id: "groups",
-      title: `${groups} groups of 6 metrics, one push each, 16 at once`,
-      unit: "pushes",
-      competitors: [weir("", [], []), pushgateway(["--push.disable-consistency-check"])].map((contender) =>
-        competitor(contender, (server) => fillGroups(server, groups)),
-      ),
-    },
+    groupsCase(groups),
   ];
 }
 
 /** The points of the curves. */
-export function curves({ stored, series, connections, events }: Sizes): Case[] {
+export function curves({ stored, series, connections, events, samples }: Sizes): Case[] {
   return [
-    ...stored.map((value) => ({ ...storedCase(value), size: { of: "samples stored", value } })),
-    ...series.map((value) => ({
-      ...remoteWriteCase("series", `remote_write of ${value} new series, one sample each`, value, value),
-      size: { of: "series", value },
-    })),
+    ...stored.map((value) => storedCase(value, remoteWriteCompetitors)),
+    ...series.map((value) => seriesCase(value, Math.floor(samples / 2))),
     ...connections.map((value) => ({
-      ...eventsCase("connections", `events, 100 per push, ${value} connections`, {
+      ...eventsCase("connections", `events, 100 per push, ${withCommas(value)} connections`, {
         events: Math.max(Math.floor(events / 4), 100 * value),
         batch: 100,
         connections: value,
@@ -96,142 +87,176 @@ export function curves({ stored, series, connections, events }: Sizes): Case[] {
   ];
 }
 
-function competitor(contender: Contender, work: Competitor["work"]): Competitor {
-  return { contender, note: NOTES[contender.name], work };
+type Work = Omit<Competitor, "contender" | "note" | "settle">;
+
+function competitor(contender: Contender, work: Work): Competitor {
+  return { contender, note: NOTES[contender.name], settle: SETTLED[contender.name], ...work };
 }
 
-/** A competitor that first gets a part of the same work, which is not measured. */
-function warmed(
-  contender: Contender,
-  units: number,
-  send: (server: Server, units: number) => Promise<Sent>,
-): Competitor {
-  const first = Math.min(WARM_UNITS_MAX, Math.ceil(units / 4));
-  return {
-    ...competitor(contender, (server) => send(server, units)),
-    warm: async (server) => (await send(server, first)).units,
-  };
+/** The servers that take remote_write. */
+function remoteWriteCompetitors(work: Work): Competitor[] {
+  return remoteWriteServers([], [], { snapshots: true })
+    .filter(({ version }) => version === "1.0")
+    .map((contender) => competitor(contender, work));
 }
 
-/** Scrapes of all series before those that are measured. They are older. */
-function withWarmScrapes(each: Competitor, series: number): Competitor {
-  return {
-    ...each,
-    async warm({ url }) {
-      const firstMs = Date.now() - WARM_AGE_MS;
-      const load = {
-        version: "1.0",
-        series,
-        scrapes: WARM_SCRAPES,
-        samplesPerRequest: 1_250,
-        firstMs,
-      } as const;
-      const sent = requests({ ...load, connections: CONNECTIONS, intervalMs: INTERVAL_MS });
-      return (await sendAll(url, sent, series * WARM_SCRAPES, REMOTE_WRITE_HEADERS)).units;
-    },
+/** What is made at the first call, and the same at each further one. */
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 
 function eventsCase(
   id: string,
   title: string,
-  { events, batch, connections }: { events: number; batch: number; connections: number },
+  {
+    events,
+    warmEvents = Math.min(WARM_UNITS_MAX, Math.ceil(events / 4)),
+    batch,
+    connections,
+  }: { events: number; warmEvents?: number; batch: number; connections: number },
 ): Case {
-  const influxd = lineServers([], []).find(({ name }) => name === "influxd")!;
+  /** The same events for the warm-up and the work, made by `make`, and sent to each server. */
+  const work = (
+    make: (count: number) => Iterable<Uint8Array<ArrayBuffer>>,
+    headers: Record<string, string>,
+  ): Work => {
+    const load = once(() =>
+      [warmEvents, events].map((count) => ({ count, shares: shared([...make(count)], connections) })),
+    );
+    const send = async ({ url }: Server, part: 0 | 1) => {
+      const { count, shares } = load()[part]!;
+      return await sendAll(url, shares, count, headers);
+    };
+    return {
+      prepare: () => void load(),
+      warm: async (server) => ({ units: (await send(server, 0)).units }),
+      work: (server) => send(server, 1),
+    };
+  };
   return {
     id,
     title,
-    unit: "events",
-    competitors: [
-      warmed(weir("/api/v1/push", [], []), events, ({ url }, count) => {
-        const nowMs = Date.now();
-        const sent = [...bodies(count, batch, { fromMs: nowMs, toMs: nowMs }, count)];
-        return sendAll(url, shared(sent, connections), count, JSON_HEADERS);
-      }),
-      warmed(influxd, events, ({ url }, count) => {
-        const sent = Array.from(eventLines(count, batch), (text) => encoder.encode(text));
-        return sendAll(url, shared(sent, connections), count, {});
-      }),
-    ],
+    unit: "event",
+    open() {
+      const influxd = lineServers([], [], { coldMs: 2_000 }).find(({ name }) => name === "influxd")!;
+      const nowMs = Date.now();
+      return [
+        competitor(
+          weir("/api/v1/push", [], []),
+          work((count) => bodies(count, batch, { fromMs: nowMs, toMs: nowMs }, count), JSON_HEADERS),
+        ),
+        competitor(
+          influxd,
+          work((count) => eventLines(count, batch).map((text) => encoder.encode(text)), {}),
+        ),
+      ];
+    },
   };
 }
 
-function remoteWriteCase(id: string, title: string, series: number, samples: number): Case {
+/** One body after another, by connection, of scrapes from a time on. */
+function scraped(series: number, scrapes: number, firstMs: number): Uint8Array<ArrayBuffer>[][] {
+  return requests({
+    version: "1.0",
+    ...{ series, scrapes, firstMs },
+    samplesPerRequest: 1_250,
+    connections: CONNECTIONS,
+    intervalMs: INTERVAL_MS,
+  });
+}
+
+const REMOTE_WRITE_SERIES = 10_000;
+
+function remoteWriteCase(samples: number): Case {
+  const scrapes = Math.max(1, Math.round(samples / REMOTE_WRITE_SERIES));
+  const warmScrapes = Math.ceil(Math.min(WARM_UNITS_MAX, samples / 4) / REMOTE_WRITE_SERIES);
+  return {
+    id: "remote-write",
+    title:
+      `remote_write of ${withCommas(scrapes * REMOTE_WRITE_SERIES)} samples, ${withCommas(REMOTE_WRITE_SERIES)} series, ` +
+      `1,250 samples per request, ${CONNECTIONS} connections`,
+    unit: "sample",
+    open() {
+      const load = once(() => ({
+        warm: scraped(REMOTE_WRITE_SERIES, warmScrapes, Date.now() - WARM_AGE_MS),
+        work: scraped(REMOTE_WRITE_SERIES, scrapes, Date.now() - scrapes * INTERVAL_MS),
+      }));
+      const send = (url: string, part: "warm" | "work", count: number) =>
+        sendAll(url, load()[part], count * REMOTE_WRITE_SERIES, REMOTE_WRITE_HEADERS);
+      return remoteWriteCompetitors({
+        prepare: () => void load(),
+        warm: async ({ url }) => ({ units: (await send(url, "warm", warmScrapes)).units }),
+        work: ({ url }) => send(url, "work", scrapes),
+      });
+    },
+  };
+}
+
+/** Fewer new series are sent too fast to be timed. */
+const TIMED_SERIES_MIN = 10_000;
+
+/** A scrape of new series, then further ones: first those that are not measured, and then `samples`, or one scrape. */
+function seriesCase(series: number, samples: number): Case {
   const scrapes = Math.max(1, Math.round(samples / series));
+  const warmScrapes = Math.floor(Math.min(WARM_UNITS_MAX, samples / 4) / series);
   return {
-    id,
-    title,
-    unit: "samples",
-    competitors: remoteWriteServers([], [])
-      .filter(({ version }) => version === "1.0")
-      .map((contender) =>
-        competitor(contender, ({ url }) => {
-          const firstMs = Date.now() - scrapes * INTERVAL_MS;
-          const load = { version: "1.0", series, scrapes, samplesPerRequest: 1_250, firstMs } as const;
-          const sent = requests({ ...load, connections: CONNECTIONS, intervalMs: INTERVAL_MS });
-          return sendAll(url, sent, series * scrapes, REMOTE_WRITE_HEADERS);
-        }),
-      )
-      .map((each) => (scrapes >= WARM_SCRAPES * 4 ? withWarmScrapes(each, series) : each)),
+    id: "series",
+    title: `remote_write of ${withCommas(scrapes * series)} samples, ${withCommas(series)} series`,
+    unit: "sample",
+    size: { of: "series", value: series },
+    open() {
+      const load = once(() => {
+        const firstMs = Date.now() - (1 + warmScrapes + scrapes) * INTERVAL_MS;
+        return {
+          first: scraped(series, 1, firstMs),
+          warm: warmScrapes === 0 ? [] : scraped(series, warmScrapes, firstMs + INTERVAL_MS),
+          work: scraped(series, scrapes, firstMs + (1 + warmScrapes) * INTERVAL_MS),
+        };
+      });
+      const send = (url: string, part: "first" | "warm" | "work", count: number) =>
+        sendAll(url, load()[part], count * series, REMOTE_WRITE_HEADERS);
+      return remoteWriteCompetitors({
+        prepare: () => void load(),
+        async warm({ url }) {
+          const { units, seconds } = await send(url, "first", 1);
+          await send(url, "warm", warmScrapes);
+          const more: More = series < TIMED_SERIES_MIN ? {} : { newPerSecond: units / seconds };
+          return { units: units * (1 + warmScrapes), more };
+        },
+        work: ({ url }) => send(url, "work", scrapes),
+      });
+    },
   };
 }
 
-const STORED_SERIES = 10_000;
-const STORED_INTERVAL_MS = 14_400;
-/** VictoriaMetrics does not answer for the last 30 s. */
-const AGE_MS = 60_000;
-const ASKED = 5;
+/** Pushes of groups at once. */
+const FILLING = 16;
 
-/** Stores samples, and then asks for the last hour of a rate, and for the labels of all series. */
-function storedCase(samples: number): Case {
-  const scrapes = Math.max(2, Math.round(samples / STORED_SERIES));
+function groupsCase(groups: number): Case {
+  const warmGroups = Math.ceil(groups / 4);
   return {
-    id: "stored",
-    title: `${samples} samples of ${STORED_SERIES} series, then queries`,
-    unit: "samples",
-    competitors: remoteWriteServers([], [])
-      .filter(({ version }) => version === "1.0")
-      .map((contender) =>
-        competitor(contender, async ({ url }) => {
-          const lastMs = Date.now() - AGE_MS;
-          const firstMs = lastMs - scrapes * STORED_INTERVAL_MS;
-          const load = { series: STORED_SERIES, scrapes, samplesPerRequest: 1_250, firstMs };
-          const began = performance.now();
-          await sendSeries(url, { ...load, connections: CONNECTIONS, intervalMs: STORED_INTERVAL_MS });
-          const seconds = (performance.now() - began) / 1_000;
-          return { units: STORED_SERIES * scrapes, seconds, ...(await askAll(url, lastMs)) };
+    id: "groups",
+    title: `${withCommas(groups)} groups of 6 metrics, one push each, ${FILLING} at once`,
+    unit: "push",
+    open: () =>
+      [weir("", [], []), pushgateway(["--push.disable-consistency-check"])].map((contender) =>
+        competitor(contender, {
+          warm: async (server) => ({ units: (await fillGroups(server, 0, warmGroups)).units }),
+          work: (server) => fillGroups(server, warmGroups, groups),
         }),
       ),
   };
 }
 
-async function askAll(url: string, lastMs: number): Promise<Pick<Sent, "latenciesMs" | "more">> {
-  const end = Math.floor(lastMs / 1_000);
-  const range = { start: String(end - 3_600), end: String(end), step: "15", nocache: "1" };
-  const rate = new URLSearchParams({ query: "sum by (route) (rate(bench_requests_total[5m]))", ...range });
-  const labels = new URLSearchParams({ start: range.start, end: range.end });
+async function fillGroups(server: Server, from: number, to: number): Promise<Sent> {
   const latenciesMs: number[] = [];
-  for (const path of [`/api/v1/query_range?${rate}`, `/api/v1/label/instance/values?${labels}`]) {
-    for (let time = 0; time < ASKED; time++) {
-      const began = performance.now();
-      const response = await fetch(new URL(path, url));
-      if (!response.ok) throw new Error(`a query was answered ${response.status}: ${await response.text()}`);
-      await response.arrayBuffer();
-      latenciesMs.push(performance.now() - began);
-    }
-  }
-  const [rates, values] = [latenciesMs.slice(0, ASKED), latenciesMs.slice(ASKED)];
-  const median = (times: number[]) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
-  return { latenciesMs, more: { rateQueryMs: median(rates), labelValuesMs: median(values) } };
-}
-
-const FILLING = 16;
-
-async function fillGroups(server: Server, groups: number): Promise<Sent> {
-  const latenciesMs: number[] = [];
-  let next = 0;
+  let next = from;
   const one = async () => {
-    while (next < groups) {
+    while (next < to) {
       const began = performance.now();
       await pushGroup(server, next++);
       latenciesMs.push(performance.now() - began);
@@ -239,7 +264,7 @@ async function fillGroups(server: Server, groups: number): Promise<Sent> {
   };
   const began = performance.now();
   await Promise.all(Array.from({ length: FILLING }, one));
-  return { units: groups, seconds: (performance.now() - began) / 1_000, latenciesMs };
+  return { units: to - from, seconds: (performance.now() - began) / 1_000, latenciesMs };
 }
 
 /** The folder of the unpacked packages below the one for temporary files. */

@@ -1,4 +1,4 @@
-/** A plot of lines as SVG, with logarithmic axes and without anything to load. */
+/** A plot of lines as SVG, with logarithmic axes. It loads nothing. */
 
 export interface Line {
   readonly name: string;
@@ -7,12 +7,19 @@ export interface Line {
 }
 
 const [WIDTH, HEIGHT] = [640, 360];
-const [LEFT, RIGHT, TOP, BOTTOM] = [70, 150, 36, 44];
+const [LEFT, RIGHT, TOP, BOTTOM] = [60, 150, 52, 48];
 const COLOURS = ["#0b7285", "#e8590c", "#5f3dc4", "#2b8a3e", "#c2255c"];
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 2"];
 
+export interface Labels {
+  /** What is on the vertical axis, and by what. */
+  readonly title: string;
+  readonly note: string;
+  readonly xName: string;
+}
+
 /** The plot. Lines without points are left out. */
-export function plotOf(title: string, xName: string, yName: string, all: readonly Line[]): string {
+export function plotOf({ title, note, xName }: Labels, all: readonly Line[]): string {
   const lines = all.filter(({ points }) => points.length > 0);
   const points = lines.flatMap((line) => line.points);
   const x = axis(
@@ -30,16 +37,16 @@ export function plotOf(title: string, xName: string, yName: string, all: readonl
     `<title>${escaped(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     text(LEFT, 20, escaped(title), 'font-size="13" font-weight="bold"'),
+    text(LEFT, 37, escaped(note), 'fill="#555"'),
     ...x.ticks.flatMap((tick) => [
       `<path d="M${px(x.at(tick))} ${TOP}V${HEIGHT - BOTTOM}" stroke="#e5e5e5"/>`,
-      text(x.at(tick), HEIGHT - BOTTOM + 14, short(tick), 'text-anchor="middle"'),
+      text(x.at(tick), HEIGHT - BOTTOM + 17, short(tick), 'text-anchor="middle"'),
     ]),
     ...y.ticks.flatMap((tick) => [
       `<path d="M${LEFT} ${px(y.at(tick))}H${WIDTH - RIGHT}" stroke="#e5e5e5"/>`,
       text(LEFT - 6, y.at(tick) + 4, short(tick), 'text-anchor="end"'),
     ]),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, escaped(xName), 'text-anchor="middle"'),
-    text(12, HEIGHT / 2, escaped(yName), `text-anchor="middle" transform="rotate(-90 12 ${HEIGHT / 2})"`),
   ];
   for (const [index, { name, points: own }] of lines.entries()) {
     const colour = COLOURS[index % COLOURS.length]!;
@@ -55,12 +62,26 @@ export function plotOf(title: string, xName: string, yName: string, all: readonl
   return `${parts.join("\n")}\n</svg>\n`;
 }
 
-/** A logarithmic axis, from the power of ten below the smallest value to the one above the largest. */
+/** Where ticks may stand, within a power of ten. */
+const STEPS = [1, 2, 5, 10];
+/** With more powers of ten, only they have a tick. */
+const STEPPED_POWERS_MAX = 2;
+
+/** A logarithmic axis, from the tick below the smallest value to the one above the largest. */
 function axis(values: readonly number[], from: number, to: number) {
-  const low = Math.floor(Math.log10(Math.min(...values)));
-  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values))));
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const steps = most / least > 10 ** STEPPED_POWERS_MAX ? [1, 10] : STEPS;
+  const powers = Array.from(
+    { length: Math.ceil(Math.log10(most)) - Math.floor(Math.log10(least)) + 1 },
+    (_, index) => Math.floor(Math.log10(least)) + index,
+  );
+  const all = [...new Set(powers.flatMap((power) => steps.map((step) => Number(`${step}e${power}`))))];
+  const below = all.findLastIndex((tick) => tick <= least);
+  const above = all.findIndex((tick, index) => tick >= most && index > below);
+  const ticks = all.slice(below, above + 1);
+  const [low, high] = [Math.log10(ticks[0]!), Math.log10(ticks.at(-1)!)];
   return {
-    ticks: Array.from({ length: high - low + 1 }, (_, index) => 10 ** (low + index)),
+    ticks,
     at: (value: number) => from + ((Math.log10(value) - low) / (high - low)) * (to - from),
   };
 }
