@@ -16,6 +16,7 @@ import { type Caller, UNBOUND } from "../access/access.ts";
 import type { Arrival, ClientSocket, RequestGate } from "../access/gate.ts";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
+import type { Observations, Tally } from "../model/metrics/tallies.ts";
 import { askedQueryOf } from "./asked-query.ts";
 import { errorResponse } from "./error-answers.ts";
 import { describeFault } from "../log/line.ts";
@@ -118,6 +119,7 @@ export function createApp(
     handlers.add(method, path.endsWith("/") ? path.slice(0, -1) : `${path}/`, answerRoute);
   }
   const table = new RouteTable(routes);
+  const answered = new AnsweredRequests(counters);
 
   const answer = async (
     request: Request,
@@ -186,9 +188,8 @@ export function createApp(
       }
       const route = pattern ?? "none";
       const method = METHODS.has(request.method) ? request.method : "other";
-      counters.httpRequests.inc({ route, method, status: response.status });
       const durationMs = performance.now() - begin;
-      counters.httpSeconds.observe({ route }, durationMs / 1000);
+      answered.count(route, method, response.status, durationMs / 1000);
       if (logsRequests) {
         log("request", {
           method,
@@ -203,6 +204,32 @@ export function createApp(
       return response;
     },
   };
+}
+
+/** Counts answers by route, method and status, of which there are few. */
+class AnsweredRequests {
+  readonly #counters: Counters;
+  readonly #routes = new Map<
+    string,
+    { readonly seconds: Observations; readonly methods: Map<string, Tally[]> }
+  >();
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  count(route: string, method: string, status: number, seconds: number): void {
+    let counts = this.#routes.get(route);
+    if (counts === undefined) {
+      counts = { seconds: this.#counters.httpSeconds.of({ route }), methods: new Map() };
+      this.#routes.set(route, counts);
+    }
+    counts.seconds.observe(seconds);
+    // By status.
+    const statuses = counts.methods.getOrInsertComputed(method, () => []);
+    statuses[status] ??= this.#counters.httpRequests.tally({ route, method, status });
+    statuses[status].add(1);
+  }
 }
 
 /** 301 to the same address with a clean path, as Prometheus and Pushgateway answer a path that is not clean. */

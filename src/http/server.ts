@@ -74,6 +74,7 @@ export async function listen(
   { log, idleTimeoutS = 240, socketMode, flag = "--listen", tls }: ListenOptions,
 ): Promise<Listener> {
   const servers: Opened[] = [];
+  const sockets = new WeakMap<Bun.Server<undefined>, ClientSocket>();
 
   const options = {
     // Otherwise error pages show sources and stacks.
@@ -84,7 +85,7 @@ export async function listen(
     async fetch(
       request: Request,
       server: Bun.Server<undefined>,
-      socket: ClientSocket = server,
+      socket: ClientSocket = sockets.getOrInsertComputed(server, socketOf),
     ): Promise<Response> {
       // Bun's idle timeout would cut off handlers that wait and bodies that arrive slowly. Both have their own
       // deadlines here.
@@ -131,6 +132,11 @@ export async function listen(
       return left;
     },
   };
+}
+
+/** The socket of a server. Its port is kept, because Bun asks the system for it each time. */
+function socketOf(server: Bun.Server<undefined>): ClientSocket {
+  return { port: server.port, requestIP: (request) => server.requestIP(request) };
 }
 
 type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxRequestBodySize" | "error"> & {

@@ -5,10 +5,11 @@
 import type { Counters } from "../model/counters.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
 import { type Rows, type Series, slicedRows } from "../model/sample.ts";
+import type { Tally } from "../model/metrics/tallies.ts";
 import { TimeSlices } from "../model/tasks/time-slices.ts";
 import { isNothing, nothingPending } from "../series/pending.ts";
 import type { Registry } from "../series/registry.ts";
-import type { ImportRecord, Store } from "../store/store.ts";
+import type { Change, ImportRecord, Store } from "../store/store.ts";
 import { bytesOfLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
@@ -38,6 +39,8 @@ export class GroupCommit {
   readonly #parts: GroupCommitParts;
   readonly #options: IngestOptions;
   readonly #counters: Counters;
+  /** Samples that were accepted, by protocol. */
+  readonly #accepted = new Map<string, Tally>();
   /** Dead letters stored since the table was last trimmed. */
   #lettersSinceCut = 0;
   #letterBytesSinceCut = 0;
@@ -47,6 +50,8 @@ export class GroupCommit {
     this.#options = options;
     this.#counters = options.counters;
   }
+
+  readonly #tallyOf = (protocol: string) => this.#counters.samplesAccepted.tally({ protocol });
 
   /** Commits the series that are new, without samples, and the labels of scrapers that are new. */
   async commitPending(): Promise<void> {
@@ -79,20 +84,36 @@ export class GroupCommit {
     }: { readonly nowMs: number; readonly imports: readonly ImportRecord[]; readonly isBeside: boolean },
   ): Promise<void> {
     const { store, echoes } = this.#parts;
-    const { rows, acks, ...found } = await this.#check(group);
-    const change = { ...found, rows, imports };
+    const { rows, acks, records } = await this.#check(group);
+    const { rejected, replayed, pushes, groups, exemplars } = records;
     const pending = isBeside ? nothingPending() : this.#parts.registry.takePending();
+    const { metrics, series, seriesDays, demotions } = pending;
     const scrapers = isBeside ? undefined : echoes?.takeUnstored();
+    // Written out: to copy the fields of three objects takes a twentieth of the time of a small push.
+    const change: Change = {
+      metrics,
+      series,
+      seriesDays,
+      demotions,
+      rows,
+      imports,
+      rejected,
+      replayed,
+      pushes,
+      groups,
+      exemplars,
+      scrapers,
+    };
     try {
       if (isBeside) await store.commitBeside(change);
-      else await store.commit({ ...pending, ...change, scrapers });
+      else await store.commit(change);
     } catch (error) {
       this.#parts.registry.restore(pending);
       if (scrapers !== undefined) echoes?.restore();
       throw error;
     }
-    this.#lettersSinceCut += change.rejected.length;
-    this.#letterBytesSinceCut += bytesOfLetters(change.rejected);
+    this.#lettersSinceCut += rejected.length;
+    this.#letterBytesSinceCut += bytesOfLetters(rejected);
     // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
     // Later pushes may have been counted while these were stored. What they have noted as the newest stays so.
     const arrivedMs = isBeside ? undefined : nowMs;
@@ -113,7 +134,9 @@ export class GroupCommit {
   }
 
   /** Looks for samples that are stored already. Returns what is to be stored, and the answers. */
-  async #check(group: readonly Waiting[]): Promise<PushRecords & { rows: Rows[]; acks: Ack[] }> {
+  async #check(
+    group: readonly Waiting[],
+  ): Promise<{ readonly records: PushRecords; readonly rows: Rows[]; readonly acks: Ack[] }> {
     const { store, registry, keys, protocolOf } = this.#parts;
     const rows: Rows[] = [];
     const checked = await findDuplicates(
@@ -131,7 +154,7 @@ export class GroupCommit {
     const records = recordsOf(group, acks, (idempotency, ack, arrivedMs) =>
       keys.record(idempotency, ack, arrivedMs),
     );
-    return { rows, acks, ...records };
+    return { rows, acks, records };
   }
 
   /**
@@ -159,7 +182,7 @@ export class GroupCommit {
   #finish(waiting: Waiting, ack: Ack, nowMs: number): void {
     const { protocolOf, totals, imports } = this.#parts;
     const { protocol, batch, options } = waiting;
-    this.#counters.samplesAccepted.inc({ protocol }, ack.accepted);
+    this.#accepted.getOrInsertComputed(protocol, this.#tallyOf).add(ack.accepted);
     if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
     // A sample that is rejected again was counted the first time.

@@ -3,6 +3,7 @@
  * exposition reads the values. Names begin with `weir_`, and labels have a bounded number of values.
  */
 import { Counter, Gauge, Histogram, MetricsRegistry } from "./metrics-library.ts";
+import { TalliedCounter, TalliedHistogram } from "./metrics/tallies.ts";
 
 /** What some gauges read at each scrape. */
 interface LiveValues {
@@ -26,7 +27,7 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
   const registers = [registry];
   return {
     registry,
-    samplesAccepted: new Counter({
+    samplesAccepted: new TalliedCounter({
       name: "weir_samples_accepted_total",
       help: "Samples committed, by protocol.",
       labelNames: ["protocol"],
@@ -105,7 +106,7 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       help: "Labels that had too many values and became columns.",
       registers,
     }),
-    commitSeconds: new Histogram({
+    commitSeconds: new TalliedHistogram({
       name: "weir_commit_duration_seconds",
       help: "Duration of a commit.",
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
@@ -206,13 +207,13 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     }),
-    httpRequests: new Counter({
+    httpRequests: new TalliedCounter({
       name: "weir_http_requests_total",
       help: "Answered requests, by pattern of the route (none for unknown paths), method and status.",
       labelNames: ["route", "method", "status"],
       registers,
     }),
-    httpSeconds: new Histogram({
+    httpSeconds: new TalliedHistogram({
       name: "weir_http_request_duration_seconds",
       help: "Time from a request's headers to its answer's headers, by pattern of the route.",
       labelNames: ["route"],

@@ -10,6 +10,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
+import type { Observations } from "../model/metrics/tallies.ts";
 import { Copying } from "./backup/copying.ts";
 import { type PackRequest, packDay } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
@@ -153,6 +154,7 @@ export class DuckDBStore implements Store {
     (error) => this.#journal.noteError(error),
   );
   readonly #committed = new CommittedRows();
+  readonly #commitSeconds: Observations;
   /** Changes when rows of a day get other ids. */
   numbering = 0;
   #isHeld: (day: number) => boolean = () => false;
@@ -164,6 +166,7 @@ export class DuckDBStore implements Store {
 
   constructor(options: StoreOptions, parts: Parts) {
     this.#options = options;
+    this.#commitSeconds = options.counters.commitSeconds.of({});
     this.#engine = parts.engine;
     this.#journal = parts.journal;
     this.#tables = parts.tables;
@@ -215,7 +218,7 @@ export class DuckDBStore implements Store {
       .then(() => {
         this.#committed.add(change.rows);
         this.#room.noteWritten();
-        this.#options.counters.commitSeconds.observe((performance.now() - beginMs) / 1_000);
+        this.#commitSeconds.observe((performance.now() - beginMs) / 1_000);
       })
       .finally(() => {
         if (change.rows !== undefined) this.#writing--;

@@ -3,10 +3,12 @@
  * body, and the memory that a batch allocates. Nothing here is measured in time.
  */
 import { expect, spyOn, test } from "bun:test";
+import { Counter, Histogram } from "prom-client";
 import snappyjs from "snappyjs";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
 import { Connection } from "../../src/store/engine/duckdb.ts";
+import { JournalFile } from "../../src/store/journal/journal-file.ts";
 import { decompressSnappyBlock } from "../../src/wire/compression/snappy.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
@@ -55,6 +57,33 @@ test("a push of known series runs no statement of the engine, and is one commit"
     expect(statements).toEqual([]);
   } finally {
     for (const spy of spies) spy.mockRestore();
+  }
+  await gateway.close();
+});
+
+test("a push of one event is one record, and looks up no metric of the gateway by its labels", async () => {
+  // What `inc` and `observe` of prom-client are. Each counter takes them when it is made.
+  const lookUps = [
+    spyOn(Counter.prototype as unknown as { incWithoutExemplar(): void }, "incWithoutExemplar"),
+    spyOn(Histogram.prototype as unknown as { observeWithoutExemplar(): void }, "observeWithoutExemplar"),
+  ];
+  const gateway = await openTestGateway("--decode-workers=0");
+  const records = spyOn(JournalFile.prototype, "append");
+  const push = (first: number) => gateway.post(JSON.stringify(JSON.parse(body(first)).slice(0, 1)));
+  try {
+    for (const first of [0, 1_000]) expect((await push(first)).status).toBe(200);
+    for (const spy of [records, ...lookUps]) spy.mockClear();
+    for (const first of [2_000, 3_000, 4_000])
+      expect(await push(first)).toEqual({ status: 200, json: { accepted: 1, rejected: 0, errors: [] } });
+    const payloads = (records.mock.calls as unknown[][]).map(({ length }) => length);
+    expect(payloads).toEqual([1, 1, 1]);
+    expect(lookUps.map(({ mock }) => mock.calls.length)).toEqual([0, 0]);
+    const [, text] = await gateway.send("GET /metrics");
+    expect(text).toContain('weir_samples_accepted_total{protocol="events"} 5\n');
+    expect(text).toContain('weir_http_requests_total{method="POST",route="/api/v1/push",status="200"} 5\n');
+    expect(text).toContain('weir_http_request_duration_seconds_count{route="/api/v1/push"} 5\n');
+  } finally {
+    for (const spy of [records, ...lookUps]) spy.mockRestore();
   }
   await gateway.close();
 });

@@ -7,6 +7,7 @@
  * accepted event that was not stored as it was sent.
  */
 
+import { withSecurityHeaders } from "../../access/answer-headers.ts";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
@@ -53,6 +54,12 @@ interface PushDependencies {
   readonly warnings: PushWarnings;
 }
 
+/** Of the answer to most pushes. */
+const STORED = withSecurityHeaders({
+  "content-type": "application/json; charset=utf-8",
+  "weir-durability": "committed",
+});
+
 /** Keys belong to a route. */
 const SCOPE = "POST /api/v1/push";
 
@@ -80,7 +87,8 @@ export const pushRoutes = ({
     async (request) => {
       // Errors in the query and in headers are answered before the body is read.
       const query = queryText(request.url);
-      const { strict = strictEvents, ...asked } = parameters.read(query);
+      const asked = parameters.read(query);
+      const { strict = strictEvents, extraLabels, imported, historical } = asked;
       const ofColumns = readColumnParameters(query);
       const durability = readDurability(request.headers.get("weir-durability"));
       const key = readIdempotencyKey(request);
@@ -106,9 +114,9 @@ export const pushRoutes = ({
         else batch = decoded.batch;
       }
       batch ??= await decodeWithHint(left, "/api/v1/push", () => decode(left));
-      const ack = await ingest.push(batch, { ...asked, durability, idempotency });
+      const ack = await ingest.push(batch, { extraLabels, imported, historical, durability, idempotency });
       if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
-      return answer(ack, batch.warnings, asked.imported !== undefined);
+      return answer(ack, batch.warnings, imported !== undefined);
     },
   );
 };
@@ -133,6 +141,9 @@ function notOfColumns(found: object): BadInput {
  */
 function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Response {
   const { accepted, duplicates, rejected, rejectedCount } = ack;
+  const isPlain = rejectedCount + duplicates === 0 && warnings === undefined && ack.repeated !== true;
+  if (isPlain && ack.durability === "committed")
+    return new Response(`{"accepted":${accepted},"rejected":0,"errors":[]}\n`, { headers: STORED });
   const headers: Record<string, string> = { "weir-durability": ack.durability };
   if (ack.repeated) headers["weir-duplicate"] = "true";
   const { count, listed } = listWarnings(warnings);

@@ -51,8 +51,11 @@ const FLAGS = constants.O_RDWR | constants.O_DSYNC;
 const IN_PLACE_MS_MAX = 1;
 /** More bytes go to another thread at once. Meanwhile the event loop decodes other pushes. */
 const IN_PLACE_BYTES_MAX = 32_768;
-/** After a slower write this many go to a thread. On a slow disk only one write in 33 blocks the event loop. */
-const HANDED_OVER = 32;
+/**
+ * After a slower write, one write goes to a thread, and after each further slow one twice as many, up to this number. So on a
+ * slow disk one write in 33 blocks the event loop, and a disk that is slow now and then costs few changes of the thread.
+ */
+const HANDED_OVER_MAX = 32;
 /** A larger buffer is not kept after its record. */
 const BUFFER_BYTES_KEPT_MAX = 4 * 1_048_576;
 
@@ -84,6 +87,8 @@ export class JournalFile {
   #sequence: number;
   /** How many of the next records go to another thread. */
   #handedOver = 0;
+  /** How many will go there after the next slow write. */
+  #handedOverNext = 1;
   /** The last operation that writes. One runs at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -286,7 +291,10 @@ export class JournalFile {
   #writeInPlace(descriptor: number, buffer: Buffer, bytes: number, at: number): number {
     const begin = performance.now();
     const written = writeSync(descriptor, buffer, 0, bytes, at);
-    if (performance.now() - begin > IN_PLACE_MS_MAX) this.#handedOver = HANDED_OVER;
+    if (performance.now() - begin > IN_PLACE_MS_MAX) {
+      this.#handedOver = this.#handedOverNext;
+      this.#handedOverNext = Math.min(2 * this.#handedOverNext, HANDED_OVER_MAX);
+    } else if (this.#handedOverNext > 1) this.#handedOverNext /= 2;
     return written;
   }
 

@@ -15,17 +15,20 @@ import { isOfColumns, JsonColumnsDecoder } from "./json-columns.ts";
 export type ColumnForm = "arrow" | "json";
 
 const ARROW_TYPE = /^application\/vnd\.apache\.arrow\.(?:stream|file)$/;
-const ARROW_FILE = Buffer.from("ARROW1");
+const ARROW_STREAM = [0xff, 0xff, 0xff, 0xff];
+const ARROW_FILE = [...Buffer.from("ARROW1")];
 
 /** The form of a body of columns. Undefined if it has events one by one. */
 export function formOf(contentType: string, body: Uint8Array): ColumnForm | undefined {
   if (ARROW_TYPE.test(contentType)) return "arrow";
   // Neither can begin a text in UTF-8 that is JSON. curl sends the content type of a form.
-  const [a, b, c, d] = body;
-  if (a === 0xff && b === 0xff && c === 0xff && d === 0xff) return "arrow";
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  if (bytes.subarray(0, ARROW_FILE.length).equals(ARROW_FILE)) return "arrow";
-  return isOfColumns(bytes) ? "json" : undefined;
+  if (begins(body, ARROW_STREAM) || begins(body, ARROW_FILE)) return "arrow";
+  return isOfColumns(Buffer.from(body.buffer, body.byteOffset, body.length)) ? "json" : undefined;
+}
+
+function begins(body: Uint8Array, bytes: readonly number[]): boolean {
+  for (let at = 0; at < bytes.length; at++) if (body[at] !== bytes[at]) return false;
+  return true;
 }
 
 export interface ColumnLimits {
