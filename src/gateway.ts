@@ -26,6 +26,7 @@ import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { archiveRoutes } from "./http/operation/archive-routes.ts";
 import { forwardRoutes } from "./http/operation/forward-routes.ts";
 import { tokenRoutes } from "./http/operation/token-routes.ts";
 import { openApiRoutes } from "./http/openapi/openapi-routes.ts";
@@ -64,6 +65,7 @@ import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
+import { archiveFileFolders, openArchive, storeIdentity } from "./open-archive.ts";
 import { followers, openForwarding } from "./open-forwarding.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
@@ -215,8 +217,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   );
   const cells = openCells(parts, (action) => ingest.atRest(action));
   const forwarding = openForwarding(parts, stored, () => ingest);
+  const archive = openArchive(parts, stored, () => ingest);
   const ingest = openIngest(parts, stored, receivers, id, {
-    ...followers(cells, forwarding),
+    ...followers(cells, forwarding, archive),
     onFatal: options.onFatal,
   });
   const owners = [...receivers.owners.values()];
@@ -256,6 +259,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
     forwardRoutes({ destinations: () => forwarding?.reports() ?? [] }),
+    archiveRoutes({ archive, id: storeIdentity(stored), to: config.archiveTo }),
     tokenRoutes({ ...{ access, log, now }, limits: parts.limits }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
@@ -277,7 +281,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     services: [
       ...[...receivers.services, notifications, rules, ...tail],
-      ...(forwarding === undefined ? [] : [forwarding]),
+      ...[forwarding, archive].filter((each) => each !== undefined),
     ],
     rules,
     stopQueries: queries.stop,
@@ -320,6 +324,7 @@ async function openFile(
     temporaryDirectory,
     counters,
     reserveBytes: config.diskReserveBytes,
+    fileFolders: archiveFileFolders(config),
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onIncomplete: (path, byte) => log("journal_record_incomplete", { path, byte }),
     onFatal,

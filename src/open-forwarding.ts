@@ -83,30 +83,44 @@ function rowsOnly(store: Store): Pick<Store, "days" | "moveJournal" | "reader"> 
   };
 }
 
-/** What ingest tells of the rows that it stores: cells and forwarding both follow them. */
+/** The archive, which has to know of deletions and of dropped days. */
+interface ArchiveFollower {
+  forget(): void;
+  dropBefore(firstDay: number): void;
+  heldFrom(firstDay: number): Promise<number>;
+}
+
+/** What ingest tells of the rows that it stores: cells, forwarding and the archive follow them. */
 export function followers(
   cells: RowsFollower,
   forwarding: Forwarding | undefined,
+  archive: ArchiveFollower | undefined,
 ): Pick<IngestOptions, "follower" | "heldFrom"> {
-  if (forwarding === undefined) return { follower: cells };
+  if (forwarding === undefined && archive === undefined) return { follower: cells };
   return {
     follower: {
       add(rows) {
         cells.add(rows);
-        forwarding.noteRows();
+        forwarding?.noteRows();
       },
       expectDeletion() {
-        forwarding.expectDeletion();
+        forwarding?.expectDeletion();
       },
       forget() {
         cells.forget();
-        forwarding.forget();
+        forwarding?.forget();
+        archive?.forget();
       },
       dropBefore(firstDay) {
         cells.dropBefore(firstDay);
-        forwarding.dropBefore(firstDay);
+        forwarding?.dropBefore(firstDay);
+        archive?.dropBefore(firstDay);
       },
     },
-    heldFrom: (firstDay) => forwarding.heldFrom(firstDay),
+    heldFrom: async (firstDay) =>
+      Math.min(
+        (await forwarding?.heldFrom(firstDay)) ?? firstDay,
+        (await archive?.heldFrom(firstDay)) ?? firstDay,
+      ),
   };
 }

@@ -48,7 +48,7 @@ describe("imports", () => {
     ["wire", "store", "exposition", "access", "web-config", "line-files"],
     ["series", "supervision", "dashboards"],
     ["ingest", "query", "line-formats"],
-    ["sampler", "scrape", "rules", "forward", "tail"],
+    ["sampler", "scrape", "rules", "forward", "archive", "tail"],
     ["http"],
     ["receive"],
     [
@@ -62,6 +62,7 @@ describe("imports", () => {
       "open-cells",
       "open-decode-workers",
       "open-forwarding",
+      "open-archive",
     ],
     ["gateway"],
     ["commands"],
@@ -103,6 +104,7 @@ describe("imports", () => {
                 "open-decode-workers",
                 "open-notifications",
                 "open-forwarding",
+                "open-archive",
               ].includes(from)
             : from === "config"
               ? vocabulary.includes(to)

@@ -26,6 +26,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command 
   demo: () => import("./demo/demo.ts"),
   rejected: () => import("./operation/rejected.ts"),
   forward: () => import("./forward/forward.ts"),
+  archive: () => import("./archive/archive.ts"),
   silence: () => import("./operation/silence.ts"),
   init: () => import("./setup/init.ts"),
   completion: () => import("./help/completion.ts"),

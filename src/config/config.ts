@@ -8,6 +8,7 @@
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { quote } from "../model/errors.ts";
+import { readArchivePlace } from "../model/forwarding/archive-place.ts";
 import { SettingError } from "./setting-error.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
@@ -203,6 +204,8 @@ function check(config: Config): void {
       `corsOrigins has ${quote(origin)}, expected origins as browsers send them, such as https://app.example.com, or *.`,
     );
   }
+  const place = config.archiveTo === "" ? {} : readArchivePlace(config.archiveTo);
+  if ("fault" in place) throw new SettingError(`archiveTo ${place.fault}.`);
   const label = config.externalLabels.find((each) => !/^[a-zA-Z_][a-zA-Z0-9_]*=./.test(each));
   if (label !== undefined)
     throw new SettingError(`externalLabels has ${quote(label)}, expected labels such as site=berlin.`);

@@ -5,6 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
+import { ARCHIVE_SETTINGS } from "./forwarding/archive-settings.ts";
 import { LIMIT_SETTINGS, STORE_SETTINGS, THREAD_SETTINGS } from "./limit-settings.ts";
 import { PAGE_SETTINGS } from "./page-settings.ts";
 import { FORWARD_SETTINGS } from "./forwarding/forward-settings.ts";
@@ -590,6 +591,7 @@ export const SETTINGS = {
   ...RULE_SETTINGS,
   ...ALERT_SETTINGS,
   ...FORWARD_SETTINGS,
+  ...ARCHIVE_SETTINGS,
   ...PAGE_SETTINGS,
   ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;

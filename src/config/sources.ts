@@ -187,7 +187,10 @@ function sole(names: readonly string[], read: (name: string) => unknown): string
   return first;
 }
 
-/** Reads the requested file, or ./weir.toml if it exists. Keys are flat, and spelled as settings. */
+/**
+ * Reads the requested file, or ./weir.toml if it exists. Keys are flat, and spelled as settings. Those of the archive can be in a
+ * table: `[archive] to` is `archiveTo`.
+ */
 export function tomlSettings(
   table: Table,
   path: string | undefined,
@@ -200,7 +203,7 @@ export function tomlSettings(
     if (path !== undefined) throw new SettingError(`There is no configuration file ${quote(path)}.`);
     return given;
   }
-  const root = parseToml(text, file);
+  const root = flat(parseToml(text, file), file);
   const aliases = new Map(
     Object.entries(table).flatMap(([key, { alias }]) => (alias === undefined ? [] : [[alias, key]])),
   );
@@ -216,6 +219,27 @@ export function tomlSettings(
     if (name !== undefined) given.set(key, { raw: root[name], name: `${name} in ${file}`, origin: file });
   }
   return given;
+}
+
+/** Tables that contain settings, whose names begin with that of the table. */
+const TABLES = ["archive"];
+
+function flat(root: Readonly<Record<string, unknown>>, file: string): Readonly<Record<string, unknown>> {
+  const settings = { ...root };
+  for (const table of TABLES) {
+    const keys = settings[table];
+    if (typeof keys !== "object" || keys === null || Array.isArray(keys)) continue;
+    delete settings[table];
+    for (const [key, value] of Object.entries(keys)) {
+      const name = `${table}${key.slice(0, 1).toUpperCase()}${key.slice(1)}`;
+      if (Object.hasOwn(root, name))
+        throw new SettingError(
+          `${name} and ${key} of [${table}] in ${file} are the same setting: give only one of them.`,
+        );
+      settings[name] = value;
+    }
+  }
+  return settings;
 }
 
 function parseToml(text: string, file: string): Readonly<Record<string, unknown>> {

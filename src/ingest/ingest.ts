@@ -301,11 +301,11 @@ export class Ingest {
   }
 
   /**
-   * Stores what destinations have received, and what they do not take, between two commits.
+   * Stores what destinations have received, what they do not take, and what the archive has, between two commits.
    *
    * @param change returns what is stored. It is called in a moment in which no deletion can change the ids of rows
    */
-  async storeForwards(change: () => Pick<Change, "forwards" | "rejected">): Promise<void> {
+  async storeForwards(change: () => Pick<Change, "forwards" | "rejected" | "archives">): Promise<void> {
     await this.#between(() => this.#store.commit(change()));
   }
 

@@ -412,6 +412,24 @@ export const EVENTS = {
     message: "samples were given up that a destination does not take, or that retention dropped",
     fields: ["destination", "reason", "samples", "first"],
   },
+
+  // The archive
+  day_archived: {
+    level: "info",
+    message: "a day is in the archive",
+    fields: ["date", "samples", "files", "bytes", "seconds"],
+  },
+  archive_failing: {
+    level: "warn",
+    message:
+      "a day could not be archived; it is tried again each minute, and the same error is not logged again",
+    fields: ["date", "error"],
+  },
+  archive_missed: {
+    level: "warn",
+    message: "retention dropped samples that the archive does not have",
+    fields: ["date", "samples"],
+  },
 } as const satisfies Readonly<Record<string, EventKind>>;
 
 export type EventName = keyof typeof EVENTS;

@@ -76,6 +76,35 @@ export interface ForwardRecord {
   readonly definition: string | null;
 }
 
+/** What the archive has of a day (src/archive/README.md), or its deletion. */
+export interface ArchiveRecord {
+  /** The day: 2026-11-25. */
+  readonly key: string;
+  /** `ArchivedRows` as JSON. Null when it was deleted. */
+  readonly definition: string | null;
+}
+
+/** What the archive has of a day: its samples in blocks, and the rows of its table before a row id. */
+export interface ArchivedRows {
+  /** Where the archive is, without secrets. */
+  readonly target: string;
+  /** The row id behind the last row that the archive has. Absent until the first manifest of the day is written. */
+  readonly archivedEnd?: number;
+  /** The row id behind the last row of the files that are being written. Absent if none are. */
+  readonly writingEnd?: number;
+  /** Identifies what is being written. A manifest has the one of the writing that made it. */
+  readonly writing?: string;
+  /** Whether the files that are being written replace those of the manifest. */
+  readonly replaces?: boolean;
+  /** Samples, files and their bytes in the manifest. */
+  readonly rows: number;
+  readonly files: number;
+  readonly bytes: number;
+  readonly archivedAtMs?: number;
+  /** Whether samples were deleted since it was written: all files of the day are written again. */
+  readonly changed?: boolean;
+}
+
 /** Ids of rows of one day: from the first, up to and without the second. */
 export type RowRange = readonly [from: number, to: number];
 

@@ -11,6 +11,7 @@ import { dirname } from "node:path";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import type { Observations } from "../model/metrics/tallies.ts";
+import { dateText } from "../model/time.ts";
 import { Copying } from "./backup/copying.ts";
 import { type PackRequest, packDay } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
@@ -157,7 +158,7 @@ export class DuckDBStore implements Store {
   readonly #commitSeconds: Observations;
   /** Changes when rows of a day get other ids. */
   numbering = 0;
-  #isHeld: (day: number) => boolean = () => false;
+  readonly #holders: ((day: number) => boolean)[] = [];
   /** How many changes with rows are being written. */
   #writing = 0;
   /** Resolves when the engine, which gave up on the file, has opened it again. */
@@ -348,7 +349,8 @@ export class DuckDBStore implements Store {
         inOrder: (action) => this.#exclusive(() => action(this.#writer)),
         transaction: this.#inTransaction,
         day: (day) => this.#days.get(day),
-        isHeld: (day) => this.#closed || this.#copying.isUnderWay || this.#isHeld(day),
+        isHeld: (day) =>
+          this.#closed || this.#copying.isUnderWay || this.#holders.some((isHeld) => isHeld(day)),
         numbering: () => this.numbering,
         noteRenumbering: this.#noteRenumbering,
       },
@@ -357,7 +359,7 @@ export class DuckDBStore implements Store {
   }
 
   holdRows(isHeld: (day: number) => boolean): void {
-    this.#isHeld = isHeld;
+    this.#holders.push(isHeld);
   }
 
   readonly #noteRenumbering = () => {
@@ -376,6 +378,7 @@ export class DuckDBStore implements Store {
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
         await this.#tables.exemplars.dropBefore(writer, firstDay);
+        await writer.run(statement("store/delete_archives_before"), [dateText(firstDay)]);
         await deleteSeries(writer, ended);
         await this.#writeTotals(totals, this.#committed.from(firstDay));
       });

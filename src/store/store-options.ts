@@ -6,7 +6,8 @@ import type { ExpectedJournal } from "./journal/journal-file.ts";
 import type { Orphans } from "./journal/salvage.ts";
 import type { Room } from "./store.ts";
 
-export interface StoreOptions extends Pick<OpenEngineOptions, "migrations" | "onUpgradeBackup"> {
+export interface StoreOptions
+  extends Pick<OpenEngineOptions, "migrations" | "onUpgradeBackup" | "fileFolders"> {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
   readonly memoryLimitBytes: number;

@@ -17,6 +17,7 @@
  * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.
  */
 import type {
+  ArchiveRecord,
   ForwardRecord,
   GroupRecord,
   LastPushRecord,
@@ -50,6 +51,8 @@ export interface Change {
   readonly notifications?: readonly NotificationRecord[];
   /** What destinations have received. Of several records of one key the last counts. */
   readonly forwards?: readonly ForwardRecord[];
+  /** What the archive has of days. Of several records of one key the last counts. */
+  readonly archives?: readonly ArchiveRecord[];
   /** Running totals as of the end of the changes that were committed before this one. The store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
   /** The whole list. It replaces the stored one. */
@@ -151,6 +154,7 @@ export interface Stored {
   readonly groups: readonly GroupRecord[];
   readonly notifications: readonly NotificationRecord[];
   readonly forwards: readonly ForwardRecord[];
+  readonly archives: readonly ArchiveRecord[];
   readonly totals: readonly TotalsRecord[];
   /** In the order of the last push, the oldest first. */
   readonly lastPushes: readonly LastPushRecord[];
@@ -313,8 +317,8 @@ export interface Store {
    */
   pack(request: PackRequest): Promise<number>;
   /**
-   * Sets which days are held: their rows keep their ids, for a consumer that reads ranges of ids and has not finished. By
-   * default none is. Nothing is packed while there are records of forwarding (`Change.forwards`).
+   * Holds days: while a consumer reads ranges of ids, the rows of the days that it holds keep their ids. A day is held if any
+   * consumer holds it. Nothing is packed while there are records of forwarding (`Change.forwards`).
    */
   holdRows(isHeld: (day: number) => boolean): void;
   /** A number that changes when rows of a day get other ids. Who notes ids compares it after reading. */

@@ -341,6 +341,11 @@ test("reads committed records at a start", async () => {
       { key: "silence/b", definition: null },
       { key: "sent/n/{}", definition: "2" },
     ],
+    archives: [
+      { key: "2024-10-04", definition: "1" },
+      { key: "2024-10-03", definition: "2" },
+      { key: "2024-10-03", definition: null },
+    ],
     forwards: [
       { key: "b/samples/2024-10-04", definition: "2" },
       { key: "a/samples/2024-10-04", definition: null },
@@ -366,6 +371,7 @@ test("reads committed records at a start", async () => {
       { key: "silence/a", definition: "1" },
       { key: "sent/n/{}", definition: "2" },
     ],
+    archives: [{ key: "2024-10-04", definition: "1" }],
     forwards: [{ key: "b/samples/2024-10-04", definition: "2" }],
     groups: [
       { key: "a", definition: "1" },

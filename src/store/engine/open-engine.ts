@@ -20,6 +20,11 @@ export interface OpenEngine {
 export interface OpenEngineOptions extends DatabaseOptions {
   /** The files of sql/schema by default. */
   readonly migrations?: readonly Migration[];
+  /**
+   * Folders whose files statements can read and write, with a slash at the end: those of the archive. Without it, the engine can
+   * use no file but the database.
+   */
+  readonly fileFolders?: { readonly own: string; readonly archived: string };
   /** Called with the folder of the backup that was made before a migration that rewrites data. */
   readonly onUpgradeBackup?: (folder: string) => void;
 }
@@ -50,6 +55,7 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     await writer.run(
       [
         statement("store/use_utc"),
+        ...(options.fileFolders === undefined ? [] : [statement("store/allow_folders", options.fileFolders)]),
         statement("store/disable_external_access"),
         statement("store/allow_settings"),
         statement("store/lock_configuration"),

@@ -298,9 +298,12 @@ async function salvageDays(
       await copy.connection.run(statement("store/delete_rows_without_series", { table }));
       orphans += before - (await countRows(copy, table));
     }
-    // The ids of the other rows have changed. Destinations get the whole day again, rather than miss rows.
-    if (loss.lostRows > 0 || orphans > orphansBefore)
+    // The ids of the other rows have changed. Destinations get the whole day again, rather than miss rows. The archive keeps
+    // what it has, and says that the day differs.
+    if (loss.lostRows > 0 || orphans > orphansBefore) {
       await copy.connection.run(statement("store/delete_forwards_of_day"), [dateText(source.day!)]);
+      await copy.connection.run(statement("store/delete_archives_of_day"), [dateText(source.day!)]);
+    }
     if (watermarks.has(source.day!))
       await copy.connection.run(statement("store/set_watermark"), [
         source.day!,

@@ -4,6 +4,7 @@
  * rows. All of it runs inside a transaction that also stores a whole snapshot of the totals.
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { dateText } from "../../model/time.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
@@ -48,6 +49,7 @@ export async function deleteRows(
     await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
     if (count!.rows === 0 && unpacked === 0) continue;
+    await writer.run(statement("store/mark_archive_changed"), [dateText(day)]);
     await renumberForwarded(writer, day, { before, after: before + unpacked - count!.rows });
     if (count!.rows === 0) continue;
     await writer.run(statement("store/rewrite_day", { table }));

@@ -8,7 +8,7 @@ import type { SeriesDay, Stored } from "../store.ts";
 import type { StoredTables } from "./stored-tables.ts";
 
 export interface LoadedRecords {
-  readonly stored: Omit<Stored, "groups" | "notifications" | "forwards">;
+  readonly stored: Omit<Stored, "groups" | "notifications" | "forwards" | "archives">;
   readonly generation: number;
   readonly watermarks: Map<number, number>;
 }

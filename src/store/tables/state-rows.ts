@@ -1,5 +1,5 @@
 /**
- * Tables of states by key: groups, what notifications keep, and what forwarding keeps. Each change appends a state, and the newest state of a
+ * Tables of states by key: groups, and what notifications, forwarding and the archive keep. Each change appends a state, and the newest state of a
  * key counts. Outdated states are deleted when they are most of the table. An UPDATE by key would read the table for each
  * change.
  */
@@ -12,7 +12,7 @@ import type { StoredTables } from "./stored-tables.ts";
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
 const OUTDATED_MAX = 10_000;
 
-type StateName = "groups" | "notifications" | "forwards";
+type StateName = "groups" | "notifications" | "forwards" | "archives";
 
 /** A state of a key. Null when it was deleted. */
 interface State {
@@ -85,11 +85,12 @@ export class StateTable {
 /** Opens the tables of states, and reads their records. */
 export async function loadStates(connection: Connection, tables: StoredTables) {
   const [groups, notifications] = [new StateTable("groups"), new StateTable("notifications")];
-  const forwards = new StateTable("forwards");
+  const [forwards, archives] = [new StateTable("forwards"), new StateTable("archives")];
   const records = {
     groups: await groups.load(connection, tables),
     notifications: await notifications.load(connection, tables),
     forwards: await forwards.load(connection, tables),
+    archives: await archives.load(connection, tables),
   };
-  return { tables: { groups, notifications, forwards }, records };
+  return { tables: { groups, notifications, forwards, archives }, records };
 }

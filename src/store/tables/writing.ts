@@ -15,6 +15,7 @@ export interface TableWriters {
   readonly groups: StateTable;
   readonly notifications: StateTable;
   readonly forwards: StateTable;
+  readonly archives: StateTable;
   readonly exemplars: ExemplarTable;
   readonly rejected: RejectedTable;
   readonly days: Map<number, DayColumns>;
@@ -33,12 +34,13 @@ export class Writing {
 
   /** Writes all of a change except its totals. Call it inside a transaction. */
   async write(writer: Connection, change: Change): Promise<void> {
-    const { groups, notifications, forwards, exemplars, rejected, days, columns } = this.#tables;
+    const { groups, notifications, forwards, archives, exemplars, rejected, days, columns } = this.#tables;
     await records.write(writer, change);
     await rejected.write(writer, change);
     await groups.write(writer, change.groups ?? []);
     await notifications.write(writer, change.notifications ?? []);
     await forwards.write(writer, change.forwards ?? []);
+    await archives.write(writer, change.archives ?? []);
     await exemplars.write(writer, change.exemplars ?? []);
     for (const segments of byDay(change.rows ?? [])) {
       const date = segments[0]!.day;

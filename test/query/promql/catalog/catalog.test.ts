@@ -52,6 +52,7 @@ function registryOf(stored: Partial<Stored>): Registry {
       groups: [],
       notifications: [],
       forwards: [],
+      archives: [],
       totals: [],
       lastPushes: [],
       scrapers: [],

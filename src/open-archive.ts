@@ -1,0 +1,88 @@
+/** Connects the archive with the store and with ingest. */
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+import manifest from "../package.json" with { type: "json" };
+import { Archive } from "./archive/archiving.ts";
+import { restoredFirstLine } from "./archive/restore/restored-parts.ts";
+import { openTarget, placeOf } from "./archive/targets/open-target.ts";
+import { ArchivedDays } from "./archive/writing/archived-days.ts";
+import type { Config } from "./config/config.ts";
+import type { Ingest } from "./ingest/ingest.ts";
+import type { Log } from "./log/log.ts";
+import type { Counters } from "./model/counters.ts";
+import type { ArchiveRecord } from "./model/records.ts";
+import { statement } from "./store/statements.ts";
+import type { Store, Stored } from "./store/store.ts";
+
+interface ArchivingParts {
+  readonly config: Config;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly store: Store;
+}
+
+/** The folder of the archive's own files in a data folder: those that are being written, and copies of those of a bucket. */
+export function archiveFolder(config: Pick<Config, "data">): string {
+  return join(config.data, "archive");
+}
+
+/** The folders whose files the engine of the store may use. Undefined if there is no archive. */
+export function archiveFileFolders(
+  config: Pick<Config, "data" | "archiveTo">,
+): { readonly own: string; readonly archived: string } | undefined {
+  const { archiveTo } = config;
+  if (archiveTo === "") return undefined;
+  const own = `${resolve(archiveFolder(config))}/`;
+  const place = placeOf(archiveTo);
+  return { own, archived: "folder" in place ? `${place.folder}/` : own };
+}
+
+/** Identifies a store in manifests, without its secret. */
+export function storeIdentity({ bodyHashSeed }: Pick<Stored, "bodyHashSeed">): string {
+  return createHash("sha256").update(`weir archive ${bodyHashSeed}`).digest("hex").slice(0, 32);
+}
+
+/**
+ * The archive of the settings. Undefined if there is none. It archives when it is started as a service.
+ *
+ * @param ingest returns ingest, which is opened later because it tells the archive of deletions
+ */
+export function openArchive(
+  { config, counters, log, now, store }: ArchivingParts,
+  stored: Pick<Stored, "archives" | "bodyHashSeed">,
+  ingest: () => Ingest,
+): Archive | undefined {
+  const days = new ArchivedDays(stored.archives, {
+    store: (records) => ingest().storeForwards(() => ({ archives: records() })),
+    load: async () => {
+      const reader = await store.reader();
+      try {
+        return await reader.all<ArchiveRecord & Record<string, unknown>>(statement("store/load_archives"));
+      } finally {
+        reader.close();
+      }
+    },
+  });
+  // What the archive has of a day is noted by row ids, and packing would change these.
+  store.holdRows((day) => days.holds(day));
+  if (config.archiveTo === "") return undefined;
+  return new Archive({
+    ...{ log, now, store, days },
+    target: openTarget(config.archiveTo),
+    spool: join(resolve(archiveFolder(config)), "spool"),
+    gateway: {
+      id: storeIdentity(stored),
+      version: manifest.version,
+      external_labels: Object.fromEntries(
+        config.externalLabels.map((pair) => pair.split(/=(.*)/s) as [string, string]),
+      ),
+    },
+    afterMs: config.archiveAfterMs,
+    holdBytes: config.archiveHoldBytes,
+    fileBytes: async () => (await store.fileSizes()).fileBytes,
+    isRestored: (day) => ingest().importsWithFirstLine(restoredFirstLine(day)).length > 0,
+    atRest: (action) => ingest().atRest(action),
+    metrics: counters.registry,
+  });
+}
