@@ -10,9 +10,8 @@ import type { Config } from "./config/config.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
-import type { ArchiveRecord } from "./model/records.ts";
-import { statement } from "./store/statements.ts";
 import type { Store, Stored } from "./store/store.ts";
+import { readStatesAgain } from "./store/tables/state-rows.ts";
 
 interface ArchivingParts {
   readonly config: Config;
@@ -55,14 +54,7 @@ export function openArchive(
 ): Archive | undefined {
   const days = new ArchivedDays(stored.archives, {
     store: (records) => ingest().storeForwards(() => ({ archives: records() })),
-    load: async () => {
-      const reader = await store.reader();
-      try {
-        return await reader.all<ArchiveRecord & Record<string, unknown>>(statement("store/load_archives"));
-      } finally {
-        reader.close();
-      }
-    },
+    load: () => readStatesAgain(store, "archives"),
   });
   // What the archive has of a day is noted by row ids, and packing would change these.
   store.holdRows((day) => days.holds(day));

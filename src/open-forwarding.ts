@@ -7,10 +7,9 @@ import type { IngestOptions, RowsFollower } from "./ingest/contract.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
-import type { ForwardRecord } from "./model/records.ts";
 import type { Registry } from "./series/registry.ts";
-import { jsonRows, statement } from "./store/statements.ts";
 import type { Store, Stored } from "./store/store.ts";
+import { readStatesAgain } from "./store/tables/state-rows.ts";
 
 interface Parts {
   readonly config: Config;
@@ -49,16 +48,7 @@ export function openForwarding(
     destinations: config.forward.map((each) => ({ ...each, labels: { ...added, ...each.labels } })),
     outbox: new Outbox(stored.forwards, {
       store: (records) => ingest().storeForwards(() => ({ forwards: records() })),
-      load: async () => {
-        const reader = await store.reader();
-        try {
-          const sql = statement("store/load_forwards");
-          const rows = await jsonRows<[key: string, definition: string]>(reader, sql);
-          return rows.map(([key, definition]): ForwardRecord => ({ key, definition }));
-        } finally {
-          reader.close();
-        }
-      },
+      load: () => readStatesAgain(store, "forwards"),
     }),
     storeRejected: (rejected) => ingest().storeForwards(() => ({ rejected })),
     holdBytes: config.forwardHoldBytes,

@@ -7,6 +7,7 @@
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { jsonRows, statement } from "../statements.ts";
+import type { Reader, Store } from "../store.ts";
 import type { StoredTables } from "./stored-tables.ts";
 
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
@@ -35,12 +36,9 @@ export class StateTable {
   async load(connection: Connection, tables: StoredTables): Promise<State[]> {
     if (tables.isEmpty(this.#name)) return [];
     await this.#count(connection);
-    const rows = await jsonRows<[key: string, definition: string]>(
-      connection,
-      statement(`store/load_${this.#name}`),
-    );
-    this.#rowsAfterTrim = rows.length;
-    return rows.map(([key, definition]) => ({ key, definition }));
+    const states = await readStates(connection, this.#name);
+    this.#rowsAfterTrim = states.length;
+    return states;
   }
 
   /** Appends states. Call it inside a transaction. */
@@ -79,6 +77,22 @@ export class StateTable {
     );
     this.#rows = counted!.rows;
     this.#version = Math.max(this.#version, counted!.version);
+  }
+}
+
+/** Reads the newest states of the keys that exist, in the order of these states. */
+async function readStates(connection: Pick<Reader, "all">, name: StateName): Promise<State[]> {
+  const rows = await jsonRows<[key: string, definition: string]>(connection, statement(`store/load_${name}`));
+  return rows.map(([key, definition]) => ({ key, definition }));
+}
+
+/** Reads states that something else than a change has changed, such as a deletion of samples. */
+export async function readStatesAgain(store: Pick<Store, "reader">, name: StateName): Promise<State[]> {
+  const reader = await store.reader();
+  try {
+    return await readStates(reader, name);
+  } finally {
+    reader.close();
   }
 }
 

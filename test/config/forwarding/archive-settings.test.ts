@@ -23,7 +23,10 @@ test("reject what is no archive, and quote no secret", () => {
     expect(() => load("", `--archive-to=${to}`)).toThrow(`archiveTo ${message}.`);
   bad("data/archive", 'is "data/archive", expected an absolute path of a folder or s3://BUCKET/PREFIX');
   bad("s3://", 'is "s3://", expected the name of a bucket after s3://');
-  bad("s3://bucket/../x", `is "s3://bucket/../x", expected letters, digits and !_.*'()=- in the parts of its prefix`);
+  bad(
+    "s3://bucket/../x",
+    `is "s3://bucket/../x", expected letters, digits and !_.*'()=- in the parts of its prefix`,
+  );
   bad(
     "s3://KEY:SECRET@bucket/x",
     "has credentials or parameters, expected s3://BUCKET/PREFIX and credentials in variables",
