@@ -1,5 +1,5 @@
 /** The metrics of the archive. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type MetricsRegistry } from "../model/metrics-library.ts";
 
 /** What some gauges read at each scrape. */
 interface LiveArchive {
@@ -10,7 +10,7 @@ interface LiveArchive {
 
 export type ArchiveCounters = ReturnType<typeof createArchiveCounters>;
 
-export function createArchiveCounters(registry: Registry, live: () => LiveArchive) {
+export function createArchiveCounters(registry: MetricsRegistry, live: () => LiveArchive) {
   const registers = [registry];
   new Gauge({
     name: "weir_archive_waiting_days",

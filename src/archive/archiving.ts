@@ -3,9 +3,10 @@
  * it, and an archive that is away loses nothing: days wait in the store.
  */
 import { rmSync } from "node:fs";
-import type { Registry as MetricsRegistry } from "prom-client";
+
 import type { Log } from "../log/log.ts";
 import { DAY_MS } from "../model/duration.ts";
+import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { dateText } from "../model/time.ts";
 import type { Store } from "../store/store.ts";
