@@ -51,9 +51,11 @@ interface Ask {
   readonly body?: Uint8Array<ArrayBuffer> | string;
   /** Time limit for the head of the answer, in ms. There is none by default, since the gateway limits queries. */
   readonly timeoutMs?: number;
+  /** Ends the request and its answer. The gateway then stops the query. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends a request and returns the answer, whatever its status. Throws `Unreachable`. */
+/** Sends a request and returns the answer, whatever its status. Throws `Unreachable`, or the reason of the signal. */
 export type Send = (path: string, ask?: Ask) => Promise<Response>;
 
 /** The certificates of a connection, as Bun's fetch takes them. */
@@ -93,7 +95,7 @@ export function gatewayAt(
   const tls = base.startsWith("https:") ? tlsOf(ca, io, ownCertificate) : undefined;
   const root = base.replace(/\/+$/, "");
 
-  return async (path, { method = "GET", query = [], headers, body, timeoutMs } = {}) => {
+  return async (path, { method = "GET", query = [], headers, body, timeoutMs, signal } = {}) => {
     const parameters = new URLSearchParams(query as [string, string][]).toString();
     const controller = new AbortController();
     const token = readToken();
@@ -103,7 +105,7 @@ export function gatewayAt(
         method,
         headers: token === undefined ? headers : { authorization: `Bearer ${token}`, ...headers },
         body,
-        signal: controller.signal,
+        signal: signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]),
         ...(unix === undefined ? {} : { unix }),
         ...(tls === undefined ? {} : { tls }),
         // By default, Bun stops after five minutes,
@@ -112,6 +114,7 @@ export function gatewayAt(
         ...(isLocal(root) ? { proxy: false } : {}),
       } as BunFetchRequestInit);
     } catch (error) {
+      signal?.throwIfAborted();
       if (controller.signal.aborted)
         throw new Unreachable(`The gateway at ${given} did not answer within ${timeoutMs} ms.`);
       if (isCertificateFault(error)) {

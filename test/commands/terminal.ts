@@ -3,17 +3,23 @@ export const hasTerminal = Bun.which("python3") !== null;
 
 /** Reads pairs of texts from standard input as JSON: what is awaited in the new output, and what is typed then. */
 const SCRIPT = `
-import fcntl, json, os, pty, select, struct, sys, termios
+import fcntl, json, os, pty, select, struct, sys, termios, time
 steps, rows = json.load(sys.stdin)
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
 fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
-text, seen = b"", 0
+text, seen, printed = b"", 0, time.monotonic()
 while True:
-    # So that a test that awaits a wrong text shows what was printed.
-    if not select.select([fd], [], [], 60)[0]:
-        os.kill(pid, 9)
+    while steps and steps[0][0].startswith("file:") and os.path.exists(steps[0][0][5:]):
+        os.write(fd, steps.pop(0)[1].encode())
+    if not select.select([fd], [], [], 0.05)[0]:
+        # So that a test that awaits a wrong text shows what was printed.
+        if time.monotonic() - printed > 60:
+            os.kill(pid, 9)
+            printed = time.monotonic()
+        continue
+    printed = time.monotonic()
     try:
         piece = os.read(fd, 4096)
     except OSError:
@@ -35,7 +41,8 @@ export interface Typed {
 }
 
 /**
- * @param steps what is awaited, and what is typed then; a step waits for output after that of the step before
+ * @param steps what is awaited, and what is typed then; a step waits for output after that of the step before. With
+ *   "file:PATH", it waits until the file exists
  * @param rows the height of the terminal in lines
  */
 export async function typed(

@@ -25,10 +25,10 @@ export async function openOffline(data: string): Promise<OfflineStore> {
     const config = loadConfig(["--data", copy, "--no-sampler"], {}, () => undefined);
     const gateway = await openGateway(config, { isTrusted: true });
     return {
-      send: async (path, { method = "GET", query = [], headers, body } = {}) => {
+      send: async (path, { method = "GET", query = [], headers, body, signal } = {}) => {
         const parameters = new URLSearchParams(query as [string, string][]).toString();
         const url = `http://localhost${path}${parameters === "" ? "" : `?${parameters}`}`;
-        return await gateway.app.fetch(new Request(url, { method, headers, body }));
+        return await gateway.app.fetch(new Request(url, { method, headers, body, signal }));
       },
       async [Symbol.asyncDispose]() {
         await gateway.close();

@@ -1,6 +1,6 @@
 /**
  * The interactive shell of `weir sql`: reads statements from a terminal, and prints the answers of a gateway or of a folder. A
- * statement that fails does not end it. Ctrl-C discards what is typed, and Ctrl-D ends it.
+ * statement that fails does not end it. Ctrl-C cancels the statement that runs, or discards what is typed. Ctrl-D ends it.
  */
 import { createInterface } from "node:readline";
 import { accepted, type Send } from "../client.ts";
@@ -13,6 +13,8 @@ import { completionsOf, DOT_COMMANDS, MODES, type TableWords } from "./word-comp
 
 const PROMPT = "weir> ";
 const CONTINUED = "  ...> ";
+const CANCELLED = "The statement was cancelled.";
+const ignore = () => undefined;
 
 const HELP = `A statement of DuckDB's SQL ends with a semicolon, and may have several lines. Each metric is a table.
 
@@ -24,7 +26,7 @@ const HELP = `A statement of DuckDB's SQL ends with a semicolon, and may have se
   \\promql EXPR          evaluates an expression in PromQL
   .quit                 ends, like Ctrl-D
 
-The Tab key completes tables, columns and keywords.
+Ctrl-C cancels the statement that runs, or discards what is typed. The Tab key completes tables, columns and keywords.
 `;
 
 /** What the session remembers. */
@@ -67,9 +69,15 @@ export async function runShell(terminal: Terminal, send: Send, where: string, io
     lines.setPrompt(buffer.isPending ? CONTINUED : PROMPT);
     lines.prompt();
   };
+  /** Ends the statement that runs. */
+  let running: AbortController | undefined;
   lines.on("SIGINT", () => {
-    buffer.clear();
     terminal.output.write("^C\n");
+    if (running !== undefined) {
+      running.abort(CANCELLED);
+      return;
+    }
+    buffer.clear();
     // To the end of the line, and then deletes all before.
     for (const name of ["e", "u"]) lines.write(null as unknown as string, { ctrl: true, name });
     prompt();
@@ -77,23 +85,36 @@ export async function runShell(terminal: Terminal, send: Send, where: string, io
   const give = async (run: () => Promise<void>) => {
     lines.pause();
     terminal.input.setRawMode(false);
+    // Ctrl-C is the pager's, and is sent to this process, too.
+    process.on("SIGINT", ignore);
     try {
       await run();
     } finally {
+      process.off("SIGINT", ignore);
       terminal.input.setRawMode(true);
       lines.resume();
     }
   };
   const print = (text: string) => showPaged(text, io, give);
-  const answer = async (work: () => Promise<string>, isQuestion = true) => {
+  /** Prints an answer. Resolves to whether it was not cancelled. */
+  const answer = async (work: (send: Send) => Promise<string>, isQuestion = true): Promise<boolean> => {
     const beganMs = performance.now();
+    const controller = new AbortController();
+    const { signal } = controller;
+    running = controller;
     try {
-      await print(await work());
+      const text = await work((path, ask) => send(path, { ...ask, signal }));
+      // While the pager runs, Ctrl-C is the pager's.
+      running = undefined;
+      await print(text);
       if (session.hasTiming && isQuestion)
         await io.stdout.write(`${((performance.now() - beganMs) / 1_000).toFixed(3)} s\n`);
     } catch (error) {
-      await io.stdout.write(`${faultText(error)}\n`);
+      await io.stdout.write(signal.aborted ? `${CANCELLED}\n` : `${faultText(error)}\n`);
+    } finally {
+      running = undefined;
     }
+    return !signal.aborted;
   };
   prompt();
   try {
@@ -102,10 +123,12 @@ export async function runShell(terminal: Terminal, send: Send, where: string, io
       if (command !== undefined && command !== null) {
         const [, name, argument] = command;
         if (name === ".quit" || name === ".exit") break;
-        await answer(() => commandText(name!, argument!, session, send), name === "\\promql");
+        await answer((ask) => commandText(name!, argument!, session, ask), name === "\\promql");
         if (name === ".tables" || name === ".schema") await loadTables();
       } else {
-        for (const statement of buffer.add(line)) await answer(() => statementText(statement, session, send));
+        // Ctrl-C also cancels what comes after the statement in its line.
+        for (const statement of buffer.add(line))
+          if (!(await answer((ask) => statementText(statement, session, ask)))) break;
       }
       prompt();
     }

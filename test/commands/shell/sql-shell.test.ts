@@ -1,7 +1,9 @@
 /** The interactive shell of `weir sql`, in a pseudo-terminal, with a gateway and with the folder of one that has stopped. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { openOffline } from "../../../src/commands/shell/offline-store.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { hasTerminal, typed } from "../terminal.ts";
@@ -14,6 +16,9 @@ const folder = temporaryFolder();
 const data = join(folder, "data");
 const program = [process.execPath, join(ROOT, "src/main.ts"), "sql"];
 const PROMPT = "weir> ";
+
+/** Would compute for minutes. */
+const heavy = "SELECT sum(a.range * b.range) FROM range(100000) a, range(100000) b, range(100) c;";
 
 /** A folder for the history of its own. */
 function state(): { readonly env: Record<string, string>; readonly history: string } {
@@ -138,6 +143,52 @@ describe.skipIf(!hasTerminal)("with a gateway", () => {
     expect(readFileSync(marked, "utf8")).toContain("(40 rows)");
   });
 
+  const activeQueries = async () => {
+    const response = await fetch(`${gateway.url}/api/v1/status/active_queries`);
+    return ((await response.json()) as { data: { query: string; state: string }[] }).data;
+  };
+
+  test("Ctrl-C cancels the statement that runs, in the gateway too, and the next one is answered", async () => {
+    const isRunning = join(temporaryFolder(), "running");
+    const session = typed(
+      [...program, ...url],
+      [
+        [PROMPT, `${heavy} SELECT 8 AS after_it;\r`],
+        [`file:${isRunning}`, "\u0003"],
+        ["was cancelled", "SELECT 7 AS next;\r"],
+        ["(1 row)", ".quit\r"],
+      ],
+      state().env,
+    );
+    while ((await activeQueries()).length === 0) await Bun.sleep(10);
+    writeFileSync(isRunning, "");
+    const { code, screen } = await session;
+    expect(code).toBe(0);
+    expect(screen).toContain("^C\nThe statement was cancelled.\n");
+    expect(screen).toContain("next\n----\n   7\n(1 row)\n");
+    expect(screen).not.toContain("after_it\n---");
+    while ((await activeQueries()).length > 0) await Bun.sleep(10);
+  });
+
+  test("Ctrl-C in the pager does not end the shell", async () => {
+    const { code, screen } = await typed(
+      [...program, ...url],
+      [
+        [PROMPT, "SELECT unnest(range(40)) AS n;\r"],
+        ["pager waits", "\u0003"],
+        ["pager ends", "SELECT 7 AS next;\r"],
+        ["(1 row)", ".quit\r"],
+      ],
+      {
+        ...state().env,
+        PAGER: "cat >/dev/null; trap 'echo pager ends; exit' INT; echo pager waits; sleep 60 & wait",
+      },
+      20,
+    );
+    expect(code).toBe(0);
+    expect(screen).toContain("next\n----\n   7\n(1 row)\n");
+  });
+
   test("rejects a gateway that cannot be reached, before anything is typed", async () => {
     const { code, screen } = await typed([...program, "--url", "http://127.0.0.1:1"], [], state().env);
     expect(code).toBe(1);
@@ -175,6 +226,22 @@ test("a folder that no gateway has open answers statements, and is not changed",
   expect(await weir(["sql", "--data", data, "--url", "http://127.0.0.1:1", "SELECT 1"])).toMatchObject({
     code: 2,
   });
+});
+
+test("a statement on a folder ends when it is cancelled", async () => {
+  await using store = await openOffline(data);
+  const stop = new AbortController();
+  const answer = store.send("/api/v1/sql", { method: "POST", body: heavy, signal: stop.signal });
+  const active = async () => {
+    // Requests without a socket never wait: without this, the statement would not begin.
+    await setImmediate();
+    const response = await store.send("/api/v1/status/active_queries");
+    return ((await response.json()) as { data: unknown[] }).data;
+  };
+  while ((await active()).length === 0);
+  stop.abort();
+  expect((await answer).ok).toBe(false);
+  while ((await active()).length > 0);
 });
 
 test.skipIf(!hasTerminal)("a folder that no gateway has open has the same shell, with PromQL", async () => {
