@@ -217,7 +217,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   );
   const cells = openCells(parts, (action) => ingest.atRest(action));
   const forwarding = openForwarding(parts, stored, () => ingest);
-  const archive = openArchive(parts, stored, () => ingest);
+  const { archive, reports } = openArchive(parts, stored, () => ingest);
   const ingest = openIngest(parts, stored, receivers, id, {
     ...followers(cells, forwarding, archive),
     onFatal: options.onFatal,
@@ -259,7 +259,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
     forwardRoutes({ destinations: () => forwarding?.reports() ?? [] }),
-    archiveRoutes({ archive, id: storeIdentity(stored), to: config.archiveTo }),
+    archiveRoutes({ reports, id: storeIdentity(stored), to: config.archiveTo }),
     tokenRoutes({ ...{ access, log, now }, limits: parts.limits }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { Archive } from "./archive/archiving.ts";
+import { Archive, type ArchivedDayReport, reportWithoutArchive } from "./archive/archiving.ts";
 import { restoredFirstLine } from "./archive/restore/restored-parts.ts";
 import { openTarget, placeOf } from "./archive/targets/open-target.ts";
 import { ArchivedDays } from "./archive/writing/archived-days.ts";
@@ -43,7 +43,8 @@ export function storeIdentity({ bodyHashSeed }: Pick<Stored, "bodyHashSeed">): s
 }
 
 /**
- * The archive of the settings. Undefined if there is none. It archives when it is started as a service.
+ * The archive of the settings, which is undefined if there is none, and what is archived of the days here. It archives when it is
+ * started as a service.
  *
  * @param ingest returns ingest, which is opened later because it tells the archive of deletions
  */
@@ -51,15 +52,19 @@ export function openArchive(
   { config, counters, log, now, store }: ArchivingParts,
   stored: Pick<Stored, "archives" | "bodyHashSeed">,
   ingest: () => Ingest,
-): Archive | undefined {
+): { readonly archive: Archive | undefined; readonly reports: () => readonly ArchivedDayReport[] } {
   const days = new ArchivedDays(stored.archives, {
     store: (records) => ingest().storeForwards(() => ({ archives: records() })),
     load: () => readStatesAgain(store, "archives"),
   });
   // What the archive has of a day is noted by row ids, and packing would change these.
   store.holdRows((day) => days.holds(day));
-  if (config.archiveTo === "") return undefined;
-  return new Archive({
+  const isRestored = (day: number) => ingest().importsWithFirstLine(restoredFirstLine(day)).length > 0;
+  if (config.archiveTo === "") {
+    const reports = () => store.days().map((day) => reportWithoutArchive(day, days, isRestored));
+    return { archive: undefined, reports: () => reports().toReversed() };
+  }
+  const archive = new Archive({
     ...{ log, now, store, days },
     target: openTarget(config.archiveTo),
     spool: join(resolve(archiveFolder(config)), "spool"),
@@ -73,8 +78,9 @@ export function openArchive(
     afterMs: config.archiveAfterMs,
     holdBytes: config.archiveHoldBytes,
     fileBytes: async () => (await store.fileSizes()).fileBytes,
-    isRestored: (day) => ingest().importsWithFirstLine(restoredFirstLine(day)).length > 0,
+    isRestored,
     atRest: (action) => ingest().atRest(action),
     metrics: counters.registry,
   });
+  return { archive, reports: () => archive.reports() };
 }

@@ -9,7 +9,8 @@ import { DAY_MS } from "../model/duration.ts";
 import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { dateText } from "../model/time.ts";
-import type { Store } from "../store/store.ts";
+import type { Day, Store } from "../store/store.ts";
+import type { ArchivedDays } from "./writing/archived-days.ts";
 import { createArchiveCounters, type ArchiveCounters } from "./archive-counters.ts";
 import { DayArchiver, type DayArchiverParts, DayChanged, isStop } from "./writing/day-archiver.ts";
 
@@ -48,6 +49,25 @@ export interface ArchivedDayReport {
   readonly bytes: number;
   readonly archivedAtMs?: number;
   readonly lastError?: string;
+}
+
+/** What is known of a day that no archive of the settings gets. */
+export function reportWithoutArchive(
+  { day, rows }: Pick<Day, "day" | "rows">,
+  days: ArchivedDays,
+  isRestored: (day: number) => boolean,
+): ArchivedDayReport {
+  const known = days.of(day);
+  const state =
+    known?.archivedEnd !== undefined
+      ? known.changed === true
+        ? "changed"
+        : "archived"
+      : isRestored(day)
+        ? "restored"
+        : "open";
+  const { rows: archivedRows = 0, files = 0, bytes = 0, archivedAtMs } = known ?? {};
+  return { date: dateText(day), rows, state, archivedRows, files, bytes, archivedAtMs };
 }
 
 /** When samples of a day arrived, as the looks at the store show it. */

@@ -16,6 +16,7 @@ import { countsText, type FileReport, fileText, Report } from "./import/report.t
 import { findSources } from "./import/import-sources.ts";
 import { LineConversion } from "../line-formats/converted-lines.ts";
 import { FORMAT_HELP, type LineFormatOptions, type MappedFormat } from "../line-formats/line-format.ts";
+import { withOfflineGateway } from "./import/offline-gateway.ts";
 import { ImportTarget } from "./import/target.ts";
 import { formatOf, formatOptions } from "./import/line-format-options.ts";
 
@@ -101,20 +102,8 @@ if the arguments are invalid.`,
     }
     if (values.url !== undefined)
       throw new UsageError("--url and --data exclude each other: --url names a running gateway.");
-    // Loaded here, so that an import over HTTP does not load the store's modules.
-    const { openGateway } = await import("../gateway.ts");
-    const { StoreLocked } = await import("../store/store.ts");
-    const gateway = await openGateway(loadConfig(settings, io.env, io.readFile), { isTrusted: true }).catch(
-      (error: unknown) => {
-        if (!(error instanceof StoreLocked)) throw error;
-        throw new StoreLocked(`${error.message}, or import through it with --url`);
-      },
-    );
-    try {
-      return await importAll(within(gateway.app), options, io);
-    } finally {
-      await gateway.close();
-    }
+    const config = loadConfig(settings, io.env, io.readFile);
+    return await withOfflineGateway(config, "import", (send) => importAll(send, options, io));
   },
 };
 
@@ -225,12 +214,4 @@ function outcomeText(path: string, outcome: Outcome, report: FileReport): string
   const what = isNothing ? (failure === undefined ? "nothing new" : "nothing stored") : countsText(outcome);
   const details = [...report.details(), ...notes.map((note) => `  note: ${note}`)];
   return [`${fileText(path)}: ${what}`, ...details, ""].join("\n");
-}
-
-/** Sends requests to an application in this process. */
-function within(app: { fetch(request: Request): Promise<Response> }): Send {
-  return async (path, { method = "GET", query = [], headers, body } = {}) => {
-    const parameters = new URLSearchParams(query as [string, string][]);
-    return await app.fetch(new Request(`http://localhost${path}?${parameters}`, { method, headers, body }));
-  };
 }

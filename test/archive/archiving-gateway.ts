@@ -13,15 +13,27 @@ export const HOUR_MS = 3_600_000;
 
 export class ArchivingGateway extends TestGateway {
   readonly to: string;
+  /** The day on which it was opened, in days since the epoch. */
+  readonly day: number;
 
   private constructor(nowMs: number, to: string) {
     super(nowMs);
     this.to = to;
+    this.day = Math.floor(nowMs / DAY_MS);
   }
 
   /** @param to a new folder by default, which `close` deletes */
   static async openWith(to = temporaryFolder(), ...settings: string[]): Promise<ArchivingGateway> {
-    const gateway = new ArchivingGateway(NOON_MS, to);
+    return await ArchivingGateway.openAt(NOON_MS, to, ...settings);
+  }
+
+  /** As `openWith`, at another time. */
+  static async openAt(
+    nowMs: number,
+    to = temporaryFolder(),
+    ...settings: string[]
+  ): Promise<ArchivingGateway> {
+    const gateway = new ArchivingGateway(nowMs, to);
     await gateway.open([`--archive-to=${to}`, ...settings]);
     return gateway;
   }
@@ -30,16 +42,16 @@ export class ArchivingGateway extends TestGateway {
     return this.gateway.services.find((service) => service instanceof Archive)!;
   }
 
-  /** Archives the days that are due: lets the clock pass until the day of `NOON_MS` is over and quiet. */
+  /** Archives the days that are due: lets the clock pass until the day on which it was opened is over and quiet. */
   async archiveAll(): Promise<void> {
-    this.nowMs = Math.max(this.nowMs, (DAY + 1) * DAY_MS + 3 * HOUR_MS);
+    this.nowMs = Math.max(this.nowMs, (this.day + 1) * DAY_MS + 3 * HOUR_MS);
     await this.archive.archiveDue();
     this.nowMs += 600_000;
     await this.archive.archiveDue();
   }
 
-  /** The manifest of the day of `NOON_MS`, in a folder. */
-  manifest(day = DAY): Manifest {
+  /** The manifest of a day, in a folder. */
+  manifest(day = this.day): Manifest {
     const path = join(this.to, dayFolder(day), "manifest.json");
     return readManifest(readFileSync(path, "utf8"), path);
   }

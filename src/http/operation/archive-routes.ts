@@ -17,15 +17,14 @@ interface ReportedDay {
 }
 
 interface ArchiveRoutesParts {
-  /** Undefined if the settings have no archive. */
-  readonly archive: { reports(): readonly ReportedDay[] } | undefined;
+  readonly reports: () => readonly ReportedDay[];
   /** Identifies the store in manifests. */
   readonly id: string;
   /** Where the archive is. */
   readonly to: string;
 }
 
-export const archiveRoutes = ({ archive, id, to }: ArchiveRoutesParts) =>
+export const archiveRoutes = ({ reports, id, to }: ArchiveRoutesParts) =>
   new Routes().on(
     "GET",
     "/api/v1/archive",
@@ -33,7 +32,7 @@ export const archiveRoutes = ({ archive, id, to }: ArchiveRoutesParts) =>
     "lists the days, and what the archive has of them",
     (request) => {
       rejectUnknown(queryOf(request.url), []);
-      const days = (archive?.reports() ?? []).map((day) => ({
+      const days = reports().map((day) => ({
         date: day.date,
         rows: day.rows,
         state: day.state,

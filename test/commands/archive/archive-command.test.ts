@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ArchivingGateway } from "../archive/archiving-gateway.ts";
-import { NOON_MS } from "../gateway.ts";
-import { weir } from "./weir.ts";
+import { ArchivingGateway } from "../../archive/archiving-gateway.ts";
+import { NOON_MS } from "../../gateway.ts";
+import { weir } from "../weir.ts";
 
 let gateway: ArchivingGateway;
 let url: string;
