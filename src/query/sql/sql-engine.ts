@@ -100,6 +100,9 @@ export interface QueryResult {
   close(): Promise<void>;
 }
 
+/** A statement without this word has no condition on the column `ts`. Otherwise it may have one. */
+const NAMES_TIME = /\bts\b/i;
+
 /** How long a query waits until it may run. Then it is rejected. */
 const WAIT_MS = 5_000;
 
@@ -172,7 +175,7 @@ export class SqlEngine {
       const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => ({
         views: [
-          ...viewsFor(inspected.tables, tables, days, own),
+          ...viewsFor(inspected.tables, tables, days, own, !NAMES_TIME.test(sql)),
           ...(toCome === undefined ? [] : await emptyViews(reader, inspected, tables, toCome.missing)),
           ...(await Promise.all([...inspected.listings].map((listing) => listingView(listing, tables)))),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),

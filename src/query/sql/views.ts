@@ -27,16 +27,18 @@ export interface OwnIds {
  * `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view.
  *
  * @param own if set, the tables are copies that contain only these series, the stored views included
+ * @param isOfAllTimes whether the statement has no condition on `ts`
  */
 export function viewsFor(
   names: Iterable<string>,
   tables: Tables,
   days: readonly Day[],
   own?: OwnIds,
+  isOfAllTimes?: boolean,
 ): string[] {
   const views: string[] = [];
   for (const name of names) {
-    const options = { own, isCopied: true };
+    const options = { own, isCopied: true, isOfAllTimes };
     const table = tables.metricTable(name);
     if (name === "samples") views.push(...samplesViews(tables.samples(), days, options));
     else if (table !== undefined) views.push(...metricViews(table, days, options));
@@ -72,23 +74,26 @@ interface ViewOptions {
   readonly own?: OwnIds;
   /** Whether it contains copies of their rows. */
   readonly isCopied?: boolean;
+  /** Whether no condition on `ts` is expected. Then the view is one query over all blocks, which is faster without such a condition. */
+  readonly isOfAllTimes?: boolean;
 }
 
 /** Statements that make a view of one metric. */
 export function metricViews(table: MetricTable, days: readonly Day[], options: ViewOptions = {}): string[] {
+  const labels = labelColumns(table.tags);
   const { before, rows, series } = sourceOf(table, table.metrics, days, options);
-  const labels = table.tags.flatMap((tag) =>
-    tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
-  );
-  const view = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
-SELECT ${["d.ts", "d.value", ...tagsAndMore(table, options)].join(", ")}
-FROM (${rows}) AS d
-JOIN (
-  SELECT ${["series_id", ...labels].join(", ")} FROM ${series}
-  WHERE metric IN (${table.metrics.map(quoteText).join(", ")})
-) AS s ON s.series_id = d.series_id
+  const ofMetric = `SELECT ${["series_id", ...labels].join(", ")} FROM ${series}
+  WHERE metric IN (${table.metrics.map(quoteText).join(", ")})`;
+  const columns = ["d.ts", "d.value", ...tagsAndMore(table, options)];
+  const unpacked = {
+    columns: [NOTHING, "ts", "value", ...tagsAndMore(table, options, true)],
+    hasStale: false,
+  };
+  const blocks = hasBlocks(table, options) ? blockArms(days, ofMetric, unpacked, options) : [];
+  const from = `(${rows}) AS d
+JOIN (${ofMetric}) AS s ON s.series_id = d.series_id
 WHERE d.value IS NOT NULL`;
-  return [...before, view];
+  return [...before, viewOf(options.name ?? table.table, columns, from, blocks)];
 }
 
 /** A view without rows, for a metric that was never pushed. */
@@ -109,11 +114,29 @@ export function samplesViews(
   options: ViewOptions = {},
 ): string[] {
   const { before, rows, series } = sourceOf(table, undefined, days, options);
-  const view = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
-SELECT ${["d.ts", "s.metric", "s.labels", "d.value", ...tagsAndMore(table, options)].join(", ")}
-FROM (${rows}) AS d
-JOIN ${series} AS s ON s.series_id = d.series_id`;
-  return [...before, view];
+  const columns = ["d.ts", "s.metric", "s.labels", "d.value", ...tagsAndMore(table, options)];
+  const named = `SELECT series_id, metric, labels FROM ${series}`;
+  const unpacked = {
+    columns: [NOTHING, "ts", "metric", "labels", "value", ...tagsAndMore(table, options, true)],
+    hasStale: true,
+  };
+  const blocks = hasBlocks(table, options) ? blockArms(days, named, unpacked, options) : [];
+  const from = `(${rows}) AS d\nJOIN ${series} AS s ON s.series_id = d.series_id`;
+  return [...before, viewOf(options.name ?? table.table, columns, from, blocks)];
+}
+
+/**
+ * A UNION keeps its first column, even if no column is asked for, as by `count(*)`. So the first one is a column that takes no
+ * time. It is not a column of the view.
+ */
+const NOTHING = `true AS ${quoteIdentifier("nothing asked")}`;
+
+/** @param blocks SELECTs of the columns of the view, after NOTHING */
+function viewOf(name: string, columns: readonly string[], from: string, blocks: readonly string[]): string {
+  const create = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS`;
+  if (blocks.length === 0) return `${create}\nSELECT ${columns.join(", ")}\nFROM ${from}`;
+  const rows = `SELECT ${[NOTHING, ...columns].join(", ")}\nFROM ${from}`;
+  return `${create}\nSELECT * EXCLUDE (${quoteIdentifier("nothing asked")}) FROM (\n${[rows, ...blocks].join(UNION)}\n)`;
 }
 
 /**
@@ -152,26 +175,30 @@ function sourceOf(
   days: readonly Day[],
   { name = table, own, isCopied }: ViewOptions,
 ): ViewSource {
-  const withBlocks = (rows: string, isAsked: string) =>
-    mayBePacked ? [rows, ...blockArms(days, tags, isAsked)].join(UNION) : rows;
-  if (own === undefined) {
-    const isAsked =
-      metrics === undefined
-        ? "true"
-        : `series_id IN (SELECT series_id FROM weir.series WHERE metric IN (${metrics.map(quoteText).join(", ")}))`;
-    return { before: [], rows: withBlocks(arms(days, tags), isAsked), series: "weir.series" };
-  }
+  if (own === undefined) return { before: [], rows: arms(days, tags), series: "weir.series" };
   // No table that a statement can name has a space in its name.
   const series = `own series of ${name}`;
-  const rows = withBlocks(
-    arms(days, tags, series),
-    `series_id IN (SELECT series_id FROM ${quoteIdentifier(series)})`,
-  );
   const before = [ownSeriesTable(series, own.ids(metrics))];
+  const rows = arms(days, tags, series);
   if (!isCopied) return { before, rows, series: quoteIdentifier(series) };
+  const attributes = tags.flatMap((tag) =>
+    tag.attributes.length > 0 ? [`NULL::VARCHAR AS ${attributeAlias(tag)}`] : [],
+  );
+  const shown = { columns: ["series_id", "ts", "value", ...attributes], hasStale: true };
+  const blocks = mayBePacked
+    ? blockArms(days, `SELECT series_id FROM ${quoteIdentifier(series)}`, shown, { isOfAllTimes: true })
+    : [];
   const copy = quoteIdentifier(`own rows of ${name}`);
-  before.push(`CREATE OR REPLACE TEMP TABLE ${copy} AS ${rows}`);
+  before.push(`CREATE OR REPLACE TEMP TABLE ${copy} AS ${[rows, ...blocks].join(UNION)}`);
   return { before, rows: `FROM ${copy}`, series: quoteIdentifier(series) };
+}
+
+/** Whether a view has arms for blocks. Copied rows include the samples of blocks. */
+function hasBlocks(
+  { mayBePacked }: Pick<MetricTable, "mayBePacked">,
+  { own, isCopied }: ViewOptions,
+): boolean {
+  return mayBePacked && (own === undefined || isCopied !== true);
 }
 
 /** The columns of each listing, over `t` (a table's name), `c` (a column's name), `n` (its position) and `type`. */
@@ -203,11 +230,24 @@ SELECT ${LISTED[listing]} FROM (${each}) ${grouped}`;
 
 const SERIES_ID = quoteIdentifier("series id");
 
-function tagsAndMore({ tags }: Pick<MetricTable, "tags">, { seriesIds }: ViewOptions): string[] {
+/** @param isOfBlocks whether the columns are those of an arm of blocks, which have no attributes */
+function tagsAndMore(
+  { tags }: Pick<MetricTable, "tags">,
+  { seriesIds }: ViewOptions,
+  isOfBlocks = false,
+): string[] {
+  const shownOf = isOfBlocks ? labelValue : tagValue;
   return [
-    ...tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
-    ...(seriesIds ? [`d.series_id AS ${SERIES_ID}`] : []),
+    ...tags.map((tag) => `${shownOf(tag)} AS ${quoteIdentifier(tag.name)}`),
+    ...(seriesIds ? [`${isOfBlocks ? "" : "d."}series_id AS ${SERIES_ID}`] : []),
   ];
+}
+
+/** The columns of labels on the series' side. */
+function labelColumns(tags: readonly TagColumn[]): string[] {
+  return tags.flatMap((tag) =>
+    tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
+  );
 }
 
 /**
@@ -265,19 +305,31 @@ const SPAN_HOURS = 2;
 const SPAN_ARM_DAYS = 2;
 
 /**
- * The samples in blocks, in the columns of `arms`: an arm for each day that has some, and one for days that got some since.
+ * The samples in blocks as SELECTs: one for each span of two hours of the newest days that have some, one for each older day, and
+ * one for days that got some since. Blocks are joined with their series before they are unpacked, so that conditions on labels
+ * leave out whole blocks.
  *
- * @param isAsked a condition for the columns of weir.blocks. It excludes blocks before their samples are decoded
+ * @param series a query of the series, with the ids and with columns for `shown`
+ * @param shown the columns of the SELECTs, of series and of unpacked blocks, and whether they include stale markers
  */
-function blockArms(days: readonly Day[], tags: readonly TagColumn[], isAsked: string): string[] {
-  const attributes = tags
-    .filter((tag) => tag.attributes.length > 0)
-    .map((tag) => `NULL::VARCHAR AS ${attributeAlias(tag)}`);
-  const arm = (ofDay: string, bounds: string) =>
-    `SELECT ${["series_id", "ts", "value", ...attributes].join(", ")} FROM (
-    WITH asked_blocks AS (SELECT * FROM weir.blocks WHERE ${ofDay} AND ${isAsked})
-    ${statement("store/unpacked_blocks")}
+function blockArms(
+  days: readonly Day[],
+  series: string,
+  shown: { readonly columns: readonly string[]; readonly hasStale: boolean },
+  { isOfAllTimes = false }: Pick<ViewOptions, "isOfAllTimes">,
+): string[] {
+  // A condition on the item is cheaper than one on the value, which is a formula.
+  const unpacked = `${statement("store/unpacked_blocks")}${shown.hasStale ? "" : "WHERE item IS NOT NULL"}`;
+  const arm = (isAsked: string, bounds = "") =>
+    `SELECT ${shown.columns.join(", ")} FROM (
+    WITH asked_blocks AS (
+      SELECT blocks.*, s.* EXCLUDE (series_id)
+      FROM weir.blocks AS blocks JOIN (${series}) AS s ON s.series_id = blocks.series_id
+      WHERE ${isAsked}
+    )
+    ${unpacked}
   )${bounds}`;
+  if (isOfAllTimes) return [arm("true")];
   const packed = days.filter((day) => day.packed > 0);
   const others = packed.length === 0 ? "true" : `day NOT IN (${packed.map(({ day }) => day).join(", ")})`;
   const between = (day: number, fromHour: number, hours: number) => {
@@ -294,8 +346,13 @@ function blockArms(days: readonly Day[], tags: readonly TagColumn[], isAsked: st
         ? [between(day, 0, 24)]
         : Array.from({ length: 24 / SPAN_HOURS }, (_, span) => between(day, span * SPAN_HOURS, SPAN_HOURS)),
     ),
-    arm(others, ""),
+    arm(others),
   ];
+}
+
+/** The value of a tag that is a label. */
+function labelValue(tag: TagColumn): string {
+  return coalesce(tag.labels.map((_, index) => labelAlias(tag, index)));
 }
 
 /** The value of a tag: the sample's attribute, else a label of its series. */
