@@ -246,6 +246,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         store.requireRoom();
         await ingest.ready();
       },
+      upstreamFault: async () => await queries.upstreamServer?.fault(),
       readable: async () => {
         await store.size();
       },

@@ -1,5 +1,5 @@
 /** Connects forwarding with the store, with ingest and with the running totals. */
-import type { Config } from "./config/config.ts";
+import { type Config, externalLabels } from "./config/config.ts";
 import type { Totals } from "./exposition/totals/totals.ts";
 import { Forwarding } from "./forward/forwarding.ts";
 import { Outbox } from "./forward/outbox/outbox.ts";
@@ -39,9 +39,7 @@ export function openForwarding(
   for (const { name, backfill } of config.forward)
     if (backfill && packed > 0 && !known.has(name))
       log("forward_without_blocks", { destination: name, samples: packed });
-  const added = Object.fromEntries(
-    config.externalLabels.map((pair) => pair.split(/=(.*)/s) as [string, string]),
-  );
+  const added = externalLabels(config);
   return new Forwarding({
     ...{ log, now, totals },
     store: rowsOnly(store),

@@ -1,13 +1,14 @@
 /** Opens SQL, PromQL and what is built on them, and makes the routes that answer questions with them. */
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { type Config, listSettings, pickSettings, settingTexts } from "./config/config.ts";
+import { type Config, externalLabels, listSettings, pickSettings, settingTexts } from "./config/config.ts";
 import type { Access } from "./access/access.ts";
 import type { BodyLimits } from "./http/body.ts";
 import { activeQueriesRoutes, queryCaller } from "./http/operation/active-queries-routes.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
 import { metricUsageRoutes } from "./http/prometheus/metric-usage-routes.ts";
+import { metricsProxyRoutes } from "./http/prometheus/metrics-proxy.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
 import { searchRoutes } from "./http/prometheus/search-routes.ts";
@@ -31,6 +32,7 @@ import { Promql } from "./query/promql/promql-queries.ts";
 import type { HeldOf } from "./query/promql/store/held.ts";
 import { SqlEngine } from "./query/sql/sql-engine.ts";
 import { listTables } from "./query/sql/table-list.ts";
+import { UpstreamServer } from "./query/upstream/upstream-server.ts";
 import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import type { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
@@ -91,6 +93,13 @@ export function openQueries(
     "promqlSeriesMax",
     "promqlTimeoutMs",
   );
+  const [upstream] = config.upstream;
+  const upstreamServer =
+    upstream &&
+    new UpstreamServer({
+      ...{ settings: upstream, log, now, metrics: counters.registry },
+      externalLabels: externalLabels(config),
+    });
   const promql = new Promql({
     active,
     store,
@@ -99,7 +108,7 @@ export function openQueries(
     ...limits,
     ...pickSettings(config, "lookbackMs", "observationStepMs", "seriesIdleMs"),
     ...pickSettings(config, "promqlConcurrencyMax", "promqlMemoryGrowthBytesMax"),
-    ...{ heldOf, cells, counters, now },
+    ...{ heldOf, cells, counters, now, upstreamServer },
   });
   const search = { store, catalog: promql.catalog, selectors: promql.selectors, ...limits };
   const federation = new Federation({
@@ -118,7 +127,7 @@ export function openQueries(
     await sql.close();
     await Promise.all([promql, cells, federation, exemplars, snapshots].map((each) => each.close()));
   };
-  return { active, asked, sql, summaries, promql, federation, exemplars, snapshots, stop };
+  return { active, asked, sql, summaries, promql, upstreamServer, federation, exemplars, snapshots, stop };
 }
 
 /** The routes that answer questions. */
@@ -132,6 +141,7 @@ export function queryRoutes(
     summariesRoutes({ summaries, formats }),
     tablesRoutes({ tables: (pattern, signal, labels) => listTables(sql, pattern, signal, labels), formats }),
     prometheusApiRoutes({ promql, limits, now }),
+    metricsProxyRoutes({ promql, limits }),
     searchRoutes({ discovery: promql.discovery, limits, now }),
     prometheusStatusRoutes({
       discovery: promql.discovery,

@@ -1,7 +1,7 @@
 /** Opens the rules: connects them with the queries that answer them, and with ingest, which stores what they record. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, pickSettings } from "./config/config.ts";
+import { type Config, externalLabels } from "./config/config.ts";
 import { SettingError } from "./config/setting-error.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
@@ -151,12 +151,7 @@ function defaultRuleFiles(): string[] {
 
 /** What all alerts of the gateway have. */
 function originOf(config: Config) {
-  const { externalLabels, externalUrl } = pickSettings(config, "externalLabels", "externalUrl");
-  const labels = externalLabels.map((each): [string, string] => {
-    const at = each.indexOf("=");
-    return [each.slice(0, at), each.slice(at + 1)];
-  });
-  return { externalLabels: Object.fromEntries(labels), externalURL: externalUrl.replace(/\/+$/, "") };
+  return { externalLabels: externalLabels(config), externalURL: config.externalUrl.replace(/\/+$/, "") };
 }
 
 /** The address of the page that asks the question of a rule: the view of queries (src/ui/views/query/query-address.ts). */

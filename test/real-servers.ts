@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "./until.ts";
 
 /**
  * A server written in Go reads the kernel's clock and cannot be given another time: under `scripts/test --clock` its
@@ -117,6 +118,8 @@ export async function startVictoriaMetrics(): Promise<RealServer> {
     /started VictoriaMetrics in/,
     address,
   );
+  // It may log that it has started before it listens.
+  await until("VictoriaMetrics to answer", async () => (await fetch(`${server.url}/health`)).ok);
   return {
     ...server,
     async stop() {

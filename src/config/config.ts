@@ -29,6 +29,18 @@ export function pickSettings<Key extends SettingKey>(
   return Object.fromEntries(keys.map((key) => [key, config[key]])) as Pick<Config, Key>;
 }
 
+/** The labels that identify this gateway in other systems, by name. */
+export function externalLabels({
+  externalLabels: given,
+}: Pick<Config, "externalLabels">): Record<string, string> {
+  return Object.fromEntries(
+    given.map((each): [string, string] => {
+      const at = each.indexOf("=");
+      return [each.slice(0, at), each.slice(at + 1)];
+    }),
+  );
+}
+
 /** The source of a value, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
 type Origin = string;
 

@@ -2,7 +2,7 @@
  * Health: `/-/healthy` (the process answers) and `/-/ready` (a scrape would render, a commit would succeed), the same
  * under the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
-import { RequestError } from "../model/errors.ts";
+import { RequestError, Unavailable } from "../model/errors.ts";
 import { jsonResponse } from "./error-answers.ts";
 import { Routes } from "./routes.ts";
 
@@ -15,6 +15,8 @@ export interface HealthDependencies {
    * How long a check may take before the answer is 503. 5 s by default, half of the timeout of common orchestrators.
    */
   readonly timeoutMs?: number;
+  /** Why the upstream of queries does not work; undefined if it does. */
+  readonly upstreamFault?: () => Promise<string | undefined>;
   /** Called when readiness begins to fail by a fault, not at each check. Errors of requests have their own lines. */
   readonly onFault?: (error: unknown) => void;
   /** Called at the first check that succeeds after it. */
@@ -27,6 +29,10 @@ export const healthRoutes = (dependencies: HealthDependencies) => {
   const { readable, timeoutMs = 5_000 } = dependencies;
   const whyNotReady = checkOf(watched(dependencies), timeoutMs);
   const whyNotReadable = checkOf(readable, timeoutMs);
+  const whyNoUpstream = checkOf(async () => {
+    const fault = await dependencies.upstreamFault?.();
+    if (fault !== undefined) throw new Unavailable(fault);
+  }, timeoutMs);
 
   const healthy = () => jsonResponse(200, { status: "healthy" });
   /** https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check, which some clients ask before they push. */
@@ -57,7 +63,14 @@ export const healthRoutes = (dependencies: HealthDependencies) => {
       "returns one word: healthy, degraded or unhealthy",
       async () => {
         const notReady = await whyNotReady();
-        if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
+        if (notReady === undefined) {
+          const fault = await whyNoUpstream();
+          // What is stored here can be asked.
+          return jsonResponse(
+            200,
+            fault === undefined ? { status: "healthy" } : { status: "degraded", error: fault },
+          );
+        }
         const notReadable = await whyNotReadable();
         // Dashboards show the word itself, so the status of the answer is always 200.
         return jsonResponse(

@@ -407,6 +407,13 @@ export const EVENTS = {
     message: "a new destination gets no samples that are in blocks; export and import them there",
     fields: ["destination", "samples"],
   },
+  upstream_failing: {
+    level: "warn",
+    message:
+      "the upstream does not answer; queries have only what is stored here, and further failures are not logged",
+    fields: ["upstream", "error"],
+  },
+  upstream_recovered: { level: "info", message: "the upstream answers again", fields: ["seconds"] },
   forward_dropped: {
     level: "warn",
     message: "samples were given up that a destination does not take, or that retention dropped",

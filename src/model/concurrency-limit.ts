@@ -98,7 +98,13 @@ export class ConcurrencyLimit {
     this.#running--;
     this.#options.onChange?.(this.#running);
     const [next] = this.#waiting;
+    // After a run that was resumed, the limit may be reached still.
     if (next !== undefined) this.#admit(next);
+  }
+
+  /** Begins a run again that was ended with `release`, at once: the limit may be exceeded until other runs end. */
+  resume(): void {
+    this.#start();
   }
 
   /** Runs a task that waits, if the limit allows it. */

@@ -103,7 +103,12 @@ function countOf(table: SettingTable, key: string, otherwise: number, max: numbe
   throw table.fault(key, `is ${count}, expected a number from 1 to ${max}`);
 }
 
-function readServer(table: SettingTable): DestinationServer {
+/**
+ * Reads where requests go, and how.
+ *
+ * @param timeoutMs the time limit of a request if the table has none
+ */
+export function readServer(table: SettingTable, timeoutMs = TIMEOUT_MS): DestinationServer {
   const url = table.secret("url");
   if (url === undefined) throw table.fault("url", "is missing");
   if ("text" in url) {
@@ -125,7 +130,7 @@ function readServer(table: SettingTable): DestinationServer {
         throw table.fault("headers", `has no valid text for ${quote(name)}`);
       return [name, value];
     }),
-    timeoutMs: table.duration("timeout", TIMEOUT_MS, { min: 100, max: 600_000 }),
+    timeoutMs: table.duration("timeout", timeoutMs, { min: 100, max: 600_000 }),
   };
 }
 

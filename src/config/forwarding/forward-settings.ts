@@ -8,6 +8,12 @@ export const FORWARD_SETTINGS = {
     what: "Where stored samples are sent: tables `[[forward]]` in weir.toml (src/forward/README.md). Not a flag or a variable.",
     why: "Only you know which other systems should have them.",
   },
+  upstream: {
+    type: { is: "upstream" },
+    default: [],
+    what: "URL of a server with Prometheus's API that answers PromQL about what is not stored here: older ranges, and series of others (src/query/upstream/README.md). weir.toml can have a table `[upstream]`.",
+    why: "Only you know where older samples are. Without it, queries read what is stored here.",
+  },
   forwardHoldBytes: {
     type: { is: "bytes" },
     default: 0,

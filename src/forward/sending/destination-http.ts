@@ -2,18 +2,10 @@
  * The requests to a destination: credentials, certificates, limits of time and bandwidth. The URL comes from the settings
  * alone. Redirects are not followed, since another host would get the credentials. No error has a secret.
  */
-import manifest from "../../../package.json" with { type: "json" };
 import { quote } from "../../model/errors.ts";
 import type { DestinationServer } from "../../model/forwarding/destination.ts";
-import {
-  authorizationHeader,
-  BodyOverLimit,
-  connectionFault,
-  readLimitedBody,
-  SecretFault,
-  secretText,
-  tlsOptions,
-} from "../../wire/outgoing-request.ts";
+import { BodyOverLimit, connectionFault, readLimitedBody, SecretFault } from "../../wire/outgoing-request.ts";
+import { type ServerRequest, serverRequest } from "../../wire/server-request.ts";
 import { SendFailure } from "./send-failure.ts";
 
 /** Enough for the list of rejected events of a request. */
@@ -21,7 +13,6 @@ const ANSWER_BYTES_MAX = 1_048_576;
 const REASON_CHARACTERS_MAX = 300;
 /** A destination must not stop what is sent to it for longer. */
 const RETRY_AFTER_MS_MAX = 300_000;
-const LOOPBACK = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/;
 
 /** The answer of a destination, whatever its status. */
 export interface DestinationAnswer {
@@ -48,42 +39,29 @@ export async function post(
   { headers, body, query = {} }: DestinationRequest,
   signal: AbortSignal,
 ): Promise<DestinationAnswer> {
-  const url = await secretly(() => urlOf(server));
+  const { url, headers: own, options, withoutSecrets } = await prepared(server);
   for (const [name, value] of Object.entries(query)) url.searchParams.append(name, value);
-  const { authorization, tls } = server;
-  const sent: Record<string, string> = {
-    ...Object.fromEntries(server.headers),
-    ...headers,
-    "user-agent": `weir/${manifest.version}`,
-  };
-  if (authorization !== undefined)
-    sent.authorization = await secretly(() => authorizationHeader(authorization));
-  const options = tls === undefined ? {} : { tls: await secretly(() => tlsOptions(tls)) };
   const late = AbortSignal.timeout(server.timeoutMs);
   let response: Response;
   let text: string;
   try {
     response = await fetch(url, {
-      method: "POST",
-      headers: sent,
-      body,
-      redirect: "manual",
-      signal: AbortSignal.any([signal, late]),
-      timeout: false,
       ...options,
-      // Bun would use the proxy of the environment also for this machine.
-      ...(LOOPBACK.test(url.hostname) ? { proxy: false } : {}),
-    } as BunFetchRequestInit);
+      method: "POST",
+      headers: { ...own, ...headers },
+      body,
+      signal: AbortSignal.any([signal, late]),
+    });
     text = await answerText(response);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (late.aborted) throw new SendFailure(`${url.origin} did not answer within ${server.timeoutMs} ms`);
-    throw new SendFailure(`${url.origin}: ${shown(connectionFault(error), url, sent.authorization)}`);
+    throw new SendFailure(`${url.origin}: ${withoutSecrets(connectionFault(error))}`);
   }
   const { status } = response;
   if (!isWorthAnother(status)) return { status, headers: response.headers, text };
   throw new SendFailure(
-    `${url.origin} answered ${status}${reasonText(shown(text, url, sent.authorization))}`,
+    `${url.origin} answered ${status}${reasonText(withoutSecrets(text))}`,
     retryAfterOf(response),
   );
 }
@@ -102,17 +80,10 @@ function isWorthAnother(status: number): boolean {
   );
 }
 
-async function urlOf(server: DestinationServer): Promise<URL> {
-  const url = URL.parse(await secretText(server.url));
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new SendFailure("the file of the URL has no http or https URL");
-  return url;
-}
-
 /** A file that is missing or replaced is no reason to give up. */
-async function secretly<T>(read: () => Promise<T>): Promise<T> {
+async function prepared(server: DestinationServer): Promise<ServerRequest> {
   try {
-    return await read();
+    return await serverRequest(server);
   } catch (error) {
     if (error instanceof SecretFault) throw new SendFailure(error.message);
     throw error;
@@ -127,19 +98,6 @@ async function answerText(response: Response): Promise<string> {
     if (error instanceof BodyOverLimit) return "";
     throw error;
   }
-}
-
-/** A shorter text is no secret, and may be a part of any word. */
-const SECRET_CHARACTERS_MIN = 4;
-
-/** A text of a destination without secrets: some servers quote the headers of the request, or its query. */
-function shown(text: string, { search, searchParams }: URL, authorization: string | undefined): string {
-  const [, credentials = ""] = authorization?.split(" ") ?? [];
-  const decoded = /^Basic /.test(authorization ?? "") ? Buffer.from(credentials, "base64").toString() : "";
-  return [credentials, decoded, decoded.slice(decoded.indexOf(":") + 1), search, ...searchParams.values()]
-    .filter((secret) => secret.length >= SECRET_CHARACTERS_MIN)
-    .sort((a, b) => b.length - a.length)
-    .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
 }
 
 /** Seconds, or a date (RFC 9110, 10.2.3). */

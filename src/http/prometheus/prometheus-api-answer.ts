@@ -44,9 +44,14 @@ export function limited<Item>(
 
 /** Answers an error in the API's own format. */
 export function apiError(error: RequestError): Response {
+  return errorResponse(error, {});
+}
+
+/** The same with further fields before those of the API. */
+export function errorResponse(error: RequestError, more: Readonly<Record<string, unknown>>): Response {
   return jsonResponse(
     error instanceof Busy ? 503 : error.status,
-    { status: "error", errorType: errorTypeOf(error), error: error.message },
+    { ...more, status: "error", errorType: errorTypeOf(error), error: error.message },
     errorHeaders(error),
   );
 }

@@ -1,11 +1,9 @@
 /**
- * The part of Prometheus's API that clients request before any query: version, settings and counts of series. And the
- * list of services for dashboards of services.
+ * The part of Prometheus's API that clients request before any query: version, settings and counts of series.
  */
 import { DAY_MS } from "../../model/duration.ts";
 import type { Labels } from "../../model/sample.ts";
-import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-queries.ts";
-import { jsonResponse } from "../error-answers.ts";
+import type { SeriesStatistics } from "../../query/promql/promql-queries.ts";
 import { Routes } from "../routes.ts";
 import { queryOf } from "../url-text.ts";
 import { apiError, success } from "./prometheus-api-answer.ts";
@@ -19,7 +17,6 @@ interface PrometheusStatusDependencies {
       labels: Labels,
       days: readonly number[],
     ): Promise<{ readonly series: number; readonly days: readonly number[] }>;
-    labelValues(name: string, query: LabelQuery): Promise<readonly string[]>;
   };
   /** The number of stored series, which may differ from the number of series in PromQL. */
   readonly seriesCount: () => number;
@@ -46,60 +43,48 @@ const TOP_MAX = 10_000;
 const OWN = { scope: "read", bound: "narrows" } as const;
 /** These routes return nothing that was pushed. */
 const SAME = { scope: "read", bound: "same" } as const;
-const ALWAYS: LabelQuery = {
-  selectors: [],
-  startMs: Number.NEGATIVE_INFINITY,
-  endMs: Number.POSITIVE_INFINITY,
-};
-
 export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
   const startTime = new Date(deps.now()).toISOString();
-  return (
-    new Routes(apiError)
-      .on("GET", "/api/v1/status/buildinfo", SAME, "returns the version", () =>
-        success({
-          version: PROMETHEUS_VERSION,
-          revision: `weir-${deps.version}`,
-          branch: "weir",
-          buildUser: "",
-          buildDate: "",
-          goVersion: "",
-        }),
-      )
-      .on("GET", "/api/v1/status/runtimeinfo", SAME, "returns start time and retention", () =>
-        success({
-          startTime,
-          CWD: "",
-          serverTime: new Date(deps.now()).toISOString(),
-          reloadConfigSuccess: true,
-          lastConfigTime: startTime,
-          corruptionCount: 0,
-          goroutineCount: 0,
-          GOMAXPROCS: navigator.hardwareConcurrency,
-          GOGC: "",
-          GODEBUG: "",
-          storageRetention: `${deps.retentionDays}d`,
-        }),
-      )
-      .on("GET", "/api/v1/status/config", SAME, "returns an empty configuration, for Grafana", () =>
-        success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
-      )
-      .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
-      .on(
-        "GET",
-        "/api/v1/status/settings",
-        "read",
-        "lists the settings with their sources and what they do",
-        () => success({ settings: deps.settings() }),
-      )
-      .on("GET", "/api/v1/status/tsdb", OWN, "counts series and labels", async (request, _, { labels }) =>
-        success(await tsdbStatus(deps, request.url, labels)),
-      )
-      // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
-      .on("GET", "/api/metrics/services", OWN, "lists the names of the services", async (_, __, { labels }) =>
-        jsonResponse(200, await deps.discovery.labelValues("service", { ...ALWAYS, labels })),
-      )
-  );
+  return new Routes(apiError)
+    .on("GET", "/api/v1/status/buildinfo", SAME, "returns the version", () =>
+      success({
+        version: PROMETHEUS_VERSION,
+        revision: `weir-${deps.version}`,
+        branch: "weir",
+        buildUser: "",
+        buildDate: "",
+        goVersion: "",
+      }),
+    )
+    .on("GET", "/api/v1/status/runtimeinfo", SAME, "returns start time and retention", () =>
+      success({
+        startTime,
+        CWD: "",
+        serverTime: new Date(deps.now()).toISOString(),
+        reloadConfigSuccess: true,
+        lastConfigTime: startTime,
+        corruptionCount: 0,
+        goroutineCount: 0,
+        GOMAXPROCS: navigator.hardwareConcurrency,
+        GOGC: "",
+        GODEBUG: "",
+        storageRetention: `${deps.retentionDays}d`,
+      }),
+    )
+    .on("GET", "/api/v1/status/config", SAME, "returns an empty configuration, for Grafana", () =>
+      success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
+    )
+    .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
+    .on(
+      "GET",
+      "/api/v1/status/settings",
+      "read",
+      "lists the settings with their sources and what they do",
+      () => success({ settings: deps.settings() }),
+    )
+    .on("GET", "/api/v1/status/tsdb", OWN, "counts series and labels", async (request, _, { labels }) =>
+      success(await tsdbStatus(deps, request.url, labels)),
+    );
 };
 
 /** Counts of series and labels, the largest first. */

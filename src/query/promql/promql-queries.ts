@@ -19,7 +19,10 @@ import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discov
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
 import type { StoredRows } from "./store/stored-rows.ts";
-import { QueryRunner } from "./query-runner.ts";
+import { QueryRunner, type StepAside } from "./query-runner.ts";
+import { JoinedLookUps } from "../upstream/joined-look-ups.ts";
+import type { UpstreamRules } from "../upstream/upstream-messages.ts";
+import type { UpstreamServer } from "../upstream/upstream-server.ts";
 import type { ExportTask, Shown, Task, TaskSettings } from "./worker/messages.ts";
 import { SelectorReader, type SelectorUse } from "./worker/selector-reader.ts";
 import { WorkerPool } from "./worker/worker-pool.ts";
@@ -34,6 +37,8 @@ interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof Engine
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
   readonly counters: Counters;
+  /** What is not stored here is read from it, except for rules and exports. */
+  readonly upstreamServer?: UpstreamServer;
   /** Lists the queries while they run, so that they can be cancelled. */
   readonly active: ActiveQueries;
 }
@@ -75,6 +80,8 @@ const RULE_QUERIES_MAX = 4;
 
 export class Promql {
   readonly discovery: Discovery;
+  /** The same over the store and the upstream. */
+  readonly lookUps: JoinedLookUps;
   readonly #options: PromqlOptions;
   readonly #rows: OwnRows;
   readonly #rowsOfRules: StoredRows;
@@ -102,7 +109,9 @@ export class Promql {
   constructor(options: PromqlOptions) {
     this.#options = options;
     this.#counters = options.counters;
-    this.#rows = new OwnRows(options);
+    const { upstreamServer: server } = options;
+    const upstream: StoredRows["upstream"] = server && ((asked, signal) => server.samples(asked, signal));
+    this.#rows = new OwnRows({ ...options, upstream });
     this.#rowsOfRules = this.#rows.repeated();
     this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
     const { promqlMemoryGrowthBytesMax } = options;
@@ -117,6 +126,10 @@ export class Promql {
     this.#selectors = new SelectorReader({ ...options, task });
     const { catalog } = this.#rows;
     this.discovery = new Discovery({ ...options, catalog, selectors: this.#selectors });
+    this.lookUps = new JoinedLookUps({
+      ...{ discovery: this.discovery, selectors: this.#selectors, upstream: server },
+      ...{ days: () => this.#rows.days(), promqlSeriesMax: options.promqlSeriesMax, now: options.now },
+    });
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
       new ConcurrencyLimit(options.promqlConcurrencyMax, {
@@ -235,7 +248,11 @@ export class Promql {
     const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     runner
-      .run(either, (any) => this.#work(task, any, { rows, isSpared: isOfRule }, answer, active), patienceMs)
+      .run(
+        either,
+        (any, aside) => this.#work(task, any, { rows, isSpared: isOfRule, aside }, answer, active),
+        patienceMs,
+      )
       .catch((error: unknown) => answer.reject(error))
       .finally(() => active?.end());
     return await answer.promise;
@@ -245,7 +262,7 @@ export class Promql {
   async #work(
     task: Task,
     signal: AbortSignal,
-    own: { readonly rows: StoredRows; readonly isSpared: boolean },
+    own: { readonly rows: StoredRows; readonly isSpared: boolean; readonly aside: StepAside },
     answer: PromiseWithResolvers<PromqlAnswer>,
     active: ActiveQuery | undefined,
   ): Promise<void> {
@@ -290,6 +307,16 @@ export class Promql {
     }
   }
 
+  #upstream(): UpstreamRules | undefined {
+    const { upstreamServer: server, promqlTimeoutMs } = this.#options;
+    if (server === undefined) return undefined;
+    const { name, externalLabels, settings } = server;
+    return {
+      ...{ name, join: settings.join, externalLabels: Object.entries(externalLabels) },
+      waitMs: promqlTimeoutMs / 2,
+    };
+  }
+
   #settings(): TaskSettings {
     const {
       lookbackMs,
@@ -310,6 +337,7 @@ export class Promql {
       promqlTimeoutMs,
       seriesIdleMs,
       nowMs: now(),
+      upstream: this.#upstream(),
       days: this.#rows.days().map(({ day, table, rows }) => ({ day, table, rows })),
     };
   }

@@ -4,7 +4,7 @@
  */
 import { RequestError } from "../../model/errors.ts";
 
-type ErrorType = "bad_data" | "execution" | "timeout" | "canceled";
+type ErrorType = "bad_data" | "execution" | "timeout" | "canceled" | "unavailable";
 
 /** The base of every error that a query itself causes. */
 export class QueryError extends RequestError {
@@ -50,6 +50,13 @@ export class QueryTimeout extends QueryError {
   override readonly errorType = "timeout";
   override readonly status = 503;
   override readonly code = "timeout";
+}
+
+/** The query needs the upstream, which has not answered. */
+export class UpstreamUnavailable extends QueryError {
+  override readonly errorType = "unavailable";
+  override readonly status = 503;
+  override readonly code = "unavailable";
 }
 
 /** The client disconnected, or the gateway is stopping. */

@@ -6,10 +6,49 @@ import type { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { QueryCanceled } from "./query-errors.ts";
 
+/** Waits for something outside of this process, while another query runs instead. */
+export type StepAside = <T>(wait: () => Promise<T>) => Promise<T>;
+
+/** Queries that wait outside, each with a Worker of its own. Further ones keep their place meanwhile. */
+const ASIDE_MAX = 8;
+
+/** The place of one query among those that run. */
+class Place {
+  readonly #concurrency: ConcurrencyLimit;
+  readonly #allAside: Set<unknown>;
+  #waits = 0;
+
+  constructor(concurrency: ConcurrencyLimit, allAside: Set<unknown>) {
+    this.#concurrency = concurrency;
+    this.#allAside = allAside;
+  }
+
+  readonly aside: StepAside = async (wait) => {
+    if (this.#waits === 0 && this.#allAside.size < ASIDE_MAX) {
+      this.#allAside.add(this);
+      this.#concurrency.release();
+    }
+    this.#waits++;
+    try {
+      return await wait();
+    } finally {
+      this.#waits--;
+      if (this.#waits === 0 && this.#allAside.delete(this)) this.#concurrency.resume();
+    }
+  };
+
+  /** The query has ended. It may still wait for an answer that nobody needs any more. */
+  leave(): void {
+    if (!this.#allAside.delete(this)) this.#concurrency.release();
+  }
+}
+
 export class QueryRunner {
   readonly #concurrency: ConcurrencyLimit;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  /** Queries that have left their place for a while. */
+  readonly #aside = new Set<unknown>();
 
   constructor(concurrency: ConcurrencyLimit) {
     this.#concurrency = concurrency;
@@ -24,7 +63,7 @@ export class QueryRunner {
    */
   async run<T>(
     signal: AbortSignal | undefined,
-    ask: (signal: AbortSignal) => Promise<T>,
+    ask: (signal: AbortSignal, aside: StepAside) => Promise<T>,
     patienceMs?: number,
   ): Promise<T> {
     const stopping = this.#stopping.signal;
@@ -32,9 +71,10 @@ export class QueryRunner {
     await this.#concurrency.acquire(either, patienceMs).catch((error: unknown) => {
       throw either.aborted ? canceled(stopping) : error;
     });
+    const place = new Place(this.#concurrency, this.#aside);
     try {
       if (either.aborted) throw canceled(stopping);
-      const running = ask(either);
+      const running = ask(either, place.aside);
       this.#running.add(running);
       try {
         return await running;
@@ -42,7 +82,7 @@ export class QueryRunner {
         this.#running.delete(running);
       }
     } finally {
-      this.#concurrency.release();
+      place.leave();
     }
   }
 

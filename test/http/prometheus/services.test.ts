@@ -194,22 +194,25 @@ describe("/api/metrics/query_range", () => {
     expect(await response.json()).toEqual(matrix);
   });
 
-  test("answers errors as Prometheus does", async () => {
+  test("answers errors as Prometheus does, with the field that dashboards of the proxy show", async () => {
     const range = { query, start: NOW - 60, end: NOW };
     const without = (name: keyof typeof range) =>
       Object.fromEntries(Object.entries(range).filter(([key]) => key !== name));
     const bad = (error: string) => ({
       status: 400,
       type: JSON_TYPE,
-      body: { status: "error", errorType: "bad_data", error },
+      body: { detail: error, status: "error", errorType: "bad_data", error },
     });
     const path = "/api/metrics/query_range";
-    expect(await ask(path, without("start"))).toEqual(bad('invalid parameter "start": it is missing'));
-    expect(await ask(path, without("end"))).toEqual(bad('invalid parameter "end": it is missing'));
-    expect((await ask(path, without("query"))).body).toMatchObject({
-      status: "error",
-      errorType: "bad_data",
-    });
+    for (const name of ["query", "start", "end"] as const) {
+      const missing = { type: "missing", loc: ["query", name], msg: "Field required", input: null };
+      const error = `invalid parameter "${name}": it is missing`;
+      expect(await ask(path, without(name))).toEqual({
+        status: 422,
+        type: JSON_TYPE,
+        body: { detail: [missing], status: "error", errorType: "bad_data", error },
+      });
+    }
     expect((await ask(path, { ...range, query: "sum(" })).status).toBe(400);
     expect(await ask(path, { ...range, step: 0 })).toEqual(
       bad(

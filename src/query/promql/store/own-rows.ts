@@ -22,6 +22,8 @@ export interface OwnRowsOptions {
   readonly onAsked?: (metrics: Iterable<string>) => void;
   /** Series that one selector can find. */
   readonly promqlSeriesMax?: number;
+  /** The samples of the upstream, if there is one. */
+  readonly upstream?: StoredRows["upstream"];
   /** Recent rows that are kept; if absent, all rows are read. */
   readonly cells?: GridCells;
 }
@@ -91,6 +93,10 @@ export class OwnRows implements StoredRows {
     return await this.#options.cells?.codes.read(seriesIds, asked);
   };
 
+  get upstream(): StoredRows["upstream"] {
+    return this.#options.upstream;
+  }
+
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
   /** The same rows for rules, which ask again and again: what they ask for is kept from the first time on. */
@@ -137,6 +143,9 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
     numberOf: rows.numberOf && ((sources) => rows.numberOf!(sources)),
     withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),
     large: rows.large,
+    upstream:
+      rows.upstream &&
+      ((asked, signal) => rows.upstream!({ ...asked, matchers: [...asked.matchers, ...own] }, signal)),
     tables: (signal) => rows.tables(signal),
   };
 }

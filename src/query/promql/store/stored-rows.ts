@@ -9,6 +9,7 @@ import type { CodeColumns } from "../cells/code-chunks.ts";
 import type { CodesAsked } from "../cells/event-codes.ts";
 import type { Matcher } from "../matchers.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
+import type { UpstreamAnswer, UpstreamAsked } from "../../upstream/upstream-messages.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
 
 /** Only one query at a time reads a large portion: see portions.ts. */
@@ -51,6 +52,8 @@ export interface StoredRows {
    * have to be read. Without the function, no codes are kept.
    */
   readonly codes?: (seriesIds: Uint32Array, asked: CodesAsked) => Promise<CodeColumns | undefined>;
+  /** Samples of the upstream (src/query/upstream/README.md). Without the function, there is none. */
+  readonly upstream?: (asked: UpstreamAsked, signal: AbortSignal) => Promise<UpstreamAnswer>;
   /** For one query; `signal` stops what it runs. */
   tables(signal: AbortSignal): TableReader;
 }

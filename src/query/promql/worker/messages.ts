@@ -12,6 +12,7 @@ import type { CodesAsked } from "../cells/event-codes.ts";
 import type { SamplesAsked } from "../cells/sample-columns.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
+import type { UpstreamAsked, UpstreamRules } from "../../upstream/upstream-messages.ts";
 import type { PlainError } from "./plain-error.ts";
 
 /** How an answer to a query is written. */
@@ -20,6 +21,8 @@ export interface Shown {
   readonly limit: number;
   readonly stats?: boolean;
   readonly explain?: boolean;
+  /** Whether a query fails that needs the upstream and has no answer of it. Otherwise it is answered without. */
+  readonly needsUpstream?: boolean;
 }
 
 type QueryOptions = Omit<PromqlQueryOptions, "signal">;
@@ -90,6 +93,8 @@ export interface TaskSettings extends EngineOptions {
   readonly seriesIdleMs: number;
   readonly nowMs: number;
   readonly days: readonly StoredDay[];
+  /** Set if samples of the upstream count too. */
+  readonly upstream?: UpstreamRules;
 }
 
 export interface PlainMatcher {
@@ -133,6 +138,8 @@ export type Ask =
   | { readonly what: "scanLists"; readonly reader: number; readonly statement: DayStatement }
   /** In parts: EncodedBlocks. */
   | { readonly what: "scanBlocks"; readonly reader: number; readonly statement: DayStatement }
+  /** The answer is a UpstreamAnswer. */
+  | { readonly what: "upstream"; readonly asked: UpstreamAsked }
   /** Answered when no other large read runs; see `largeDone`. */
   | { readonly what: "large" }
   /** Of an export. Answered when it may compute; see `turnDone`. */

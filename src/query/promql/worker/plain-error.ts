@@ -8,6 +8,7 @@ import {
   QueryCanceled,
   QueryError,
   QueryTimeout,
+  UpstreamUnavailable,
 } from "../query-errors.ts";
 
 export interface PlainError {
@@ -27,6 +28,7 @@ const CLASSES: readonly (new (message: string, field?: string) => RequestError)[
   QueryCanceled,
   QueryError,
   QueryTimeout,
+  UpstreamUnavailable,
 ];
 
 export function plainError(error: unknown): PlainError {

@@ -7,6 +7,7 @@ import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
+import type { UpstreamAnswer } from "../../upstream/upstream-messages.ts";
 import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, ToWorker } from "./messages.ts";
 import { errorOf } from "./plain-error.ts";
 import { type KnownResults, SourcesDecoder } from "./sources-text.ts";
@@ -124,6 +125,9 @@ export class RemoteRows implements StoredRows {
 
   samples: StoredRows["samples"] = async (seriesIds, asked) =>
     (await this.#asker.ask({ what: "samples", seriesIds, asked })) as SampleColumns | undefined;
+
+  upstream: StoredRows["upstream"] = async (asked) =>
+    (await this.#asker.ask({ what: "upstream", asked })) as UpstreamAnswer;
 
   readonly large: StoredRows["large"] = {
     run: async (read, signal) => {

@@ -10,7 +10,10 @@ import type { StoredRows } from "../store/stored-rows.ts";
 import { checkSelectors } from "../evaluate/bounds.ts";
 import type { Matcher } from "../matchers.ts";
 import { isShifted, selectorsIn } from "../parse/ast.ts";
-import { ParseError } from "../query-errors.ts";
+import { ParseError, UpstreamUnavailable } from "../query-errors.ts";
+import type { Storage } from "../storage.ts";
+import { JoinedStorage } from "../../upstream/joined-storage.ts";
+import { UpstreamSeries } from "../../upstream/upstream-series.ts";
 import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../series-lines.ts";
 import { SeriesExport } from "../../series-export.ts";
 import type { ExportFormat, ExportTask, SelectorsTask, Shown, Task, TaskSettings } from "./messages.ts";
@@ -50,7 +53,9 @@ export async function* answerPieces(
     default: {
       const { nowMs, observationStepMs, seriesIdleMs } = settings;
       const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
-      const result = await evaluated(new Engine(storage, settings, parsed.parse), task, signal);
+      const result = await withUpstream(storage, { task, settings, rows, signal }, (joined) =>
+        evaluated(new Engine(joined, settings, parsed.parse), task, signal),
+      );
       yield* resultPieces(result, task.shown.limit, await extras(task.shown, result, storage));
     }
   }
@@ -81,11 +86,31 @@ function writerOf(format: ExportFormat): SeriesWriter {
   }
 }
 
-function evaluated(
-  engine: Engine,
-  task: Extract<Task, { kind: "instant" | "range" }>,
-  signal: AbortSignal,
+/** Evaluates over the store and the upstream, if there is one. Its failure is a warning, or the error of the query. */
+async function withUpstream(
+  stored: StoreStorage,
+  {
+    task,
+    settings,
+    rows,
+    signal,
+  }: Pick<TaskParts, "settings" | "rows"> & { task: QueryTask; signal: AbortSignal },
+  evaluate: (storage: Storage) => Promise<PromqlResult>,
 ): Promise<PromqlResult> {
+  const { upstream: rules } = settings;
+  if (rules === undefined || rows.upstream === undefined) return await evaluate(stored);
+  const waitMs = Math.min(rules.waitMs, (task.options.promqlTimeoutMs ?? settings.promqlTimeoutMs) / 2);
+  const upstream = new UpstreamSeries((asked) => rows.upstream!(asked, signal), { ...rules, waitMs });
+  const result = await evaluate(new JoinedStorage({ stored, rows, upstream, rules }));
+  if (upstream.failure === undefined) return result;
+  if (task.shown.needsUpstream) throw new UpstreamUnavailable(upstream.failure);
+  const warning = `${upstream.failure}; the result has only what is stored here`;
+  return { ...result, warnings: [...result.warnings, warning] };
+}
+
+type QueryTask = Extract<Task, { kind: "instant" | "range" }>;
+
+function evaluated(engine: Engine, task: QueryTask, signal: AbortSignal): Promise<PromqlResult> {
   const options = { ...task.options, signal };
   return task.kind === "instant"
     ? engine.instant(task.text, task.timeMs, options)

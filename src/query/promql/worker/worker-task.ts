@@ -15,6 +15,8 @@ import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts
 import type { ActiveQuery } from "../../active-queries.ts";
 import type { MemoryGuard } from "../../memory-guard.ts";
 import { LimitReached, QueryCanceled, QueryError } from "../query-errors.ts";
+import type { StepAside } from "../query-runner.ts";
+import type { UpstreamAnswer } from "../../upstream/upstream-messages.ts";
 import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
 import { PARTS_AHEAD } from "./messages.ts";
 import { errorOf, plainError } from "./plain-error.ts";
@@ -30,7 +32,14 @@ const STOP_GRACE_MS = 200;
 const FREEING_MS = 5_000;
 
 /** An answer that has no parts. */
-type AskedValue = Uint32Array | CellColumns | CodeColumns | SampleColumns | FoundAnswer | undefined;
+type AskedValue =
+  | UpstreamAnswer
+  | Uint32Array
+  | CellColumns
+  | CodeColumns
+  | SampleColumns
+  | FoundAnswer
+  | undefined;
 
 /** A question that is being answered. */
 interface Answering {
@@ -52,6 +61,8 @@ export interface WorkerTaskOptions {
   readonly isSpared?: boolean;
   /** How many exports compute at once. Without it, all do. */
   readonly turns?: LargeReads;
+  /** Lets other tasks run instead of this one, while it waits for something that needs no processor. */
+  readonly aside?: StepAside;
   /** Counts what is read for the task. */
   readonly read?: Pick<ActiveQuery, "countRows" | "countSeries">;
 }
@@ -324,6 +335,11 @@ export class WorkerTask {
       }
       case "samples":
         return await rows.samples?.(request.seriesIds, request.asked);
+      case "upstream": {
+        const { aside = (wait) => wait() } = this.#options;
+        if (rows.upstream === undefined) throw new Error("there is no upstream");
+        return await aside(() => rows.upstream!(request.asked, signal));
+      }
       case "scan":
         await this.#reader(request.reader).scan(request.statement, request.nullable, (part) => {
           read?.countRows(part.rowCount);
@@ -388,7 +404,8 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 /** The buffers of an answer that has no parts. */
 function buffersOfValue(value: AskedValue): ArrayBuffer[] {
   // Codes are in memory that threads share.
-  if (value === undefined || "isKnown" in value || "chunks" in value) return [];
+  if (value === undefined || "isKnown" in value || "chunks" in value || "failure" in value) return [];
+  if ("body" in value) return [value.body.buffer];
   if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
 }

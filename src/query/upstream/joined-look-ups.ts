@@ -1,0 +1,202 @@
+/**
+ * Look-ups of series, labels and metadata over the store and the upstream. The upstream is asked if a look-up finds nothing
+ * here, or begins before the first stored day. If it does not answer, the result has what is stored here, and a warning.
+ */
+import { DAY_MS } from "../../model/duration.ts";
+import { prometheusLabelName } from "../../model/names.ts";
+import type { Labels } from "../../model/sample.ts";
+import { sorting } from "../../model/tasks/sorting.ts";
+import { inSlices } from "../../model/tasks/time-slices.ts";
+import type { Discovery, LabelQuery, MetadataEntry } from "../promql/catalog/discovery.ts";
+import { Slices } from "../promql/catalog/slices.ts";
+import { compareLabels, compareText, LabelSet } from "../promql/labels.ts";
+import { tooManySeries } from "../promql/query-errors.ts";
+import type { SelectorUse } from "../promql/worker/selector-reader.ts";
+import { formRequest, seconds, selectorText } from "./sample-requests.ts";
+import type { UpstreamMatcher } from "./upstream-messages.ts";
+import { mentions, strippedLabels } from "./upstream-series.ts";
+import type { UpstreamServer } from "./upstream-server.ts";
+
+/** What was found, and why a part of it may be missing. */
+export interface LookedUp<Found> {
+  readonly found: Found;
+  readonly warnings: readonly string[];
+}
+
+export interface LookUpOptions {
+  readonly discovery: Pick<Discovery, "series" | "labelNames" | "labelValues" | "metadata">;
+  readonly selectors: SelectorUse;
+  /** The stored days, in ascending order. */
+  readonly days: () => readonly { readonly day: number }[];
+  readonly promqlSeriesMax: number;
+  readonly now: () => number;
+  readonly upstream?: UpstreamServer;
+}
+
+/** What is asked of the upstream. */
+interface Question {
+  readonly selectors: readonly (readonly UpstreamMatcher[])[];
+  /** Whether only series of this gateway are asked for. */
+  readonly isOwn: boolean;
+  readonly answer: { readonly data: unknown } | { readonly failure: string };
+}
+
+/** An answer is parsed on the thread that accepts pushes: 20 ms. */
+const ANSWER_BYTES_MAX = 2 * 1_048_576;
+
+export class JoinedLookUps {
+  readonly #options: LookUpOptions;
+
+  constructor(options: LookUpOptions) {
+    this.#options = options;
+  }
+
+  /** As `series` of Discovery. */
+  async series(query: LabelQuery): Promise<LookedUp<readonly LabelSet[]>> {
+    const stored = await this.#options.discovery.series(query);
+    const asked = await this.#ask(query, stored.length > 0, "/api/v1/series");
+    if (asked === undefined) return { found: stored, warnings: [] };
+    const { rows, warnings } = listed<Readonly<Record<string, string>>>(asked, isLabels);
+    const { promqlSeriesMax } = this.#options;
+    const found = new Map(stored.map((labels) => [labels.key, labels]));
+    const external = this.#external;
+    const slices = new Slices(query.signal);
+    for (const labels of rows) {
+      const set = LabelSet.from(Object.entries(labels));
+      const own = strippedLabels(set, external, (name) =>
+        asked.selectors.some((each) => mentions(each, name)),
+      );
+      found.set(own.key, own);
+      if (found.size > promqlSeriesMax) throw tooManySeries(promqlSeriesMax);
+      if (slices.isDue) await slices.pause();
+    }
+    return { found: await inSlices(sorting([...found.values()], compareLabels)), warnings };
+  }
+
+  /** As `labelNames` of Discovery. */
+  async labelNames(query: LabelQuery): Promise<LookedUp<readonly string[]>> {
+    const stored = await this.#options.discovery.labelNames(query);
+    const asked = await this.#ask(query, stored.length > 0, "/api/v1/labels");
+    // The series of this gateway are listed without them.
+    const hidden = asked?.isOwn
+      ? this.#external
+          .map(([name]) => name)
+          .filter((name) => !asked.selectors.some((each) => mentions(each, name)))
+      : [];
+    return await this.#names(stored, asked, new Set(hidden));
+  }
+
+  /** As `labelValues` of Discovery. */
+  async labelValues(name: string, query: LabelQuery): Promise<LookedUp<readonly string[]>> {
+    const stored = await this.#options.discovery.labelValues(name, query);
+    const label = prometheusLabelName(name);
+    // The values of a label that tells gateways apart are those of all gateways.
+    const isHere = stored.length > 0 && !this.#external.some(([own]) => own === label);
+    const path = `/api/v1/label/${encodeURIComponent(label)}/values`;
+    return await this.#names(stored, await this.#ask(query, isHere, path));
+  }
+
+  /** As `metadata` of Discovery. What the upstream knows is not limited to some labels, so a caller with labels gets none. */
+  async metadata(
+    metric: string | undefined,
+    labels: Labels | undefined,
+    signal: AbortSignal,
+  ): Promise<LookedUp<ReadonlyMap<string, readonly MetadataEntry[]>>> {
+    const { discovery, upstream } = this.#options;
+    const stored = await discovery.metadata(metric, labels);
+    if (upstream === undefined || labels !== undefined || (metric !== undefined && stored.size > 0))
+      return { found: stored, warnings: [] };
+    const parameters = metric === undefined ? "" : `?${new URLSearchParams({ metric })}`;
+    const request = { path: `/api/v1/metadata${parameters}`, headers: {}, body: "" };
+    const answer = await upstream.data(request, signal, ANSWER_BYTES_MAX);
+    if ("failure" in answer) return { found: stored, warnings: [warningOf(answer.failure)] };
+    const found = new Map<string, readonly MetadataEntry[]>(stored);
+    for (const [name, entries] of Object.entries(answer.data ?? {}))
+      if (!found.has(name) && Array.isArray(entries)) found.set(name, entries.filter(isMetadata));
+    return { found, warnings: [] };
+  }
+
+  get #external(): readonly (readonly [string, string])[] {
+    return Object.entries(this.#options.upstream?.externalLabels ?? {});
+  }
+
+  /** The answer of the upstream. Undefined if the look-up does not need it. */
+  async #ask(
+    { selectors: texts, labels, signal, startMs, endMs }: LabelQuery,
+    isHere: boolean,
+    path: string,
+  ): Promise<Question | undefined> {
+    const { upstream, selectors: use, days, now } = this.#options;
+    if (upstream === undefined) return undefined;
+    const [first] = days();
+    const isOlder = first === undefined || startMs < first.day * DAY_MS;
+    if (isHere && !isOlder && upstream.settings.join === "own") return undefined;
+    const parsed = await use.use(
+      { texts: texts.length === 0 ? undefined : texts, labels },
+      signal,
+      async (all) => all.map((each) => each.map(({ name, operator, value }) => ({ name, operator, value }))),
+    );
+    const isOwn = isHere && upstream.settings.join === "own";
+    const selectors = parsed.map((matchers) => [
+      ...matchers,
+      ...this.#external
+        .filter(([name]) => isOwn && !mentions(matchers, name))
+        .map(([name, value]) => ({ name, operator: "=" as const, value })),
+    ]);
+    const matches = selectors
+      .filter((matchers) => matchers.length > 0)
+      .map((matchers): [string, string] => ["match[]", selectorText(matchers)]);
+    // Without times some servers look at the last minutes only.
+    const times: [string, string][] = [
+      ["start", seconds(Math.max(0, startMs))],
+      ["end", seconds(Math.min(endMs, now()))],
+    ];
+    const query = new URLSearchParams([...matches, ...times]).toString();
+    // Some servers accept the values of a label by GET only.
+    const request = path.startsWith("/api/v1/label/")
+      ? { path: `${path}?${query}`, headers: {}, body: "" }
+      : formRequest(path, [...matches, ...times]);
+    const none = new AbortController().signal;
+    return {
+      selectors: parsed,
+      isOwn,
+      answer: await upstream.data(request, signal ?? none, ANSWER_BYTES_MAX),
+    };
+  }
+
+  async #names(
+    stored: readonly string[],
+    asked: Question | undefined,
+    hidden: ReadonlySet<string> = new Set(),
+  ): Promise<LookedUp<readonly string[]>> {
+    if (asked === undefined) return { found: stored, warnings: [] };
+    const { rows, warnings } = listed<string>(asked, (row) => typeof row === "string");
+    const names = new Set(stored);
+    for (const row of rows) if (!hidden.has(row)) names.add(row);
+    return { found: await inSlices(sorting([...names], compareText)), warnings };
+  }
+}
+
+function warningOf(failure: string): string {
+  return `${failure}; the result has only what is stored here`;
+}
+
+/** The rows of a list, without those that have another form. */
+function listed<Row>(
+  { answer }: Question,
+  isRow: (row: unknown) => boolean,
+): { rows: readonly Row[]; warnings: readonly string[] } {
+  if ("failure" in answer) return { rows: [], warnings: [warningOf(answer.failure)] };
+  return { rows: Array.isArray(answer.data) ? answer.data.filter(isRow) : [], warnings: [] };
+}
+
+function isLabels(row: unknown): boolean {
+  return (
+    typeof row === "object" && row !== null && Object.values(row).every((value) => typeof value === "string")
+  );
+}
+
+function isMetadata(entry: unknown): entry is MetadataEntry {
+  const { type, help, unit } = (entry ?? {}) as Partial<Record<string, unknown>>;
+  return [type, help, unit].every((each) => typeof each === "string");
+}
