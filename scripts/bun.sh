@@ -108,6 +108,54 @@ install_dependencies() {
   echo "$1 $sum" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
 }
 
+# The bundle of `weir serve` (scripts/build.d/serve-bundle.ts) is in a folder node_modules/.weir-XXXXXX. The file
+# node_modules/.weir-serve names the newest one, its Bun, and what it was made of. A bundle is used only if nothing has changed
+# since: the sum covers the path, the inode, the size and both times of each source, of each bundled file of a package, of Bun, of
+# the lock and of the page. A system whose `find` has no -printf starts from the sources.
+serve_sum() {
+  # shellcheck disable=SC2046 # a path of a package has no spaces
+  (cd "$root" && find -H src scripts/bun.sh scripts/build.d package.json bun.lock tsconfig.json node_modules/.installed \
+    dist/ui/index.html "$1" $(cat "$2/files") -type f -printf '%p %i %s %T@ %C@\n' 2>/dev/null || echo incomplete) | cksum
+}
+
+# True if there is a bundle of exactly this checkout for the Bun that need_bun would find. Sets `bun` and `bundle`.
+find_bundle() {
+  { read -r sum && read -r bundle && read -r bun; } 2>/dev/null <"$root/node_modules/.weir-serve" || return 1
+  on_path=$(command -v bun 2>/dev/null)
+  [ "${on_path:-$bun}" = "$bun" ] && [ "$(serve_sum "$bun" "$root/$bundle")" = "$sum" ]
+}
+
+# Makes the bundle, after a bundle of the page. Called in the background by a start without one, and by scripts/install. The
+# arguments are words before the command that takes seconds, such as "nice".
+make_bundle() (
+  modules="$root/node_modules"
+  [ -w "$modules" ] && [ -f "$root/scripts/build.d/serve-bundle.ts" ] && find / -maxdepth 0 -printf '' 2>/dev/null || exit 0
+  find "$modules/.weir-lock" -maxdepth 0 -mmin +10 -exec rmdir {} + 2>/dev/null
+  mkdir "$modules/.weir-lock" 2>/dev/null || exit 0
+  fresh=
+  trap 'rmdir "$modules/.weir-lock"; [ -z "$fresh" ] || rm -rf "$fresh"' EXIT
+  trap 'exit 1' HUP INT TERM
+  umask 022
+  fresh=$(mktemp -d "$modules/.weir-XXXXXX") || exit 1
+  chmod go+rx "$fresh"
+  bundle=${fresh#"$root/"}
+  : >"$fresh/files"
+  sum=$(serve_sum "$bun" "$fresh")
+  if "$@" "$bun" --no-env-file --config="$root/bunfig.toml" "$root/scripts/build.d/serve-bundle.ts" "$fresh" >"$fresh/list" &&
+    [ "$(serve_sum "$bun" "$fresh")" = "$sum" ]; then
+    mv "$fresh/list" "$fresh/files"
+    printf '%s\n' "$(serve_sum "$bun" "$fresh")" "$bundle" "$bun" >"$fresh/stamp" && mv "$fresh/stamp" "$modules/.weir-serve"
+    made=$fresh
+    fresh=
+  else
+    exit 1
+  fi
+  # A gateway that runs loads its Workers later.
+  for old in "$modules"/.weir-??????; do
+    [ "$old" = "$made" ] || grep -qs "${old##*/}/main.js" /proc/[0-9]*/cmdline || rm -rf "$old"
+  done
+)
+
 # Sets variables that Bun reads at its start. Other scripts that start the gateway use it too.
 tune_bun() {
   # A statement occupies a thread of Bun's pool until it ends, and by default the pool has one thread per processor.
@@ -129,6 +177,10 @@ tune_bun() {
 # Replaces this process with the command line, in the caller's folder, so that relative paths work and signals reach
 # it. It ignores a .env or bunfig.toml in that folder.
 become_weir() {
+  become "$root/src/main.ts" "$@"
+}
+
+become() {
   tune_bun
-  exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"
+  exec "$bun" --no-env-file --config="$root/bunfig.toml" "$@"
 }

@@ -193,7 +193,8 @@ function readTextFile(path: string): string | undefined {
   }
 }
 
-if (import.meta.main) {
+/** The process: reads its arguments, runs the command, and ends with its exit code. */
+async function run(): Promise<void> {
   // Log, journal, temporary files and exports are created in several places, also by the engine. Only the owner
   // may read them.
   const [name = "", ...rest] = process.argv.slice(2);
@@ -203,3 +204,6 @@ if (import.meta.main) {
   // Every write was awaited. Open handles, such as idle connections of a pool, must not keep the process running.
   process.exit(code);
 }
+
+// Not awaited here: bytecode beside a module (scripts/build.d/serve-bundle.ts) allows no await at the top.
+if (import.meta.main) void run();

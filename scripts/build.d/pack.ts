@@ -6,6 +6,7 @@ import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { BUNDLING, buildPage, fail, ROOT, stageProgramFiles, workers } from "./program-bundle.ts";
+import { bundleServe } from "./serve-bundle.ts";
 import { TARGETS } from "./target-packages.ts";
 
 const out = process.argv[2] ?? join(ROOT, "dist/npm");
@@ -28,6 +29,8 @@ for (const worker of workers()) {
   const name = basename(worker, ".ts");
   writeFileSync(join(program, `${name}.ts`), `import "./${name}.js";\n`);
 }
+
+await bundleServe(join(out, "dist/serve"));
 
 const client = Bun.spawnSync([join(ROOT, "scripts/build-client"), join(out, "dist/client")], {
   stderr: "inherit",

@@ -6,7 +6,18 @@
  * package does, with this very Bun as the binary. Copies of the repository share its node_modules' content.
  */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -217,5 +228,58 @@ describe("the scripts", () => {
     const { code, err } = run([join(root, "scripts/weir")], { path: npmOnPath(join(broken, "bun")).path });
     expect(code).toBe(1);
     expect(err).toContain(`Bun ${PINNED} has no binary that runs on this machine`);
+  });
+
+  test("a start uses the bundle only if neither a source nor Bun has changed since it was made", () => {
+    const root = checkout();
+    const { path } = bunOnPath("1.4.0");
+    const main = join(root, "src/main.ts");
+    mkdirSync(join(root, "scripts/build.d"));
+    writeFileSync(
+      join(root, "scripts/build.d/serve-bundle.ts"),
+      'await Bun.write(process.argv[2] + "/main.js", `console.log("bundle", process.argv.slice(2).join())`);\n' +
+        'console.log("node_modules/a/index.js");',
+    );
+    expect(run([join(root, "scripts/weir")], { path }).code).toBe(0);
+    const used = join(root, "node_modules/a/index.js");
+    mkdirSync(dirname(used));
+    writeFileSync(used, "1");
+    const script = '. "$(dirname "$self")/bun.sh"; need_bun; make_bundle "$@"';
+    const make = () =>
+      expect(run(["env", `self=${root}/scripts/serve`, "sh", "-c", script], { path })).toMatchObject({
+        code: 0,
+      });
+    // A start from the sources makes a bundle beside it, for the next one. Here it gets no lock for that.
+    const unlocked = temporaryFolder();
+    executable(join(unlocked, "mkdir"), "exit 1");
+    const start = (bun = path) => {
+      const { out } = run([join(root, "scripts/serve"), "x"], { path: `${unlocked}:${bun}` });
+      return out.startsWith("bundle serve,x") ? "bundle" : "sources";
+    };
+    const folders = () =>
+      readdirSync(join(root, "node_modules")).filter((name) => /^\.weir-\w{6}$/.test(name));
+
+    make();
+    expect(start()).toBe("bundle");
+    expect(start(bunOnPath("1.4.0").path)).toBe("sources");
+
+    for (const changed of [main, used, join(root, "bun.lock")]) {
+      make();
+      expect(start()).toBe("bundle");
+      const { atime, mtime } = statSync(changed);
+      const content = readFileSync(changed, "utf8");
+      // Of the same size, and with the same time of the change as before.
+      writeFileSync(changed, content.replace(/.$/m, " "));
+      utimesSync(changed, atime, mtime);
+      expect(start()).toBe("sources");
+      // A start with another lock installs first.
+      run([join(root, "scripts/weir")], { path });
+    }
+    make();
+    writeFileSync(join(root, "src/new.ts"), "");
+    expect(start()).toBe("sources");
+    make();
+    expect(start()).toBe("bundle");
+    expect(folders()).toHaveLength(1);
   });
 });

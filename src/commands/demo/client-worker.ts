@@ -6,11 +6,13 @@
 import { createInterface } from "node:readline";
 import { createWeir } from "../../client/index.ts";
 import { createWorkerMetrics } from "../../client/worker/worker.ts";
+import { isBundled } from "../../program/program-files.ts";
 import { recordStep } from "./event-lines.ts";
 import { FLUSH_INTERVAL_MS } from "./simulated-workers.ts";
 import type { WorkStep } from "./task-work.ts";
 
-if (import.meta.main) await clientWorker(process.argv.slice(2));
+// Not awaited here, as in main.ts. In a bundle it is a part of main.ts.
+if (import.meta.main && !isBundled) void clientWorker(process.argv.slice(2));
 
 /** The program: works until its input ends. */
 export async function clientWorker([url, worker, spool]: readonly string[]): Promise<void> {

@@ -18,6 +18,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { isBundled } from "../../program/program-files.ts";
 import { syncFolder } from "../sync-folder.ts";
 
 /** The first `bytes` of a file, to a path that does not exist yet. */
@@ -33,7 +34,8 @@ const SYNC_BYTES = 32 * 1_048_576;
 /** The copy leaves at least this much free, because pushes continue and the log grows meanwhile. */
 const LEFT_BYTES_MIN = 64 * 1_048_576;
 
-if (import.meta.main) process.exitCode = copyProcess(process.argv[2]);
+// In a bundle it is a part of main.ts, and not the program.
+if (import.meta.main && !isBundled) process.exitCode = copyProcess(process.argv[2]);
 
 /** The program: copies the files of a JSON text, and returns its exit code. */
 export function copyProcess(json = "[]"): number {

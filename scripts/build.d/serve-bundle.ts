@@ -1,0 +1,54 @@
+/**
+ * Bundles `weir serve` with bytecode, so that a start compiles nothing: one module for the gateway and one for each Worker. The
+ * npm package has it, and `scripts/serve` of a checkout uses it while it is as new as the sources (scripts/bun.sh).
+ *
+ *   bun serve-bundle.ts DIR    writes the modules to DIR, a folder of node_modules, and prints the files of packages in them
+ */
+import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { BunPlugin } from "bun";
+import { BUNDLING, fail, ROOT, workers } from "./program-bundle.ts";
+
+/** Other commands start from the sources, or from their own modules. */
+const serveAlone: BunPlugin = {
+  name: "serve alone",
+  setup(build) {
+    build.onLoad({ filter: /[/\\]commands[/\\]all-commands\.ts$/ }, () => ({
+      contents: 'export const COMMANDS = { serve: () => import("./serve.ts") };',
+      loader: "ts",
+    }));
+  },
+};
+
+/**
+ * Writes the bundle. Its folder has to be two levels below the root of the files that the program reads (program-files.ts).
+ *
+ * @param external packages that are not bundled, beside the binding of DuckDB
+ * @returns the files of packages that are in it, by their paths from the root of the repository
+ */
+export async function bundleServe(out: string, external: readonly string[] = []): Promise<string[]> {
+  const { success, logs, metafile } = await Bun.build({
+    entrypoints: [join(ROOT, "src/main.ts"), ...workers()],
+    ...BUNDLING,
+    // Bun makes bytecode of modules of their own for CommonJS only, which has no parts that are loaded later.
+    ...{ format: "cjs", splitting: false, bytecode: true, metafile: true },
+    external: ["@duckdb/node-bindings", ...external],
+    plugins: [serveAlone],
+    outdir: out,
+  });
+  if (!success) fail(logs.map(String).join("\n"));
+  // The URL of a Worker ends in .ts, as in the sources.
+  for (const worker of workers()) {
+    const name = basename(worker, ".ts");
+    writeFileSync(join(out, `${name}.ts`), `import "./${name}.js";\n`);
+  }
+  return Object.keys(metafile!.inputs).filter((path) => path.startsWith("node_modules/"));
+}
+
+/** What a start does not load (src/program/deferred-libraries.ts). In a checkout it is loaded from its package. */
+const DEFERRED = ["nodemailer", "re2js", "smol-toml", "snappyjs", "yaml"];
+
+if (import.meta.main) {
+  const files = await bundleServe(process.argv[2]!, DEFERRED);
+  process.stdout.write(files.map((path) => `${path}\n`).join(""));
+}
