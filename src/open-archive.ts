@@ -1,5 +1,4 @@
 /** Connects the archive with the store and with ingest. */
-import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Archive, type ArchivedDayReport, reportWithoutArchive } from "./archive/archiving.ts";
@@ -39,7 +38,7 @@ export function archiveFileFolders(
 
 /** Identifies a store in manifests, without its secret. */
 export function storeIdentity({ bodyHashSeed }: Pick<Stored, "bodyHashSeed">): string {
-  return createHash("sha256").update(`weir archive ${bodyHashSeed}`).digest("hex").slice(0, 32);
+  return new Bun.CryptoHasher("sha256").update(`weir archive ${bodyHashSeed}`).digest("hex").slice(0, 32);
 }
 
 /**

@@ -9,12 +9,14 @@ import { basename, join } from "node:path";
 import type { BunPlugin } from "bun";
 import { BUNDLING, fail, ROOT, workers } from "./program-bundle.ts";
 
+const SERVE = join(ROOT, "src/commands/serve.ts");
+
 /** Other commands start from the sources, or from their own modules. */
 const serveAlone: BunPlugin = {
   name: "serve alone",
   setup(build) {
     build.onLoad({ filter: /[/\\]commands[/\\]all-commands\.ts$/ }, () => ({
-      contents: 'export const COMMANDS = { serve: () => import("./serve.ts") };',
+      contents: `export const COMMANDS = { serve: () => import(${JSON.stringify(SERVE)}) };`,
       loader: "ts",
     }));
   },

@@ -5,7 +5,6 @@
  * The name of a metric in a path: letters, digits, `_`, `-` and `.` stay, and every other byte of its UTF-8 is `%XX`. Names that
  * are longer than 200 bytes then are cut, and end with `~` and the beginning of their SHA-256: the manifest has them whole.
  */
-import { createHash } from "node:crypto";
 import { quote } from "../model/errors.ts";
 import type { Kind, MetricType } from "../model/sample.ts";
 import { dateText } from "../model/time.ts";
@@ -94,7 +93,7 @@ export function escapedMetric(name: string): string {
   const escaped = Array.from(Buffer.from(name), escapedByte).join("");
   if (escaped.length <= NAME_BYTES_MAX) return escaped;
   const cut = escaped.slice(0, CUT_BYTES).replace(/%.?$/, "");
-  return `${cut}~${createHash("sha256").update(name).digest("hex").slice(0, 32)}`;
+  return `${cut}~${new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 32)}`;
 }
 
 function escapedByte(byte: number): string {

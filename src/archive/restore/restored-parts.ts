@@ -1,5 +1,4 @@
 /** How a part of an archive that was restored is known: as an import, which is stored with its samples. Pure. */
-import { createHash } from "node:crypto";
 import { dateText } from "../../model/time.ts";
 
 /** The first line of the imports of all parts of a day, as a hash. */
@@ -13,5 +12,5 @@ export function restoredImport(gateway: string, date: string, file: string): str
 }
 
 function hashOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }

@@ -1,5 +1,4 @@
 /** An archive in a folder. A file gets its name when it is whole and synced. */
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -38,7 +37,7 @@ export class FolderTarget implements ArchiveTarget {
   }
 
   async hash(path: string): Promise<string> {
-    const sha256 = createHash("sha256");
+    const sha256 = new Bun.CryptoHasher("sha256");
     for await (const piece of createReadStream(join(this.text, path))) sha256.update(piece as Uint8Array);
     return sha256.digest("hex");
   }

@@ -4,7 +4,6 @@
  * same with `AWS_`. An object appears when it is whole. None of its errors has credentials.
  */
 import { S3Client, type S3Options } from "bun";
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import type { ArchiveTarget, SpooledFile } from "./archive-target.ts";
 
@@ -51,7 +50,7 @@ export class S3Target implements ArchiveTarget {
 
   async hash(path: string): Promise<string> {
     return await attempts(async () => {
-      const sha256 = createHash("sha256");
+      const sha256 = new Bun.CryptoHasher("sha256");
       for await (const piece of this.#client.file(this.#prefix + path).stream()) sha256.update(piece);
       return sha256.digest("hex");
     });
@@ -107,7 +106,7 @@ function unquoted(etag: string): string {
 
 /** The tag of an object that was sent whole: its MD5. */
 async function etagOf(path: string, bytes: number): Promise<string> {
-  const md5 = createHash("md5");
+  const md5 = new Bun.CryptoHasher("md5");
   if (bytes > 0) for await (const piece of createReadStream(path)) md5.update(piece as Uint8Array);
   return md5.digest("hex");
 }

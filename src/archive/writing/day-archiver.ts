@@ -10,7 +10,6 @@
  * A later writing adds the rows that came since. After a deletion of samples, all files of the day are written again, and replace the
  * others.
  */
-import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import type { ArchivedRows } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
@@ -124,7 +123,7 @@ export class DayArchiver {
     const rows: ArchivedRows = {
       target: target.text,
       writingEnd: table.rows - table.packed,
-      writing: randomUUID(),
+      writing: crypto.randomUUID(),
       ...(isAdded
         ? { archivedEnd: known.archivedEnd, rows: known.rows, files: known.files, bytes: known.bytes }
         : { rows: 0, files: 0, bytes: 0, replaces: isHere }),

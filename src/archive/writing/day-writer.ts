@@ -6,7 +6,6 @@
  * A metric with many samples is read by itself. Metrics with few are read together, as a temporary table: reading a day once per
  * metric would take minutes if it has thousands of them.
  */
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -273,7 +272,7 @@ function columnsOf(labels: readonly string[], attributes: readonly DayAttribute[
 }
 
 async function measured(path: string): Promise<SpooledFile> {
-  const sha256 = createHash("sha256");
+  const sha256 = new Bun.CryptoHasher("sha256");
   for await (const piece of createReadStream(path, { highWaterMark: 1_048_576 }))
     sha256.update(piece as Uint8Array);
   return { path, bytes: (await stat(path)).size, sha256: sha256.digest("hex") };
