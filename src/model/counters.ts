@@ -321,7 +321,7 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
     }),
     bodiesDecodedBeside: new Counter({
       name: "weir_bodies_decoded_beside_total",
-      help: "Bodies that were given to a thread that decodes (decodeWorkers): decoded there, left to the first thread, or lost with the thread.",
+      help: "Bodies that were given to a thread that decodes (decodeWorkers): decoded there, left to the first thread, lost with the thread, or late: the thread returned nothing for 30 s and was ended.",
       labelNames: ["outcome"],
       registers,
     }),

@@ -1,6 +1,7 @@
 /**
  * Threads that decode large bodies on a machine with more than two cores. The first thread then only queues, commits and
- * answers. A thread is started when all others are busy, and ended when nothing needed it for a while.
+ * answers. A thread is started when all others are busy, and ended when nothing needed it for a while, or when it has bodies
+ * and returns none of them in time.
  *
  * What a thread does not decode (an invalid or unusual body) the first thread decodes, as without threads: so answers are
  * the same. If a thread ends within a body, the push fails with 503, and nothing of it is stored. The bytes of the bodies
@@ -24,6 +25,11 @@ import { HeadTable, SharedHeads } from "./sent-heads.ts";
 const BODY_BYTES_MIN = 16_384;
 /** How long a thread is kept that nothing needs. */
 const IDLE_MS = 120_000;
+/**
+ * How long a thread may have bodies without returning one. The largest body takes it a second, and some more on a busy machine.
+ * Senders mostly wait for 10 to 60 seconds.
+ */
+const ANSWER_MS_MAX = 30_000;
 /** If this many threads in a row fail before they decode anything, no more are started. */
 const FAILURES_MAX = 3;
 /** After a body that the threads left to the first one, the first one decodes the next bodies of its kind: at most this many. */
@@ -40,9 +46,20 @@ export interface DecodeWorkersOptions {
   /** Called when a thread has failed. */
   readonly onFault: (error: Error) => void;
   /** Called for each body that a thread was given. */
-  readonly onBody?: (outcome: "decoded" | "left" | "lost") => void;
+  readonly onBody?: (outcome: "decoded" | "left" | "lost" | "late") => void;
   /** For tests. */
   readonly makeWorker?: () => Worker;
+  /** For tests: calls a function once after a time, unless the returned function is called before. */
+  readonly after?: (ms: number, run: () => void) => () => void;
+}
+
+/** The thread returned no body in time. */
+class DecodedLate extends Unavailable {
+  constructor() {
+    super(
+      `The thread that decodes the body returned nothing for ${ANSWER_MS_MAX / 1_000} s; nothing of the body is stored, try again.`,
+    );
+  }
 }
 
 /** What a thread decoded, or the body if the first thread has to decode it. */
@@ -162,7 +179,7 @@ export class DecodeWorkers implements Service {
       onBody?.(decoded.batch === undefined ? "left" : "decoded");
       return decoded;
     } catch (error) {
-      onBody?.("lost");
+      onBody?.(error instanceof DecodedLate ? "late" : "lost");
       throw error;
     }
   }
@@ -172,13 +189,14 @@ export class DecodeWorkers implements Service {
     for (const thread of this.#threads) if (best === undefined || thread.bytes < best.bytes) best = thread;
     if (best !== undefined && (best.bytes === 0 || this.#threads.size >= this.#options.workersMax))
       return best;
-    const { limits, makeWorker = newWorker } = this.#options;
-    const added = new DecodeThread(makeWorker(), limits, (error) => {
+    const { limits, makeWorker = newWorker, after = afterTimeout } = this.#options;
+    const onEnd = (error: Error | undefined) => {
       this.#threads.delete(added);
       if (error === undefined || this.#isStopped) return;
       this.#failures++;
       this.#options.onFault(error);
-    });
+    };
+    const added = new DecodeThread(makeWorker(), limits, { after, onEnd });
     this.#threads.add(added);
     return added;
   }
@@ -187,6 +205,12 @@ export class DecodeWorkers implements Service {
 function newWorker(): Worker {
   // The path is written here in this way so that a bundler finds it.
   return new Worker(new URL("./decode-worker.ts", import.meta.url), { name: "decode", ref: false });
+}
+
+function afterTimeout(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  timer.unref();
+  return () => clearTimeout(timer);
 }
 
 interface Waiting {
@@ -199,18 +223,31 @@ interface Waiting {
 class DecodeThread {
   readonly #worker: Worker;
   readonly #onEnd: (error: Error | undefined) => void;
+  readonly #after: NonNullable<DecodeWorkersOptions["after"]>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #tables = new Map<BodiesBeside, { readonly table: HeadTable; version: number }>();
   #rules: AttributeRules | undefined;
   #nextId = 0;
   #isEnded = false;
-  #timer: Timer | undefined;
+  #cancelIdle = () => {};
+  #cancelWatch = () => {};
   /** The bytes of bodies that it has not decoded yet. */
   bytes = 0;
 
   /** @param onEnd called once when the thread has ended, with the error if it failed */
-  constructor(worker: Worker, limits: DecodeLimits, onEnd: (error: Error | undefined) => void) {
+  constructor(
+    worker: Worker,
+    limits: DecodeLimits,
+    {
+      after,
+      onEnd,
+    }: {
+      readonly after: NonNullable<DecodeWorkersOptions["after"]>;
+      readonly onEnd: (error: Error | undefined) => void;
+    },
+  ) {
     this.#onEnd = onEnd;
+    this.#after = after;
     this.#worker = worker;
     this.#worker.onmessage = ({ data }: MessageEvent<FromDecoder>) => this.#take(data);
     this.#worker.onerror = (event) => {
@@ -227,7 +264,7 @@ class DecodeThread {
     body: Uint8Array,
     rules: AttributeRules,
   ): Promise<DecodedBeside> {
-    clearTimeout(this.#timer);
+    this.#cancelIdle();
     if (this.#rules !== rules) {
       this.#rules = rules;
       this.#post({ type: "rules", rules });
@@ -243,6 +280,7 @@ class DecodeThread {
     const bytes = body.length;
     this.bytes += bytes;
     const { promise, resolve, reject } = Promise.withResolvers<DecodedBeside>();
+    if (this.#waiting.size === 0) this.#watch();
     this.#waiting.set(id, { kind, bytes, resolve, reject });
     // Memory that has more than the body may be shared with other buffers.
     const own = body.byteLength === body.buffer.byteLength ? body : body.slice();
@@ -250,16 +288,31 @@ class DecodeThread {
     return await promise;
   }
 
+  /**
+   * Ends the thread unless it returns a body in time. The time has two halves: when the machine has slept, both the thread and
+   * the gateway wake up after the first one.
+   */
+  #watch(): void {
+    const half = ANSWER_MS_MAX / 2;
+    this.#cancelWatch = this.#after(half, () => {
+      this.#cancelWatch = this.#after(half, () => {
+        const error = `a thread that decodes returned nothing for ${ANSWER_MS_MAX / 1_000} s`;
+        this.end(new Error(error), () => new DecodedLate());
+      });
+    });
+  }
+
   /** Ends the thread. The bodies that it has are lost. */
-  end(error?: Error): void {
+  end(error?: Error, answer: () => Unavailable = lost): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    clearTimeout(this.#timer);
+    this.#cancelIdle();
+    this.#cancelWatch();
     this.#worker.terminate();
     this.#onEnd(error);
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of waiting) reject(lost());
+    for (const { reject } of waiting) reject(answer());
   }
 
   #post(message: ToDecoder, transferred: ArrayBuffer[] = []): void {
@@ -271,10 +324,9 @@ class DecodeThread {
     if (waiting === undefined) return;
     this.#waiting.delete(message.id);
     this.bytes -= waiting.bytes;
-    if (this.#waiting.size === 0) {
-      this.#timer = setTimeout(() => this.end(), IDLE_MS);
-      this.#timer.unref();
-    }
+    this.#cancelWatch();
+    if (this.#waiting.size === 0) this.#cancelIdle = this.#after(IDLE_MS, () => this.end());
+    else this.#watch();
     const { table } = this.#tables.get(waiting.kind)!;
     try {
       if (message.type === "decoded") waiting.resolve(batchOf(message.batch, table));

@@ -315,6 +315,60 @@ describe("a thread that ends", () => {
     }
   });
 
+  test("or hangs is replaced: its bodies get 503 with the reason, and the next body is decoded", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-decode-"));
+    try {
+      const script = join(folder, "worker.js");
+      writeFileSync(script, `self.onmessage = ({ data }) => { if (data.type === "decode") for (;;) {} };`);
+      const hung = new Worker(script, { ref: false });
+      const ended = new Promise((resolve) => hung.addEventListener("close", resolve));
+      const usual = new URL("../../../src/receive/decoding/decode-worker.ts", import.meta.url);
+      const workersLeft = [hung, new Worker(usual, { ref: false })];
+      const outcomes: string[] = [];
+      const timers = new Set<{ readonly ms: number; readonly run: () => void }>();
+      const { workers, bodies, faults } = open({
+        makeWorker: () => workersLeft.shift()!,
+        onBody: (outcome) => void outcomes.push(outcome),
+        after: (ms, run) => {
+          const timer = { ms, run };
+          timers.add(timer);
+          return () => void timers.delete(timer);
+        },
+      });
+      const fire = () => {
+        const [timer] = timers;
+        timers.delete(timer!);
+        timer!.run();
+        return timer!.ms;
+      };
+      const lost = [bodies.decode(task, body()), bodies.decode(task, body())];
+      const late = Promise.all(lost.map((each) => each.catch(({ status, message }) => [status, message])));
+      // One time for all bodies that it has, in two halves.
+      expect(timers.size).toBe(1);
+      expect(fire()).toBe(15_000);
+      expect(workers.count).toBe(1);
+      expect(fire()).toBe(15_000);
+      const reason =
+        "The thread that decodes the body returned nothing for 30 s; nothing of the body is stored, try again.";
+      expect(await late).toEqual([
+        [503, reason],
+        [503, reason],
+      ]);
+      expect(faults).toEqual(["a thread that decodes returned nothing for 30 s"]);
+      expect(workers.count).toBe(0);
+      // It does not go on using a core.
+      await ended;
+      expect((await bodies.decode(task, body())).batch?.length).toBe(COUNT);
+      expect(outcomes).toEqual(["late", "late", "decoded"]);
+      // Only that of a thread without bodies.
+      expect([...timers].map(({ ms }) => ms)).toEqual([120_000]);
+      await workers.stop();
+      expect(timers.size).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test("because the gateway stops fails its bodies, and is no fault", async () => {
     const { workers, bodies, faults } = open();
     const lost = bodies.decode(task, body());
