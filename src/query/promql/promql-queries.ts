@@ -317,7 +317,7 @@ export class Promql {
     };
   }
 
-  #settings(): TaskSettings {
+  #settings(): Omit<TaskSettings, "hasShared"> {
     const {
       lookbackMs,
       observationStepMs,

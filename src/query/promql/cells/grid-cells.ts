@@ -15,6 +15,7 @@ import { Slices } from "../catalog/slices.ts";
 import { CellBuild, type StoredPart, type Tracked } from "./cell-build.ts";
 import { type CellColumns, type CellsAsked, columnsOf } from "./cell-columns.ts";
 import type { CellRoom } from "./cell-list.ts";
+import { SharedSamples, type SharedSamplesOptions } from "../shared/shared-samples.ts";
 import { EventCodes, type EventCodesOptions } from "./event-codes.ts";
 import { type SampleColumns, type SamplesAsked, sampleColumnsOf } from "./sample-columns.ts";
 import { TrackedSamples } from "./tracked-samples.ts";
@@ -32,7 +33,7 @@ export interface CellRegistry extends Pick<FollowedRegistry, "metrics"> {
   seriesById(seriesId: number): Series | undefined;
 }
 
-export interface GridCellsOptions extends EventCodesOptions {
+export interface GridCellsOptions extends EventCodesOptions, Pick<SharedSamplesOptions, "sharedBytesMax"> {
   readonly registry: CellRegistry;
   readonly seriesIdleMs: number;
   /** Memory of all cells. */
@@ -91,6 +92,8 @@ interface Found<Kept> {
 export class GridCells {
   /** The rows of events of longer ranges. */
   readonly codes: EventCodes;
+  /** The samples of gauges and cumulative series that queries of people read. */
+  readonly shared: SharedSamples;
   readonly #options: GridCellsOptions;
   readonly #stepUs: number;
   readonly #room: CellRoom = { bytes: 0 };
@@ -116,6 +119,7 @@ export class GridCells {
   constructor(options: GridCellsOptions) {
     this.#options = options;
     this.codes = new EventCodes(options);
+    this.shared = new SharedSamples(options);
     this.#stepUs = options.observationStepMs * 1_000;
   }
 
@@ -205,6 +209,7 @@ export class GridCells {
   /** Adds rows that were committed, before anyone learns that they were. */
   add(rows: Rows): void {
     this.codes.add(rows);
+    this.shared.add(rows);
     const { length, seriesId, timestampUs, value, stale } = rows;
     if (this.#metrics.size === 0) return;
     for (let row = 0; row < length; row++) {
@@ -221,6 +226,7 @@ export class GridCells {
   /** Rows were deleted, or may have been missed: everything is forgotten. */
   forget(): void {
     this.codes.forget();
+    this.shared.forget();
     this.#build?.cancel();
     this.#build = undefined;
     for (const metric of [...this.#metrics.keys()]) this.#drop(metric);
@@ -232,6 +238,7 @@ export class GridCells {
   /** The days before `firstDay` were dropped. Only cells that contain rows of them are forgotten. */
   dropBefore(firstDay: number): void {
     this.codes.dropBefore(firstDay);
+    this.shared.dropBefore(firstDay);
     if (dayOf(this.#coarseFromMs() * 1_000) < firstDay) this.forget();
   }
 

@@ -89,6 +89,16 @@ export class OwnRows implements StoredRows {
     return cells?.samples(seriesIds, asked);
   };
 
+  get shared(): StoredRows["shared"] {
+    const shared = this.#options.cells?.shared;
+    return (
+      shared && {
+        read: async (seriesIds, asked) => shared.read(seriesIds, asked),
+        settle: (ticket, result) => shared.settle(ticket, result),
+      }
+    );
+  }
+
   codes: StoredRows["codes"] = async (seriesIds, asked) => {
     return await this.#options.cells?.codes.read(seriesIds, asked);
   };
@@ -138,6 +148,7 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
     cells: rows.cells && ((...asked) => rows.cells!(...asked)),
     samples: rows.samples && ((...asked) => rows.samples!(...asked)),
     codes: rows.codes && ((...asked) => rows.codes!(...asked)),
+    ...(rows.shared === undefined ? {} : { shared: rows.shared }),
     find: (matchers, firstDay, lastDay, signal) =>
       rows.find([...matchers, ...own], firstDay, lastDay, signal),
     numberOf: rows.numberOf && ((sources) => rows.numberOf!(sources)),

@@ -30,6 +30,7 @@ import { DayReader, daysIn, type Range, samplesStatement } from "./day-reader.ts
 import { held, type Latest } from "./held.ts";
 import { idsOf, orderOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
+import { areShared, isShareable, sharedSamples } from "./shared-reads.ts";
 import {
   type Before,
   type Instants,
@@ -97,6 +98,9 @@ export class StoreStorage implements Storage {
     const sources = await this.#options.rows.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     // Running totals are not rows, and held values are more than rows.
     if (sources.some(({ shape, held: last }) => shape !== "raw" || last !== undefined)) return undefined;
+    // The engine's sums differ from those of samples in their last digits.
+    if (reduction !== "sum" && (await areShared(sources, { afterMs, toMs }, this.#options.rows)))
+      return undefined;
     const ids = idsOf(sources);
     const reader = this.#reader(budget);
     const reducer = new Reducer(reduction);
@@ -153,6 +157,13 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
     const { rows, now = Date.now } = this.#options;
+    if (rows.shared !== undefined) {
+      const shareable = sources.filter(isShareable);
+      if (shareable.length > 0) yield* this.#shared(shareable, range, budget);
+      const others = shareable.length === 0 ? sources : sources.filter((source) => !isShareable(source));
+      if (others.length > 0) yield* this.#rawRows(others, range, budget);
+      return;
+    }
     const unkept: Source[] = [];
     const mayBeKept: Source[] = [];
     const isRecent = rows.samples !== undefined && mayHaveSamples(range.afterMs, now());
@@ -164,6 +175,22 @@ export class StoreStorage implements Storage {
       if (found.length > 0) yield found;
     }
     if (unkept.length > 0) yield* this.#rawRows(unkept, range, budget);
+  }
+
+  async *#shared(
+    sources: readonly Source[],
+    range: Range,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
+    const { rows, rowsAtOnce: most } = this.#options;
+    const reader = this.#reader(budget);
+    try {
+      yield* sharedSamples(sources, range, rows, budget, (part, own) =>
+        portions(part, own, reader, budget, rows.large, most),
+      );
+    } finally {
+      reader.close();
+    }
   }
 
   /** The samples of those sources whose recent samples are kept, and the other sources. */

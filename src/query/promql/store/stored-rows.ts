@@ -8,6 +8,7 @@ import type { SampleColumns, SamplesAsked } from "../cells/sample-columns.ts";
 import type { CodeColumns } from "../cells/code-chunks.ts";
 import type { CodesAsked } from "../cells/event-codes.ts";
 import type { Matcher } from "../matchers.ts";
+import type { SharedAnswer, SharedAsked, SharedMade, Ticket } from "../shared/shared-samples.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
 import type { UpstreamAnswer, UpstreamAsked } from "../../upstream/upstream-messages.ts";
 import type { StoredDay, TableReader } from "./table-reader.ts";
@@ -16,6 +17,12 @@ import type { StoredDay, TableReader } from "./table-reader.ts";
 export interface LargeReads {
   /** Runs a read when no other large one runs. Throws the reason of `signal` if that aborts before. */
   run<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+/** See ../shared/shared-samples.ts. */
+export interface SharedReads {
+  read(seriesIds: Uint32Array, asked: SharedAsked): Promise<SharedAnswer>;
+  settle(ticket: Ticket, result: SharedMade | "too large" | "failed"): void;
 }
 
 export interface StoredRows {
@@ -54,6 +61,8 @@ export interface StoredRows {
   readonly codes?: (seriesIds: Uint32Array, asked: CodesAsked) => Promise<CodeColumns | undefined>;
   /** Samples of the upstream (src/query/upstream/README.md). Without the function, there is none. */
   readonly upstream?: (asked: UpstreamAsked, signal: AbortSignal) => Promise<UpstreamAnswer>;
+  /** What is kept of gauges and cumulative series. Without it, all samples have to be read. */
+  readonly shared?: SharedReads;
   /** For one query; `signal` stops what it runs. */
   tables(signal: AbortSignal): TableReader;
 }

@@ -11,6 +11,7 @@ import type { CellsAsked } from "../cells/cell-columns.ts";
 import type { CodesAsked } from "../cells/event-codes.ts";
 import type { SamplesAsked } from "../cells/sample-columns.ts";
 import type { NumberedSources } from "../catalog/found-series.ts";
+import type { SharedAsked, SharedMade, Ticket } from "../shared/shared-samples.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
 import type { UpstreamAsked, UpstreamRules } from "../../upstream/upstream-messages.ts";
 import type { PlainError } from "./plain-error.ts";
@@ -95,6 +96,8 @@ export interface TaskSettings extends EngineOptions {
   readonly days: readonly StoredDay[];
   /** Set if samples of the upstream count too. */
   readonly upstream?: UpstreamRules;
+  /** Whether samples of gauges and cumulative series are kept in shared memory for the task. */
+  readonly hasShared: boolean;
 }
 
 export interface PlainMatcher {
@@ -127,6 +130,8 @@ export type Ask =
   | { readonly what: "samples"; readonly seriesIds: Uint32Array; readonly asked: SamplesAsked }
   /** The answer is a CodeColumns, or nothing if the rows have to be read. */
   | { readonly what: "codes"; readonly seriesIds: Uint32Array; readonly asked: CodesAsked }
+  /** The answer is a SharedAnswer. */
+  | { readonly what: "shared"; readonly seriesIds: Uint32Array; readonly asked: SharedAsked }
   /** In parts: RowColumns. A reader runs one statement at a time. */
   | {
       readonly what: "scan";
@@ -180,6 +185,12 @@ export type FromWorker =
   | { readonly type: "enough"; readonly ask: number }
   | { readonly type: "closeReader"; readonly reader: number }
   | { readonly type: "largeDone" }
+  /** What was made for a group of series, or why nothing was: see SharedSamples. */
+  | {
+      readonly type: "settle";
+      readonly ticket: Ticket;
+      readonly result: SharedMade | "too large" | "failed";
+    }
   /** An export waits for its client, or has ended. */
   | { readonly type: "turnDone" }
   | {

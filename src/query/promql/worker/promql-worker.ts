@@ -163,7 +163,7 @@ class RunningTask {
     task: Exclude<Task, SelectorsTask>,
     settings: TaskSettings,
   ): Promise<{ readonly piece: AnswerPiece } | { readonly failure: PlainError }> {
-    const rows = new RemoteRows(this.asker, settings.days, this.#remembered.found);
+    const rows = new RemoteRows(this.asker, settings, this.#remembered.found);
     try {
       if (task.kind === "export") await this.#turn.take();
       let made: AnswerPiece | undefined;

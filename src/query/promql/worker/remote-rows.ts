@@ -5,10 +5,19 @@ import type { CellColumns } from "../cells/cell-columns.ts";
 import type { CodeColumns } from "../cells/code-chunks.ts";
 import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
+import type { SharedAnswer } from "../shared/shared-samples.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
 import type { UpstreamAnswer } from "../../upstream/upstream-messages.ts";
-import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, ToWorker } from "./messages.ts";
+import type {
+  Ask,
+  AskPart,
+  FoundAnswer,
+  FromWorker,
+  PlainMatcher,
+  TaskSettings,
+  ToWorker,
+} from "./messages.ts";
 import { errorOf } from "./plain-error.ts";
 import { type KnownResults, SourcesDecoder } from "./sources-text.ts";
 
@@ -81,12 +90,24 @@ export class RemoteRows implements StoredRows {
   readonly #asker: Asker;
   readonly #days: readonly StoredDay[];
   readonly #known: KnownResults<readonly Source[]>;
+  readonly shared: StoredRows["shared"];
   #readers = 0;
 
   /** @param known the results of look-ups that this thread has */
-  constructor(asker: Asker, days: readonly StoredDay[], known: KnownResults<readonly Source[]>) {
+  constructor(
+    asker: Asker,
+    { days, hasShared }: Pick<TaskSettings, "days" | "hasShared">,
+    known: KnownResults<readonly Source[]>,
+  ) {
     this.#asker = asker;
     this.#days = days;
+    this.shared = hasShared
+      ? {
+          read: async (seriesIds, asked) =>
+            (await asker.ask({ what: "shared", seriesIds, asked })) as SharedAnswer,
+          settle: (ticket, result) => asker.tell({ type: "settle", ticket, result }),
+        }
+      : undefined;
     this.#known = known;
   }
 

@@ -21,6 +21,7 @@ import type { Ask, AskPart, FoundAnswer, FromWorker, PlainMatcher, Task, TaskSet
 import { PARTS_AHEAD } from "./messages.ts";
 import { errorOf, plainError } from "./plain-error.ts";
 import { SourcesEncoder } from "./sources-text.ts";
+import type { SharedAnswer } from "../shared/shared-samples.ts";
 import type { PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Series that are sent at once: a millisecond. */
@@ -38,6 +39,7 @@ type AskedValue =
   | CellColumns
   | CodeColumns
   | SampleColumns
+  | SharedAnswer
   | FoundAnswer
   | undefined;
 
@@ -52,7 +54,7 @@ interface Answering {
 export interface WorkerTaskOptions {
   readonly pool: WorkerPool;
   readonly rows: StoredRows;
-  readonly settings: TaskSettings;
+  readonly settings: Omit<TaskSettings, "hasShared">;
   /** Ends the task with its reason. */
   readonly signal: AbortSignal;
   /** Stops the task when the memory of the process grows too far. */
@@ -112,7 +114,8 @@ export class WorkerTask {
         this.#finish(false);
       },
     );
-    this.#worker.post({ type: "run", task, settings });
+    const hasShared = options.rows.shared !== undefined && task.kind !== "export";
+    this.#worker.post({ type: "run", task, settings: { ...settings, hasShared } });
     signal.addEventListener("abort", this.#onAbort);
     if (signal.aborted) this.#onAbort();
   }
@@ -210,6 +213,9 @@ export class WorkerTask {
       case "closeReader":
         this.#readers.get(message.reader)?.close();
         this.#readers.delete(message.reader);
+        return;
+      case "settle":
+        this.#options.rows.shared?.settle(message.ticket, message.result);
         return;
       case "largeDone":
         this.#releaseLarge?.();
@@ -340,6 +346,8 @@ export class WorkerTask {
         if (rows.upstream === undefined) throw new Error("there is no upstream");
         return await aside(() => rows.upstream!(request.asked, signal));
       }
+      case "shared":
+        return await rows.shared?.read(request.seriesIds, request.asked);
       case "scan":
         await this.#reader(request.reader).scan(request.statement, request.nullable, (part) => {
           read?.countRows(part.rowCount);
@@ -404,7 +412,7 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 /** The buffers of an answer that has no parts. */
 function buffersOfValue(value: AskedValue): ArrayBuffer[] {
   // Codes are in memory that threads share.
-  if (value === undefined || "isKnown" in value || "chunks" in value || "failure" in value) return [];
+  if (value === undefined || "isKnown" in value || "chunks" in value || "partOf" in value || "failure" in value) return [];
   if ("body" in value) return [value.body.buffer];
   if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);

@@ -1,0 +1,354 @@
+/**
+ * Keeps the samples of gauges and cumulative series that queries read, so that a dashboard that is refreshed does not read
+ * them again. The owner of the store keeps them, and Workers read them in memory that threads share.
+ *
+ * A group is what one query read: all samples of some series in a range of time. From the moment before its statements ran,
+ * each committed row of these series is added to the group's tail, before its push is answered. A row that was committed in
+ * between can be in both, and then counts once: such a series has at most one sample per time. So a group has exactly the
+ * samples that are stored, as rows or in blocks. If samples are deleted, or may have been missed, all groups are forgotten.
+ * Nothing of them is stored.
+ */
+import { dayOf, type Rows } from "../../../model/sample.ts";
+import { bytesOfChunk, type SampleChunk, type SampleTail } from "./sample-chunks.ts";
+import { SharedRows } from "./shared-columns.ts";
+
+/** What is asked for: the samples after one time, up to and including another. */
+export interface SharedAsked {
+  readonly afterMs: number;
+  readonly toMs: number;
+  /**
+   * Whether the caller can do without the samples: nothing is begun then, unless the same is asked for again. Otherwise the
+   * caller will read what is missing.
+   */
+  readonly isOptional?: boolean;
+}
+
+/** A group as a Worker reads it. */
+export interface SharedPart {
+  readonly ticket: Ticket;
+  readonly chunks: readonly SampleChunk[];
+  readonly tail: SampleTail;
+  /** Samples up to this time were not asked for since the chunks were made. */
+  readonly neededAfterMs: number;
+}
+
+/** Refers to the samples that a reader makes. */
+export interface Ticket {
+  readonly group: number;
+  /** How many times the group got chunks before. */
+  readonly made: number;
+}
+
+export interface SharedAnswer {
+  readonly parts: readonly SharedPart[];
+  /** By series that was asked for: the index of its part and 1. It is 0 for a series that is not kept. */
+  readonly partOf: Uint16Array;
+  /** What the reader may make of the other series. Absent if somebody else does, or if nothing is to be kept. */
+  readonly begun?: SharedBegun;
+  /** Whether the same optional samples were asked for before, so that reading them is worth it. */
+  readonly isAgain: boolean;
+}
+
+/** What a reader may make: a group of the series that are not kept, with all samples after one time up to another. */
+export interface SharedBegun {
+  readonly ticket: Ticket;
+  readonly afterMs: number;
+  readonly toMs: number;
+  /** The days that have rows. A reader that does not know one of them must not make the group. */
+  readonly days: readonly number[];
+  readonly bytesMax: number;
+}
+
+/** What a reader made: all samples of the series of a group. */
+export interface SharedMade {
+  readonly chunks: readonly SampleChunk[];
+  /** How many rows of the tail they contain. */
+  readonly tailLength: number;
+  /** They have the samples after this time. */
+  readonly afterMs: number;
+}
+
+export interface SharedSamplesOptions {
+  readonly store: { days(): readonly { readonly day: number }[] };
+  readonly now: () => number;
+  /** Memory of all groups. */
+  readonly sharedBytesMax?: number;
+}
+
+/** Eight million samples of series that are scraped together. */
+const BYTES_MAX = 64 * 1_048_576;
+/** A group has at most this share of the memory. */
+const GROUP_SHARE = 0.75;
+/** Groups that were not asked for are forgotten after this time. */
+const UNUSED_MS = 15 * 60_000;
+const AGE_INTERVAL_MS = 60_000;
+/** A reader that has not made its samples after this time has failed. */
+const MAKING_MS = 3 * 60_000;
+/** What is asked for optionally twice within this time is read. */
+const AGAIN_MS = 10 * 60_000;
+/** What did not fit is not tried for this time. */
+const TOO_LARGE_MS = 10 * 60_000;
+/** Texts of what was asked for. */
+const ASKED_MAX = 1_000;
+/** A range that ends in the last minutes is read up to its end and beyond: the next query has a later one. */
+const LIVE_MS = 10 * 60_000;
+/** A range begins earlier than the one that was asked for: panels of one page are not asked for at the same moment. */
+const EARLIER_SHARE = 1 / 16;
+const EARLIER_MS_MIN = 15_000;
+const EARLIER_MS_MAX = 5 * 60_000;
+/** If a query needs more groups than this, one takes the place of all. */
+const GROUPS_OF_QUERY_MAX = 12;
+/** Groups of series are in pages by the id of a series: ids of one store can be years apart. */
+const PAGE_BITS = 12;
+const PAGE_IDS = 1 << PAGE_BITS;
+const NONE = 0;
+const SLOTS_MAX = 65_536;
+
+interface Group {
+  readonly key: number;
+  /** The key of what was asked for when it began. */
+  readonly asked: string;
+  readonly slot: number;
+  /** Undefined until the reader has made them. */
+  chunks: readonly SampleChunk[] | undefined;
+  chunkBytes: number;
+  made: number;
+  readonly tail: SharedRows;
+  /** Its series. Others can take some of them. */
+  series: number;
+  afterMs: number;
+  /** Samples after this time are not kept. */
+  readonly toMs: number;
+  neededAfterMs: number;
+  askedMs: number;
+}
+
+export class SharedSamples {
+  readonly #options: SharedSamplesOptions;
+  readonly #groups = new Map<number, Group>();
+  /** By slot. */
+  #slots: (Group | undefined)[] = [undefined];
+  #freeSlots: number[] = [];
+  #pages: (Uint16Array | undefined)[] = [];
+  #keys = 0;
+  #agedMs = 0;
+  /** When what was asked for optionally. */
+  readonly #optional = new Map<string, number>();
+  /** What does not fit, and until when that is assumed. */
+  readonly #tooLarge = new Map<string, number>();
+
+  constructor(options: SharedSamplesOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of all groups. */
+  get bytes(): number {
+    return this.#groups.values().reduce((sum, { chunkBytes, tail }) => sum + chunkBytes + tail.bytes, 0);
+  }
+
+  /** The samples of gauges and cumulative series, each of which is one stored series. */
+  read(seriesIds: Uint32Array, { afterMs, toMs, isOptional = false }: SharedAsked): SharedAnswer {
+    const nowMs = this.#options.now();
+    this.#age();
+    const partOf = new Uint16Array(seriesIds.length);
+    const parts: SharedPart[] = [];
+    const indexOf = new Map<number, number>();
+    let missing = 0;
+    for (let at = 0; at < seriesIds.length; at++) {
+      const group = this.#groupOf(seriesIds[at]);
+      if (group?.chunks === undefined || group.afterMs > afterMs || group.toMs < toMs) {
+        missing++;
+        continue;
+      }
+      let index = indexOf.get(group.slot);
+      if (index === undefined) {
+        group.askedMs = nowMs;
+        group.neededAfterMs = Math.min(group.neededAfterMs, earlierThan(afterMs, toMs));
+        parts.push(partOfGroup(group));
+        index = parts.length;
+        indexOf.set(group.slot, index);
+      }
+      partOf[at] = index;
+    }
+    const isAgain = isOptional && missing > 0 && this.#isAgain(seriesIds, nowMs);
+    if (missing === 0 || isOptional) return { parts, partOf, isAgain };
+    if (parts.length >= GROUPS_OF_QUERY_MAX) {
+      partOf.fill(0);
+      parts.length = 0;
+    }
+    const begun = this.#begin(seriesIds, partOf, { afterMs, toMs }, nowMs);
+    return { parts, partOf, isAgain, ...(begun === undefined ? {} : { begun }) };
+  }
+
+  /** Takes the samples that a reader has made, or the reason why it has not. */
+  settle({ group: key, made }: Ticket, result: SharedMade | "too large" | "failed"): void {
+    const group = this.#groups.get(key);
+    if (group === undefined || group.made !== made) return;
+    if (typeof result === "string") {
+      if (result === "too large") noted(this.#tooLarge, group.asked, this.#options.now() + TOO_LARGE_MS);
+      if (group.chunks === undefined) this.#drop(group);
+      return;
+    }
+    group.chunks = result.chunks;
+    group.chunkBytes = result.chunks.reduce((sum, chunk) => sum + bytesOfChunk(chunk), 0);
+    group.made++;
+    group.afterMs = result.afterMs;
+    group.neededAfterMs = Number.POSITIVE_INFINITY;
+    if (result.tailLength > 0) group.tail.drop(result.tailLength);
+    this.#makeRoom();
+  }
+
+  /** Adds rows that were committed, before anyone learns that they were. */
+  add({ length, seriesId, timestampUs, value, stale }: Rows): void {
+    if (this.#groups.size === 0) return;
+    for (let row = 0; row < length; row++) {
+      const group = this.#groupOf(seriesId[row]);
+      if (group === undefined) continue;
+      const timestampMs = timestampUs[row] / 1_000;
+      if (timestampMs > group.afterMs && timestampMs <= group.toMs)
+        group.tail.add(seriesId[row], timestampMs, value[row], stale?.[row] === 1);
+    }
+    this.#age();
+    this.#makeRoom();
+  }
+
+  /** Samples were deleted, or may have been missed: everything is forgotten. */
+  forget(): void {
+    this.#groups.clear();
+    this.#slots = [undefined];
+    this.#freeSlots = [];
+    this.#pages = [];
+  }
+
+  /** The days before `firstDay` were dropped. Groups that can have samples of them are forgotten. */
+  dropBefore(firstDay: number): void {
+    for (const group of [...this.#groups.values()])
+      if (dayOf(group.afterMs * 1_000) < firstDay) this.#drop(group);
+  }
+
+  #groupOf(seriesId: number): Group | undefined {
+    const slot = this.#pages[seriesId >>> PAGE_BITS]?.[seriesId & (PAGE_IDS - 1)] ?? NONE;
+    return slot === NONE ? undefined : this.#slots[slot];
+  }
+
+  #setSlot(seriesId: number, slot: number): void {
+    const at = seriesId >>> PAGE_BITS;
+    this.#pages[at] ??= new Uint16Array(PAGE_IDS);
+    this.#pages[at][seriesId & (PAGE_IDS - 1)] = slot;
+  }
+
+  /** Whether the same was asked for a while ago. */
+  #isAgain(seriesIds: Uint32Array, nowMs: number): boolean {
+    const key = keyOf(seriesIds);
+    if (this.#isTooLarge(key, nowMs)) return false;
+    const beforeMs = this.#optional.get(key);
+    if (beforeMs !== undefined && Math.abs(nowMs - beforeMs) < AGAIN_MS) return true;
+    noted(this.#optional, key, nowMs);
+    return false;
+  }
+
+  #isTooLarge(key: string, nowMs: number): boolean {
+    return (this.#tooLarge.get(key) ?? 0) > nowMs;
+  }
+
+  /** From here on rows of the series that are not kept are added to a tail. */
+  #begin(
+    seriesIds: Uint32Array,
+    partOf: Uint16Array,
+    { afterMs, toMs }: SharedAsked,
+    nowMs: number,
+  ): SharedAnswer["begun"] {
+    const asked = keyOf(seriesIds);
+    if (this.#isTooLarge(asked, nowMs)) return undefined;
+    const slot = this.#freeSlots.pop() ?? this.#slots.length;
+    if (slot >= SLOTS_MAX) return undefined;
+    const group: Group = {
+      ...{ key: ++this.#keys, asked, slot, chunks: undefined, chunkBytes: 0, made: 0, series: 0 },
+      tail: new SharedRows(),
+      afterMs: earlierThan(afterMs, toMs),
+      toMs: toMs >= nowMs - LIVE_MS ? Number.POSITIVE_INFINITY : toMs,
+      neededAfterMs: Number.POSITIVE_INFINITY,
+      askedMs: nowMs,
+    };
+    for (let at = 0; at < seriesIds.length; at++) {
+      if (partOf[at] !== 0) continue;
+      const other = this.#groupOf(seriesIds[at]);
+      // Somebody else is reading it.
+      if (other !== undefined && other.chunks === undefined && nowMs - other.askedMs < MAKING_MS) continue;
+      if (other !== undefined && --other.series === 0) this.#remove(other);
+      this.#setSlot(seriesIds[at], slot);
+      group.series++;
+    }
+    if (group.series === 0) {
+      if (slot < this.#slots.length) this.#freeSlots.push(slot);
+      return undefined;
+    }
+    this.#slots[slot] = group;
+    this.#groups.set(group.key, group);
+    return {
+      ticket: { group: group.key, made: 0 },
+      afterMs: group.afterMs,
+      toMs: group.toMs,
+      days: this.#options.store.days().map(({ day }) => day),
+      bytesMax: GROUP_SHARE * (this.#options.sharedBytesMax ?? BYTES_MAX),
+    };
+  }
+
+  #age(): void {
+    const nowMs = this.#options.now();
+    if (Math.abs(nowMs - this.#agedMs) < AGE_INTERVAL_MS) return;
+    this.#agedMs = nowMs;
+    for (const group of [...this.#groups.values()]) {
+      const idleMs = group.chunks === undefined ? MAKING_MS : UNUSED_MS;
+      if (nowMs - group.askedMs > idleMs) this.#drop(group);
+    }
+  }
+
+  /** Forgets the groups that were not asked for the longest, until the others fit. */
+  #makeRoom(): void {
+    const { sharedBytesMax: most = BYTES_MAX } = this.#options;
+    let bytes = this.bytes;
+    while (bytes > most) {
+      const [oldest] = [...this.#groups.values()].sort((a, b) => a.askedMs - b.askedMs);
+      if (oldest === undefined) return;
+      bytes -= oldest.chunkBytes + oldest.tail.bytes;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(group: Group): void {
+    for (const page of this.#pages) {
+      if (page === undefined) continue;
+      for (let at = 0; at < PAGE_IDS; at++) if (page[at] === group.slot) page[at] = NONE;
+    }
+    this.#remove(group);
+  }
+
+  /** Removes a group that no series refers to. */
+  #remove(group: Group): void {
+    this.#groups.delete(group.key);
+    this.#slots[group.slot] = undefined;
+    this.#freeSlots.push(group.slot);
+  }
+}
+
+function partOfGroup({ key, made, chunks, tail, afterMs, neededAfterMs }: Group): SharedPart {
+  const ticket = { group: key, made };
+  return { ticket, chunks: chunks!, tail: tail.read(), neededAfterMs: Math.max(afterMs, neededAfterMs) };
+}
+
+/** Where the samples begin that are kept for a range. */
+function earlierThan(afterMs: number, toMs: number): number {
+  const share = (toMs - afterMs) * EARLIER_SHARE;
+  return Math.floor(afterMs - Math.min(EARLIER_MS_MAX, Math.max(EARLIER_MS_MIN, share)));
+}
+
+/** The key of what was asked for. Others may have the same: then they are tried again later, or earlier. */
+function keyOf(seriesIds: Uint32Array): string {
+  return `${seriesIds.length} ${seriesIds[0]} ${seriesIds.at(-1)}`;
+}
+
+function noted(times: Map<string, number>, key: string, timeMs: number): void {
+  if (times.size >= ASKED_MAX) times.clear();
+  times.set(key, timeMs);
+}
