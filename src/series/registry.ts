@@ -98,6 +98,11 @@ export class Registry {
     this.#ended = [];
   }
 
+  /** Greater than the ids of all series that there are, or were. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
   /** Changes when earlier decisions about heads are out of date. */
   get epoch(): number {
     return this.#epoch;

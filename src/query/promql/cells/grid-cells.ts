@@ -31,6 +31,7 @@ import {
 /** What cells need of the registry (src/series/registry.ts). */
 export interface CellRegistry extends Pick<FollowedRegistry, "metrics"> {
   seriesById(seriesId: number): Series | undefined;
+  readonly nextId: number;
 }
 
 export interface GridCellsOptions extends EventCodesOptions, Pick<SharedSamplesOptions, "sharedBytesMax"> {

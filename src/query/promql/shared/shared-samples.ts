@@ -8,7 +8,7 @@
  * samples that are stored, as rows or in blocks. If samples are deleted, or may have been missed, all groups are forgotten.
  * Nothing of them is stored.
  */
-import { dayOf, type Rows } from "../../../model/sample.ts";
+import { dayOf, type Metric, type Rows, type Series } from "../../../model/sample.ts";
 import { bytesOfChunk, type SampleChunk, type SampleTail } from "./sample-chunks.ts";
 import { SharedRows } from "./shared-columns.ts";
 
@@ -28,7 +28,7 @@ export interface SharedPart {
   readonly ticket: Ticket;
   readonly chunks: readonly SampleChunk[];
   readonly tail: SampleTail;
-  /** Samples up to this time were not asked for since the chunks were made. */
+  /** Samples up to this time are needed by no query like those since the chunks were made. */
   readonly neededAfterMs: number;
 }
 
@@ -68,7 +68,15 @@ export interface SharedMade {
   readonly afterMs: number;
 }
 
+/** What the kept samples need of the registry (src/series/registry.ts). */
+interface SharedRegistry {
+  /** Greater than the ids of all series that there are. */
+  readonly nextId: number;
+  seriesById(seriesId: number): Series | undefined;
+}
+
 export interface SharedSamplesOptions {
+  readonly registry: SharedRegistry;
   readonly store: { days(): readonly { readonly day: number }[] };
   readonly now: () => number;
   /** Memory of all groups. */
@@ -102,7 +110,9 @@ const GROUPS_OF_QUERY_MAX = 12;
 const PAGE_BITS = 12;
 const PAGE_IDS = 1 << PAGE_BITS;
 const NONE = 0;
-const SLOTS_MAX = 65_536;
+const SLOTS_MAX = 65_535;
+/** The slot of a series that is new, and not of a metric that is kept. */
+const UNTRACKED = 65_535;
 
 interface Group {
   readonly key: number;
@@ -114,12 +124,15 @@ interface Group {
   chunkBytes: number;
   made: number;
   readonly tail: SharedRows;
-  /** Its series. Others can take some of them. */
+  /** How many series refer to it. Other groups can take some of them. */
   series: number;
+  /** Series with this id, or a greater one, had no rows when it began. */
+  readonly newFromId: number;
   afterMs: number;
   /** Samples after this time are not kept. */
   readonly toMs: number;
-  neededAfterMs: number;
+  /** How far before their moment queries have reached since the chunks were made. */
+  reachMs: number;
   askedMs: number;
 }
 
@@ -130,6 +143,10 @@ export class SharedSamples {
   #slots: (Group | undefined)[] = [undefined];
   #freeSlots: number[] = [];
   #pages: (Uint16Array | undefined)[] = [];
+  /** The group that gets new series of a metric. */
+  readonly #liveOf = new Map<Metric, Group>();
+  /** The least `newFromId` of them. */
+  #newFromId = Number.POSITIVE_INFINITY;
   #keys = 0;
   #agedMs = 0;
   /** When what was asked for optionally. */
@@ -163,8 +180,8 @@ export class SharedSamples {
       let index = indexOf.get(group.slot);
       if (index === undefined) {
         group.askedMs = nowMs;
-        group.neededAfterMs = Math.min(group.neededAfterMs, earlierThan(afterMs, toMs));
-        parts.push(partOfGroup(group));
+        group.reachMs = Math.max(group.reachMs, nowMs - earlierThan(afterMs, toMs));
+        parts.push(partOfGroup(group, nowMs));
         index = parts.length;
         indexOf.set(group.slot, index);
       }
@@ -193,7 +210,7 @@ export class SharedSamples {
     group.chunkBytes = result.chunks.reduce((sum, chunk) => sum + bytesOfChunk(chunk), 0);
     group.made++;
     group.afterMs = result.afterMs;
-    group.neededAfterMs = Number.POSITIVE_INFINITY;
+    group.reachMs = 0;
     if (result.tailLength > 0) group.tail.drop(result.tailLength);
     this.#makeRoom();
   }
@@ -202,11 +219,12 @@ export class SharedSamples {
   add({ length, seriesId, timestampUs, value, stale }: Rows): void {
     if (this.#groups.size === 0) return;
     for (let row = 0; row < length; row++) {
-      const group = this.#groupOf(seriesId[row]);
+      const id = seriesId[row];
+      const group = this.#groupOf(id) ?? (id < this.#newFromId ? undefined : this.#groupOfNew(id));
       if (group === undefined) continue;
       const timestampMs = timestampUs[row] / 1_000;
       if (timestampMs > group.afterMs && timestampMs <= group.toMs)
-        group.tail.add(seriesId[row], timestampMs, value[row], stale?.[row] === 1);
+        group.tail.add(id, timestampMs, value[row], stale?.[row] === 1);
     }
     this.#age();
     this.#makeRoom();
@@ -215,6 +233,7 @@ export class SharedSamples {
   /** Samples were deleted, or may have been missed: everything is forgotten. */
   forget(): void {
     this.#groups.clear();
+    this.#noteLive();
     this.#slots = [undefined];
     this.#freeSlots = [];
     this.#pages = [];
@@ -226,9 +245,33 @@ export class SharedSamples {
       if (dayOf(group.afterMs * 1_000) < firstDay) this.#drop(group);
   }
 
+  /** The group of a series whose first row this may be: all of its rows come from now on. */
+  #groupOfNew(seriesId: number): Group | undefined {
+    if (this.#slotOf(seriesId) !== NONE) return undefined;
+    const metric = this.#options.registry.seriesById(seriesId)?.metric;
+    const group = metric && this.#liveOf.get(metric);
+    const isOurs = group !== undefined && seriesId >= group.newFromId;
+    this.#setSlot(seriesId, isOurs ? group.slot : UNTRACKED);
+    if (!isOurs) return undefined;
+    group.series++;
+    return group;
+  }
+
+  /** Notes that groups are gone. */
+  #noteLive(): void {
+    this.#newFromId = Number.POSITIVE_INFINITY;
+    for (const [metric, group] of [...this.#liveOf]) {
+      if (!this.#groups.has(group.key)) this.#liveOf.delete(metric);
+      else this.#newFromId = Math.min(this.#newFromId, group.newFromId);
+    }
+  }
+
+  #slotOf(seriesId: number): number {
+    return this.#pages[seriesId >>> PAGE_BITS]?.[seriesId & (PAGE_IDS - 1)] ?? NONE;
+  }
+
   #groupOf(seriesId: number): Group | undefined {
-    const slot = this.#pages[seriesId >>> PAGE_BITS]?.[seriesId & (PAGE_IDS - 1)] ?? NONE;
-    return slot === NONE ? undefined : this.#slots[slot];
+    return this.#slots[this.#slotOf(seriesId)];
   }
 
   #setSlot(seriesId: number, slot: number): void {
@@ -267,9 +310,11 @@ export class SharedSamples {
       tail: new SharedRows(),
       afterMs: earlierThan(afterMs, toMs),
       toMs: toMs >= nowMs - LIVE_MS ? Number.POSITIVE_INFINITY : toMs,
-      neededAfterMs: Number.POSITIVE_INFINITY,
+      reachMs: 0,
+      newFromId: this.#options.registry.nextId,
       askedMs: nowMs,
     };
+    const metrics = new Set<Metric | undefined>();
     for (let at = 0; at < seriesIds.length; at++) {
       if (partOf[at] !== 0) continue;
       const other = this.#groupOf(seriesIds[at]);
@@ -278,6 +323,8 @@ export class SharedSamples {
       if (other !== undefined && --other.series === 0) this.#remove(other);
       this.#setSlot(seriesIds[at], slot);
       group.series++;
+      if (group.toMs === Number.POSITIVE_INFINITY)
+        metrics.add(this.#options.registry.seriesById(seriesIds[at])?.metric);
     }
     if (group.series === 0) {
       if (slot < this.#slots.length) this.#freeSlots.push(slot);
@@ -285,6 +332,8 @@ export class SharedSamples {
     }
     this.#slots[slot] = group;
     this.#groups.set(group.key, group);
+    for (const metric of metrics) if (metric !== undefined) this.#liveOf.set(metric, group);
+    this.#noteLive();
     return {
       ticket: { group: group.key, made: 0 },
       afterMs: group.afterMs,
@@ -329,12 +378,17 @@ export class SharedSamples {
     this.#groups.delete(group.key);
     this.#slots[group.slot] = undefined;
     this.#freeSlots.push(group.slot);
+    this.#noteLive();
   }
 }
 
-function partOfGroup({ key, made, chunks, tail, afterMs, neededAfterMs }: Group): SharedPart {
-  const ticket = { group: key, made };
-  return { ticket, chunks: chunks!, tail: tail.read(), neededAfterMs: Math.max(afterMs, neededAfterMs) };
+function partOfGroup({ key, made, chunks, tail, afterMs, reachMs }: Group, nowMs: number): SharedPart {
+  return {
+    ticket: { group: key, made },
+    chunks: chunks!,
+    tail: tail.read(),
+    neededAfterMs: Math.max(afterMs, nowMs - reachMs),
+  };
 }
 
 /** Where the samples begin that are kept for a range. */

@@ -157,17 +157,15 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
     const { rows, now = Date.now } = this.#options;
-    if (rows.shared !== undefined) {
-      const shareable = sources.filter(isShareable);
-      if (shareable.length > 0) yield* this.#shared(shareable, range, budget);
-      const others = shareable.length === 0 ? sources : sources.filter((source) => !isShareable(source));
-      if (others.length > 0) yield* this.#rawRows(others, range, budget);
-      return;
+    let others = sources;
+    if (rows.shared !== undefined && sources.some(isShareable)) {
+      yield* this.#shared(sources.filter(isShareable), range, budget);
+      others = sources.filter((source) => !isShareable(source));
     }
     const unkept: Source[] = [];
     const mayBeKept: Source[] = [];
     const isRecent = rows.samples !== undefined && mayHaveSamples(range.afterMs, now());
-    for (const source of sources) (isRecent && isOneSeries(source) ? mayBeKept : unkept).push(source);
+    for (const source of others) (isRecent && isOneSeries(source) ? mayBeKept : unkept).push(source);
     for (let from = 0; from < mayBeKept.length; from += SAMPLED_AT_ONCE) {
       const part = mayBeKept.slice(from, from + SAMPLED_AT_ONCE);
       const { found, rest } = await this.#kept(part, range, budget);
