@@ -44,6 +44,12 @@ export class Matrix {
     return this.labels.length;
   }
 
+  /** Makes room for further rows: to grow row by row copies the others again and again. */
+  reserve(rows: number): void {
+    const cells = (this.labels.length + rows) * this.steps;
+    if (cells > this.values.length) this.#grow(cells);
+  }
+
   /** Adds an empty row; returns the index of its first cell. */
   addRow(labels: LabelSet): number {
     const first = this.labels.length * this.steps;
@@ -208,8 +214,8 @@ export class Matrix {
     this.#bytes = 0;
   }
 
-  #grow(): void {
-    const cells = Math.max(this.values.length * 2, 16 * this.steps);
+  #grow(wanted = 0): void {
+    const cells = Math.max(this.values.length * 2, 16 * this.steps, wanted);
     this.#account((cells - this.values.length) * BYTES_PER_CELL + (cells / this.steps) * BYTES_PER_ROW);
     const values = new Float64Array(cells);
     values.set(this.values);

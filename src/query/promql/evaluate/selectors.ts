@@ -8,7 +8,7 @@ import type { Selection, SeriesSamples } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix, type SampledSeries } from "./matrix.ts";
-import type { RangeFunction, Window } from "./functions/window.ts";
+import { type SeriesFunction, WindowPlan } from "./functions/window-plan.ts";
 
 /** A series of a range vector: samples without stale markers. */
 export type RangeSeries = SampledSeries;
@@ -101,55 +101,20 @@ function withoutStale({ labels, timestampsMs, values, stale }: SeriesSamples): R
 /** Applies a function to the windows of all series. Rows without a result are left out. */
 export async function overWindows(
   { rangeMs, lookMs, series }: RangeVector,
-  apply: RangeFunction,
-  grid: Grid,
-  context: Context,
+  apply: SeriesFunction,
+  { budget }: Context,
 ): Promise<Matrix> {
-  const matrix = new Matrix(grid.count, 0, context.budget);
+  const matrix = new Matrix(lookMs.length, 0, budget);
+  const plan = new WindowPlan(lookMs, rangeMs);
   for await (const batch of series) {
+    plan.forget();
+    matrix.reserve(batch.length);
     for (const each of batch) {
-      applyToSeries(matrix, each, apply, lookMs, rangeMs, grid);
-      if (context.budget.isPauseDue) await context.budget.pause();
+      const first = matrix.addRow(each.labels);
+      plan.find(each.timestampsMs);
+      if (!apply(each, plan, matrix.values, matrix.present, first)) matrix.dropLastRow();
+      if (budget.isPauseDue) await budget.pause();
     }
   }
   return matrix.sorted();
-}
-
-function applyToSeries(
-  matrix: Matrix,
-  { labels, timestampsMs, values }: RangeSeries,
-  apply: RangeFunction,
-  lookMs: Float64Array,
-  rangeMs: number,
-  grid: Grid,
-): void {
-  const first = matrix.addRow(labels);
-  const window: Window = {
-    timestampsMs,
-    values,
-    lo: 0,
-    hi: 0,
-    startMs: 0,
-    endMs: 0,
-    rangeMs,
-    evaluationMs: 0,
-    step: 0,
-    resets: undefined,
-  };
-  let any = false;
-  for (let step = 0; step < lookMs.length; step++) {
-    window.endMs = lookMs[step];
-    window.startMs = window.endMs - rangeMs;
-    while (window.hi < timestampsMs.length && timestampsMs[window.hi] <= window.endMs) window.hi++;
-    while (window.lo < window.hi && timestampsMs[window.lo] <= window.startMs) window.lo++;
-    if (window.lo === window.hi) continue;
-    window.step = step;
-    window.evaluationMs = grid.startMs + step * grid.stepMs;
-    const result = apply(window);
-    if (result === undefined) continue;
-    matrix.values[first + step] = result;
-    matrix.present[first + step] = 1;
-    any = true;
-  }
-  if (!any) matrix.dropLastRow();
 }

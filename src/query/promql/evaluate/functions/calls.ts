@@ -12,9 +12,10 @@ import { type Grid, timeAt } from "../grid.ts";
 import { histogramFraction, histogramQuantile } from "./histograms.ts";
 import { labelJoin, labelReplace } from "./label-functions.ts";
 import { Matrix } from "../matrix.ts";
-import { rangeFunction } from "./over-time.ts";
+import { seriesFunction } from "./over-time.ts";
 import { ratesOfEnds, reducedOverTime } from "../reduced.ts";
 import { instantVector, overWindows } from "../selectors.ts";
+import { eachWindow } from "./window.ts";
 import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "../value.ts";
 
 /** Functions that use only differences between samples: see Selection.totalsAfterMs. */
@@ -119,11 +120,13 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
   const range = await evaluator.range(rangeArg, grid, RELATIVE.has(name));
   if (name === "absent_over_time") {
     const selector = inner.type === "matrixSelector" ? inner.selector : undefined;
-    return absent(await overWindows(range, () => 1, grid, context), absentLabels(selector));
+    const isThere = eachWindow(() => 1, grid);
+    return absent(await overWindows(range, isThere, context), absentLabels(selector));
   }
-  const apply = rangeFunction(name, { values, spans: scalars.map((each) => each.span) }, context.annotations);
+  const spans = scalars.map((each) => each.span);
+  const apply = seriesFunction(name, { values, spans }, grid, context.annotations);
   if (apply === undefined) throw new NotSupported(`${name}() is not supported`);
-  const matrix = await overWindows(range, apply, grid, context);
+  const matrix = await overWindows(range, apply, context);
   noteNonCounters(name, matrix, args[0].span, context);
   if (KEEPS_NAME.has(name)) return matrix;
   return matrix.withoutNames(true);

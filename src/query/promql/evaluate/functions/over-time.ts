@@ -4,10 +4,12 @@ import { ExecutionError } from "../../query-errors.ts";
 import type { Span } from "../../parse/ast.ts";
 import { formatDecimal } from "../../promql-text.ts";
 import type { Annotations } from "../annotations.ts";
+import type { Grid } from "../grid.ts";
 import { changes, delta, idelta, increase, irate, rate, resets } from "./rates.ts";
 import { slidingExtreme } from "./sliding-extreme.ts";
 import { linearRegression, Mean, quantileOfSorted, smoothed, sortNaNFirst, variance } from "./statistics.ts";
-import type { RangeFunction } from "./window.ts";
+import { eachWindow, type RangeFunction } from "./window.ts";
+import type { SeriesFunction } from "./window-plan.ts";
 
 const sumOverTime: RangeFunction = ({ values, lo, hi }) => {
   const sum = new CompensatedSum();
@@ -24,10 +26,16 @@ const avgOverTime: RangeFunction = ({ values, lo, hi }) => {
 const deriv: RangeFunction = ({ timestampsMs, values, lo, hi }) =>
   hi - lo < 2 ? undefined : linearRegression(timestampsMs, values, lo, hi, timestampsMs[lo]).slope;
 
-const PLAIN: Record<string, RangeFunction> = {
+/** Functions that process a series as a whole. */
+const WHOLE: Record<string, () => SeriesFunction> = {
   rate,
   increase,
   delta,
+  max_over_time: () => slidingExtreme(1),
+  min_over_time: () => slidingExtreme(-1),
+};
+
+const PLAIN: Record<string, RangeFunction> = {
   irate,
   idelta,
   resets,
@@ -50,7 +58,19 @@ interface ScalarArguments {
 }
 
 /** The function of a name with its scalar arguments bound; undefined for absent_over_time(), which is in calls.ts. */
-export function rangeFunction(
+export function seriesFunction(
+  name: string,
+  scalars: ScalarArguments,
+  grid: Grid,
+  annotations: Annotations,
+): SeriesFunction | undefined {
+  const whole = Object.hasOwn(WHOLE, name) ? WHOLE[name] : undefined;
+  if (whole !== undefined) return whole();
+  const apply = windowFunction(name, scalars, annotations);
+  return apply && eachWindow(apply, grid);
+}
+
+function windowFunction(
   name: string,
   scalars: ScalarArguments,
   annotations: Annotations,
@@ -63,10 +83,6 @@ export function rangeFunction(
       return ({ values, lo, hi, step }) =>
         quantileOfSorted(scalars.values[0][step], sortNaNFirst(values.slice(lo, hi)));
     }
-    case "max_over_time":
-      return slidingExtreme(1);
-    case "min_over_time":
-      return slidingExtreme(-1);
     case "predict_linear":
       return ({ timestampsMs, values, lo, hi, evaluationMs, step }) => {
         if (hi - lo < 2) return undefined;
