@@ -12,7 +12,16 @@ import { ingest } from "./ingest.ts";
 import { hottest } from "./profile.ts";
 import { difference } from "./promql-agree.ts";
 import { SERIES_PER_INSTANCE, send } from "./promql-load.ts";
-import { eventQuestions, type Question, questions, STEPS, type Timing, time } from "./promql-questions.ts";
+import {
+  eventQuestions,
+  largeQuestions,
+  type Question,
+  questions,
+  sqlQuestions,
+  STEPS,
+  type Timing,
+  time,
+} from "./promql-questions.ts";
 import { type Contender, contenders } from "./remote-write-servers.ts";
 import { usageOf } from "./usage.ts";
 
@@ -20,13 +29,16 @@ const HELP = `Usage: scripts/bench promql [options] [-- arguments of weir serve]
 
 Runs PromQL queries on this gateway, and on victoria-metrics and prometheus if they are installed, over the same
 series: counters, a histogram of twelve buckets, and gauges. Then it runs queries on this gateway over a day of
-events. It shows median times until the last byte (without the first run), their ratios, whether the answers agree to
-1e-9, and the peak memory of each server.
+events, in PromQL and SQL. It shows median times until the last byte (without the first run), CPU time, both of the first
+run, ratios of medians and of CPU time, whether the answers agree to 1e-9, and the peak memory of each server.
 
   --samples N        samples in total, one per series every 14.4 s (default 10000000: 4 hours)
   --series N         series (default 10000)
   --events N         events of a day (default 2000000); 0 skips them
   --rounds N         runs of each query; the median is shown (default 7)
+  --age HOURS        how long ago the newest sample is (default 0). From 4 on all samples are old enough for blocks
+  --packed           packs what is old enough into blocks before the queries (weir compact)
+  --large            then asks four queries over all samples at once, for their memory
   --only TEXT        only queries whose name contains this text
   --servers LIST     of weir, victoria-metrics, prometheus (default: all that are installed)
   --folder DIR       the folder for temporary data folders (default: the system's)
@@ -41,6 +53,9 @@ const { values: options, positionals: serveArgs } = parseArgs({
     series: { type: "string", default: "10000" },
     events: { type: "string", default: "2000000" },
     rounds: { type: "string", default: "7" },
+    age: { type: "string", default: "0" },
+    packed: { type: "boolean", default: false },
+    large: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     servers: { type: "string", default: "weir,victoria-metrics,prometheus" },
     folder: { type: "string", default: tmpdir() },
@@ -80,7 +95,8 @@ async function main(): Promise<void> {
     `${series} series, ${series * scrapes} samples over ${fixed(spanMs / 3_600_000)} h, ranges of ${STEPS} steps; ` +
       `${cpus().length} cores, load ${fixed(loadavg()[0]!)} before, Bun ${Bun.version}`,
   );
-  const firstMs = Math.floor((Date.now() - AGE_MS - spanMs) / 1000) * 1000 + OFF_THE_EDGE_MS;
+  const ageMs = Math.max(AGE_MS, 3_600_000 * Number(options.age));
+  const firstMs = Math.floor((Date.now() - ageMs - spanMs) / 1000) * 1000 + OFF_THE_EDGE_MS;
   const load = {
     series,
     scrapes,
@@ -89,13 +105,15 @@ async function main(): Promise<void> {
     firstMs,
     intervalMs: INTERVAL_MS,
   };
-  const asked = questions(spanMs, firstMs + (scrapes - 1) * INTERVAL_MS).filter(wanted);
+  const lastMs = firstMs + (scrapes - 1) * INTERVAL_MS;
+  const asked = questions(spanMs, lastMs).filter(wanted);
+  const large = options.large ? largeQuestions(spanMs, lastMs) : [];
   const named = options.servers.split(",");
   const timings = new Map<string, Timings>();
   for (const contender of contenders(serveArgs, [])) {
     if (!named.includes(contender.name) || asked.length === 0) continue;
     console.log(`\n${contender.name}${contender.absent ? `: ${contender.absent}` : ""}`);
-    if (!contender.absent) timings.set(contender.name, await measure(contender, load, asked));
+    if (!contender.absent) timings.set(contender.name, await measure(contender, load, asked, large));
   }
   compare(asked, timings);
   if (count(options.events) > 0) await measureEvents();
@@ -106,6 +124,7 @@ async function measure(
   contender: Contender,
   load: Parameters<typeof send>[1],
   asked: readonly Question[],
+  large: readonly Question[],
 ): Promise<Timings> {
   const folder = mkdtempSync(join(options.folder, "weir-bench-"));
   const isProfiled = options.profile && contender.name === "weir";
@@ -114,6 +133,11 @@ async function measure(
     const started = performance.now();
     await send(server.url, load);
     say("loaded", `in ${fixed((performance.now() - started) / 1000)} s, ${peak(server.pid)} at most`);
+    if (options.packed && contender.name === "weir") {
+      await server.stop();
+      await compacted(folder);
+      server = await contender.start(folder);
+    }
     if (isProfiled) {
       // Only what is asked is to be in the profile.
       await server.stop();
@@ -122,7 +146,14 @@ async function measure(
     const { origin } = new URL(server.url);
     // What came last would else be seen only after a while.
     if (contender.name === "victoria-metrics") await fetch(`${origin}/internal/force_flush`);
-    return await ask(origin, server.pid, asked);
+    const timings = await ask(origin, server.pid, asked);
+    if (large.length > 0) {
+      const begun = performance.now();
+      await Promise.all(large.map((question) => time(origin, server.pid, question, 0)));
+      const lasted = performance.now() - begun;
+      say("four large queries at once", `${fixed(lasted, 0)} ms, ${peak(server.pid)}`);
+    }
+    return timings;
   } finally {
     await server.stop();
     if (isProfiled) showProfile(profilesIn(folder));
@@ -138,7 +169,8 @@ async function ask(url: string, pid: number, asked: readonly Question[]): Promis
     say(
       question.name,
       `median ${fixed(timing.medianMs).padStart(7)} ms, max ${fixed(timing.maxMs).padStart(7)} ms, ` +
-        `CPU ${fixed(timing.cpuMs, 0).padStart(5)} ms (first thread ${fixed(timing.mainThreadMs, 0)}), ${peak(pid)}`,
+        `CPU ${fixed(timing.cpuMs, 0).padStart(5)} ms (first thread ${fixed(timing.mainThreadMs, 0)}), ` +
+        `first ${fixed(timing.firstMs, 0)} ms and CPU ${fixed(timing.firstCpuMs, 0)}, ${peak(pid)}`,
     );
   }
   return timings;
@@ -154,7 +186,11 @@ function compare(asked: readonly Question[], timings: ReadonlyMap<string, Timing
     const mine = own.get(question.name)!;
     const beside = others.map(([name, theirs]) => {
       const other = theirs.get(question.name)!;
-      return `${fixed(mine.medianMs / other.medianMs, 2).padStart(6)} x ${name} (${verdict(question, name, mine, other)})`;
+      const cpu = other.cpuMs > 0 ? `, CPU ${fixed(mine.cpuMs / other.cpuMs, 2)}` : "";
+      return (
+        `${fixed(mine.medianMs / other.medianMs, 2).padStart(6)} x ${name}${cpu} ` +
+        `(${verdict(question, name, mine, other)})`
+      );
     });
     say(question.name, `${fixed(mine.medianMs).padStart(7)} ms, ${beside.join(", ")}`);
   }
@@ -170,7 +206,7 @@ function verdict({ ownRates }: Question, name: string, mine: Timing, other: Timi
 async function measureEvents(): Promise<void> {
   const events = count(options.events);
   const span = { fromMs: Date.now() - DAY_MS + 60_000, toMs: Date.now() };
-  const asked = eventQuestions(span.toMs).filter(wanted);
+  const asked = [...eventQuestions(span.toMs), ...sqlQuestions()].filter(wanted);
   if (asked.length === 0) return;
   console.log(`\nweir, ${events} events over 24 h`);
   const folder = mkdtempSync(join(options.folder, "weir-bench-"));
@@ -191,6 +227,13 @@ async function measureEvents(): Promise<void> {
     if (options.profile) showProfile(profilesIn(folder));
     clear(folder);
   }
+}
+
+/** Runs `weir compact` on the data of a folder. */
+async function compacted(folder: string): Promise<void> {
+  const program = join(import.meta.dir, "../weir");
+  const child = Bun.spawn([program, "compact", "--data", join(folder, "data")], { stdout: "ignore" });
+  if ((await child.exited) !== 0) throw new Error("weir compact has failed");
 }
 
 function clear(folder: string): void {
