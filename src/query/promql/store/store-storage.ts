@@ -30,7 +30,7 @@ import { DayReader, daysIn, type Range, samplesStatement } from "./day-reader.ts
 import { held, type Latest } from "./held.ts";
 import { idsOf, orderOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
-import { areShared, isShareable, sharedSamples } from "./shared-reads.ts";
+import { areShared, isShareable, sharedSamples } from "../shared/shared-reads.ts";
 import {
   type Before,
   type Instants,

@@ -82,7 +82,8 @@ function extrapolated(isCounter: boolean, divisorOf: (rangeMs: number) => number
   return ({ timestampsMs, values }, plan, results, present, out) => {
     const { lookMs, rangeMs, lo, hi } = plan;
     const { length } = lo;
-    const own = (extrapolation ??= new Extrapolation(length));
+    extrapolation ??= new Extrapolation(length);
+    const own = extrapolation;
     if (version !== plan.version) {
       for (let step = 0; step < length; step++) {
         const [first, last] = [timestampsMs[lo[step]], timestampsMs[hi[step] - 1]];

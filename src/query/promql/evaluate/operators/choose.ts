@@ -62,7 +62,7 @@ function wholeCounts(parameter: Float64Array): Float64Array {
 class BestRows {
   readonly #sign: 1 | -1;
   readonly #count: number;
-  readonly #valueOf: (row: number) => number;
+  readonly #numberOf: (row: number) => number;
   readonly #heap: BoundedHeap;
   /**
    * The value of the worst row. Updated only when it changes, because most rows are not among the best, and each look-up is a
@@ -70,12 +70,12 @@ class BestRows {
    */
   #worst = Number.NaN;
 
-  constructor(sign: 1 | -1, count: number, valueOf: (row: number) => number) {
+  constructor(sign: 1 | -1, count: number, numberOf: (row: number) => number) {
     this.#sign = sign;
     this.#count = count;
-    this.#valueOf = valueOf;
+    this.#numberOf = numberOf;
     this.#heap = new BoundedHeap(count, (a, b) => {
-      const [x, y] = [sign * valueOf(a), sign * valueOf(b)];
+      const [x, y] = [sign * numberOf(a), sign * numberOf(b)];
       return Number.isNaN(x) || x < y;
     });
   }
@@ -90,7 +90,7 @@ class BestRows {
     else if (sign * worst < sign * value || (Number.isNaN(worst) && !Number.isNaN(value)))
       heap.replaceRoot(row);
     else return;
-    this.#worst = this.#valueOf(heap.root);
+    this.#worst = this.#numberOf(heap.root);
   }
 
   /** A value, times the sign, up to which nothing is taken any more. NaN if there is none. */
@@ -106,7 +106,7 @@ class BestRows {
   /** The best first, NaN last. */
   ordered(): readonly number[] {
     return this.#heap.items.sort((a, b) => {
-      const [x, y] = [this.#sign * this.#valueOf(a), this.#sign * this.#valueOf(b)];
+      const [x, y] = [this.#sign * this.#numberOf(a), this.#sign * this.#numberOf(b)];
       if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
       return y - x || 0;
     });

@@ -1,16 +1,16 @@
 /**
- * Reads samples of gauges and cumulative series from shared memory (../shared/shared-samples.ts) where they are kept. The
+ * Reads samples of gauges and cumulative series from shared memory (shared-samples.ts) where they are kept. The
  * others are read from rows and blocks, and then are kept too.
  */
 import { DAY_MS } from "../../../model/duration.ts";
 import type { Source } from "../catalog/catalog.ts";
-import { bytesOfChunk, chunkOf, type SampleChunk, type SeriesPlace } from "../shared/sample-chunks.ts";
-import type { SharedBegun, SharedMade } from "../shared/shared-samples.ts";
-import { isTailLong, rangeOf, rewritten, seriesOfPart } from "../shared/shared-series.ts";
+import { bytesOfChunk, chunkOf, type SampleChunk, type SeriesPlace } from "./sample-chunks.ts";
+import type { SharedBegun, SharedMade } from "./shared-samples.ts";
+import { isTailLong, rangeOf, rewritten, seriesOfPart } from "./shared-series.ts";
 import type { ReadBudget, SeriesSamples } from "../storage.ts";
-import type { Range } from "./day-reader.ts";
-import type { Gathered } from "./gather.ts";
-import type { StoredRows } from "./stored-rows.ts";
+import type { Range } from "../store/day-reader.ts";
+import type { Gathered } from "../store/gather.ts";
+import type { StoredRows } from "../store/stored-rows.ts";
 
 /** Series that are passed on at once. */
 const SERIES_AT_ONCE = 500;
