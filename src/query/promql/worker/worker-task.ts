@@ -412,7 +412,14 @@ async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void
 /** The buffers of an answer that has no parts. */
 function buffersOfValue(value: AskedValue): ArrayBuffer[] {
   // Codes are in memory that threads share.
-  if (value === undefined || "isKnown" in value || "chunks" in value || "partOf" in value || "failure" in value) return [];
+  if (
+    value === undefined ||
+    "isKnown" in value ||
+    "chunks" in value ||
+    "partOf" in value ||
+    "failure" in value
+  )
+    return [];
   if ("body" in value) return [value.body.buffer];
   if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer];
   return "hasBefore" in value ? buffersOfSamples(value) : buffersOfCells(value);
