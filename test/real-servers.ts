@@ -19,7 +19,8 @@ export interface RealServer {
   readonly url: string;
   /** What it has logged so far. */
   log(): string;
-  stop(): Promise<void>;
+  /** Ends it, with SIGKILL unless another signal is given. */
+  stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
 }
 
 /**
@@ -56,8 +57,8 @@ export async function startServer(
   return {
     url: `http://${address}`,
     log: () => log,
-    async stop() {
-      child.kill("SIGKILL");
+    async stop(signal = "SIGKILL") {
+      child.kill(signal);
       await child.exited;
     },
   };

@@ -7,17 +7,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Campaign, type Tally } from "./campaign.ts";
+import { tortureForwarding } from "./forwarding/rounds.ts";
 import { findFaketime, GatewayClock } from "./gateway-clock.ts";
 import { Disk } from "./processes.ts";
 import { Seeded } from "./seeded.ts";
 
 const HELP = `Usage: scripts/torture [ROUNDS] [--seed N] [--folder DIR] [--keep]
+       scripts/torture forward [ROUNDS] [--seed N] [--folder DIR] [--keep]
 
 Kills the gateway with SIGKILL at random moments: during pushes, checkpoints, moves of the journal, midnight, pruning,
 deletions, backups, restores, compaction, migrations, changes of tokens and starts. It also cuts and flips copies of log and
 journal, fills the disk, steps the clock, and opens up to 1,000 connections that are idle, slow or half closed. Clients repeat
 what had no answer with the same Idempotency-Key. Each round compares everything that was acknowledged with rows, totals and
 groups.
+
+"forward" kills a gateway with destinations, and the destinations: another gateway, and Debian's Prometheus and
+VictoriaMetrics if they are installed. Answers are lost, and one destination is slow. In the end, all must have the same.
 
   ROUNDS         rounds, one kill each at least (default 100)
   --seed N       the seed of all random choices (default 1). The same seed makes the same choices; the moments of the
@@ -50,6 +55,14 @@ const { values: options, positionals } = parseArgs({
 
 if (options.help) {
   process.stdout.write(HELP);
+} else if (positionals[0] === "forward") {
+  process.exitCode = await tortureForwarding({
+    rounds: Number(positionals[1] ?? 100),
+    seed: Number(options.seed),
+    first: Number(options.campaign),
+    folder: options.folder,
+    keeps: options.keep,
+  });
 } else {
   process.exitCode = await torture(
     Number(positionals[0] ?? 100),
