@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Campaign, type Tally } from "./campaign.ts";
+import { tortureLinks } from "./forwarding/links.ts";
 import { tortureForwarding } from "./forwarding/rounds.ts";
 import { findFaketime, GatewayClock } from "./gateway-clock.ts";
 import { Disk } from "./processes.ts";
@@ -14,6 +15,7 @@ import { Seeded } from "./seeded.ts";
 
 const HELP = `Usage: scripts/torture [ROUNDS] [--seed N] [--folder DIR] [--keep]
        scripts/torture forward [ROUNDS] [--seed N] [--folder DIR] [--keep]
+       scripts/torture links [--minutes N] [--gateways N] [--seed N] [--folder DIR] [--keep]
 
 Kills the gateway with SIGKILL at random moments: during pushes, checkpoints, moves of the journal, midnight, pruning,
 deletions, backups, restores, compaction, migrations, changes of tokens and starts. It also cuts and flips copies of log and
@@ -24,10 +26,14 @@ groups.
 "forward" kills a gateway with destinations, and the destinations: another gateway, and Debian's Prometheus and
 VictoriaMetrics if they are installed. Answers are lost, and one destination is slow. In the end, all must have the same.
 
+"links" runs gateways in network namespaces that send to one hub, and cuts their links at random. It needs root.
+
   ROUNDS         rounds, one kill each at least (default 100)
   --seed N       the seed of all random choices (default 1). The same seed makes the same choices; the moments of the
                  kills also depend on the machine
   --campaign N   the first campaign of the seed (default 0), to repeat one that failed. A campaign has 25 rounds
+  --minutes N    how long links are cut (default 10)
+  --gateways N   gateways, each in its own namespace (default 10)
   --folder DIR   the folder for temporary data folders (default: the system's)
   --keep         keeps the folder of a campaign that failed
   --help         shows this help
@@ -46,6 +52,8 @@ const { values: options, positionals } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     campaign: { type: "string", default: "0" },
+    minutes: { type: "string", default: "10" },
+    gateways: { type: "string", default: "10" },
     folder: { type: "string", default: tmpdir() },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -60,6 +68,14 @@ if (options.help) {
     rounds: Number(positionals[1] ?? 100),
     seed: Number(options.seed),
     first: Number(options.campaign),
+    folder: options.folder,
+    keeps: options.keep,
+  });
+} else if (positionals[0] === "links") {
+  process.exitCode = await tortureLinks({
+    gateways: Number(options.gateways),
+    minutes: Number(options.minutes),
+    seed: Number(options.seed),
     folder: options.folder,
     keeps: options.keep,
   });

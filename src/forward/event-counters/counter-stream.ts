@@ -6,6 +6,8 @@
  *   sent. So it needs no copy on the disk, is the same after a restart, and never decreases.
  * - **The instant** of a row is the end of its step, or the next one that the series was not sent for, if the row is late.
  *   So the samples of each series are sent in the order of time, also while a backlog is sent. Counters have one lane.
+ * - **Once per instant**: what a pass sends is noted before it is sent, and is the same after a kill. So no instant has two
+ *   values.
  * - **In between**: the value is repeated at each instant for five minutes after an increase, as scrapes would repeat it, so
  *   that rates are the same. Then it is repeated every four minutes, within the look-back of Prometheus, as long as /metrics
  *   shows it, and one step before the next increase.
@@ -14,6 +16,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { RowRange } from "../../model/records.ts";
 import type { Metric, Series } from "../../model/sample.ts";
 import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
+import type { Day } from "../../store/store.ts";
 import { settledWithin } from "../sending/grace.ts";
 import { type ForwardStore, readRows } from "../outbox/stored-rows-reader.ts";
 import { Count, CountedRows } from "./counted-rows.ts";
@@ -189,27 +192,59 @@ export class CounterStream {
     // All rows that were stored up to this instant are read below. Rows may come in after that, so nothing is repeated for a
     // later instant: these rows would count too late.
     const instantMs = this.#instantMs();
-    const { store, seriesById, stepMs, outbox } = this.#parts;
+    const { store, seriesById, stepMs, outbox, stream } = this.#parts;
     await store.moveJournal();
     for (const day of store.days()) {
       for (;;) {
         this.#stopping.signal.throwIfAborted();
         if (this.#epoch !== outbox.epoch) throw new RowsRenumbered();
-        const from = this.#cursors.get(day.day) ?? 0;
-        if (from >= day.rows) break;
-        const range: RowRange = [from, Math.min(day.rows, from + UNIT_ROWS)];
+        const unit = await this.#nextUnit(day);
+        if (unit === undefined) break;
         const rows = new CountedRows(stepMs, seriesById);
-        if (this.#hasEvents()) await readRows(store, day, range, rows.add);
-        // Some of the rows may be newer than the instant above.
-        await this.#send(this.#pointsOf(rows, this.#instantMs()));
-        this.#cursors.set(day.day, range[1]);
-        await outbox.acknowledge(this.#parts.stream, day.day, [0, range[1]], this.#epoch, {
-          lastMs: this.#lastMs,
-        });
+        if (this.#hasEvents()) await readRows(store, day, unit.range, rows.add);
+        await this.#send(this.#pointsOf(rows, unit.instantMs));
+        const [, to] = unit.range;
+        this.#cursors.set(day.day, to);
+        await outbox.acknowledge(stream, day.day, [0, to], this.#epoch, { lastMs: this.#lastMs });
       }
     }
-    await this.#send(this.#repeated(instantMs));
+    await this.#repeat(instantMs);
     this.#tickedMs = instantMs;
+  }
+
+  /**
+   * The next rows of a day, and the last instant at which they may count. Both are noted before anything of them is sent, and
+   * are the same after a kill: otherwise rows that came in since then would count at an instant that was sent already, with
+   * another value. Undefined if all rows were sent.
+   */
+  async #nextUnit({ day, rows }: Day): Promise<{ range: RowRange; instantMs: number } | undefined> {
+    const { outbox, stream } = this.#parts;
+    const from = this.#cursors.get(day) ?? 0;
+    if (from >= rows) return undefined;
+    const noted = outbox.of(stream, day).open?.find(([begin, end]) => begin <= from && end > from);
+    if (noted !== undefined) return { range: [from, noted[1]], instantMs: Number(noted[2]) };
+    const range: RowRange = [from, Math.min(rows, from + UNIT_ROWS)];
+    // Some of the rows may be newer than the instant at which the pass began.
+    const instantMs = this.#instantMs();
+    if (this.#hasEvents()) await outbox.begin(stream, day, [...range, String(instantMs)], this.#epoch);
+    return { range, instantMs };
+  }
+
+  /** Sends what is due without new rows. The instant is noted before, for the same reason. */
+  async #repeat(instantMs: number): Promise<void> {
+    const { outbox, stream, store } = this.#parts;
+    const points = this.#repeated(instantMs);
+    const first = points.next();
+    const day = store.days().at(-1)?.day;
+    if (first.done || day === undefined) return;
+    const lastMs = Math.max(this.#lastMs, instantMs);
+    await outbox.acknowledge(stream, day, [0, this.#cursors.get(day) ?? 0], this.#epoch, { lastMs });
+    await this.#send(
+      (function* () {
+        yield first.value;
+        yield* points;
+      })(),
+    );
   }
 
   /** Whether there is any series of events. */

@@ -94,7 +94,7 @@ export class Outbox {
     return countOf(this.of(stream, day).sent);
   }
 
-  /** Marks rows as sent, and ends the request with them if it was noted. Resolves when that is stored. */
+  /** Marks rows as sent, and ends requests with them that were noted. Resolves when that is stored. */
   async acknowledge(
     stream: string,
     day: number,
@@ -106,7 +106,7 @@ export class Outbox {
       ...rest,
       ...more,
       sent: withRange(sent, range),
-      open: open.filter(([from, to]) => from !== range[0] || to !== range[1]),
+      open: open.filter(([from, to]) => from < range[0] || to > range[1]),
     }));
   }
 
