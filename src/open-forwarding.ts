@@ -89,7 +89,7 @@ export function followers(
     follower: {
       add(rows) {
         cells.add(rows);
-        forwarding?.noteRows();
+        forwarding?.noteRows(rows.length);
       },
       expectDeletion() {
         forwarding?.expectDeletion();

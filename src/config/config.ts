@@ -87,7 +87,7 @@ export function resolveSettings(
   for (const key of KEYS) {
     const given: Given | undefined = flags.given.get(key) ?? variables.get(key) ?? file.get(key);
     values[key] =
-      given === undefined ? SETTINGS[key].default : readValue(SETTINGS[key].type, given.raw, given.name);
+      given === undefined ? SETTINGS[key].default : readValue(SETTINGS[key].type, given.raw, given.name, env);
     origins[key] = given === undefined ? "default" : given.origin;
   }
   const config = values as Config;

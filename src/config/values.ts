@@ -20,6 +20,7 @@ import {
   readServiceLevels,
 } from "./expectations.ts";
 import { formatDestinations, readDestinations } from "./forwarding/destinations.ts";
+import type { Variables } from "./forwarding/otel-variables.ts";
 import { formatUpstream, readUpstream } from "./forwarding/read-upstream.ts";
 import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
@@ -125,8 +126,12 @@ export function isList(type: Type): boolean {
   return ["names", "patterns", "choices", "listen", "scrape", "limits"].includes(type.is);
 }
 
-/** Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error. */
-export function readValue(type: Type, raw: unknown, name: string): Value {
+/**
+ * Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error.
+ *
+ * @param env variables of other programs that are defaults of a part of a setting
+ */
+export function readValue(type: Type, raw: unknown, name: string, env: Variables = {}): Value {
   switch (type.is) {
     case "flag":
       return readFlag(raw, name);
@@ -144,7 +149,7 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
     case "notify":
       return readNotifiers(raw, name);
     case "forward":
-      return readDestinations(raw, name);
+      return readDestinations(raw, name, env);
     case "upstream":
       return readUpstream(raw, name);
     case "inhibit":

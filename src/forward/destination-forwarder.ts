@@ -4,17 +4,10 @@ import { CounterStream, type CounterStreamParts } from "./event-counters/counter
 import type { Outbox } from "./outbox/outbox.ts";
 import { firstGap } from "./outbox/row-ranges.ts";
 import { type ForwardStore, timeOfRow } from "./outbox/stored-rows-reader.ts";
-import { addCounterPoints } from "./remote-write/counter-points.ts";
-import { OutputNames } from "./remote-write/output-series.ts";
-import { PointCollector } from "./remote-write/points.ts";
-import { RemoteWriteSender } from "./remote-write/remote-write-sender.ts";
-import { Bandwidth } from "./sending/bandwidth.ts";
 import type { DestinationStatus } from "./sending/destination-status.ts";
-import { EventLines } from "./streams/row-event-lines.ts";
-import { NdjsonSink } from "./streams/ndjson-sink.ts";
-import { RowLanes, type RowSink } from "./streams/row-lanes.ts";
-import { SampleSink } from "./streams/sample-sink.ts";
-import { WeirSink } from "./streams/weir-sink.ts";
+import { streamsOf } from "./destination-streams.ts";
+import type { TotalsWithStart } from "./otlp/otlp-points.ts";
+import { RowLanes } from "./streams/row-lanes.ts";
 
 /** How long requests without an answer may take after a stop: their samples would be sent again after the next start. */
 const GRACE_MS = 3_000;
@@ -26,6 +19,7 @@ export interface ForwarderParts
     CounterStreamParts,
     "totals" | "series" | "kinds" | "seriesById" | "atRest" | "stepMs" | "idleMs" | "now"
   > {
+  readonly totals: CounterStreamParts["totals"] & TotalsWithStart;
   readonly outbox: Outbox;
   readonly store: ForwardStore;
   readonly isAttribute: (metric: string, tag: string) => boolean;
@@ -60,38 +54,18 @@ export class DestinationForwarder {
     this.destination = destination;
     this.#parts = parts;
     this.#status = status;
-    const { name, target, order } = destination;
+    const { name, order } = destination;
     const { outbox, store } = parts;
+    const { stream, sink, order: ownOrder, sendCounters } = streamsOf(destination, status, parts);
+    this.stream = `${name}/${stream}`;
     const onFault = status.failed;
-    const bandwidth = new Bandwidth(destination.bytesPerSecond);
-    this.stream = `${name}/${target.type === "remote_write" ? "samples" : "events"}`;
-    const lanesOf = (sink: RowSink, laneOrder = order) =>
-      new RowLanes({ outbox, stream: this.stream, store, sink, order: laneOrder, onFault });
-    if (target.type === "remote_write") {
-      const names = new OutputNames(destination);
-      const sender = new RemoteWriteSender({ target, status, bandwidth, now: parts.now });
-      this.#lanes = lanesOf(new SampleSink({ ...parts, ...target, names, sender, status }));
-      const { shards, samplesPerRequest } = target;
-      this.#counters = new CounterStream({
-        ...parts,
-        stream: `${name}/counters`,
-        onFault,
-        async send(points, stop) {
-          const collector = new PointCollector();
-          addCounterPoints(collector, names, points);
-          if (collector.length === 0) return;
-          const parts = Math.min(shards, Math.ceil(collector.length / samplesPerRequest));
-          await Promise.all(collector.take(parts).map((part) => sender.send(part, stop)));
-        },
-      });
-      return;
-    }
-    const lines = new EventLines({ ...parts, destination, status });
-    this.#lanes =
-      target.type === "weir"
-        ? lanesOf(new WeirSink({ destination, target, lines, status, bandwidth }))
-        : // Both lanes would append to one file.
-          lanesOf(new NdjsonSink({ path: target.path, lines, status }), "oldest-first");
+    this.#lanes = new RowLanes({
+      ...{ outbox, store, sink, onFault },
+      stream: this.stream,
+      order: ownOrder ?? order,
+    });
+    if (sendCounters === undefined) return;
+    this.#counters = new CounterStream({ ...parts, stream: `${name}/counters`, onFault, send: sendCounters });
   }
 
   get #streams(): string[] {
@@ -117,8 +91,8 @@ export class DestinationForwarder {
     await Promise.all([this.#lanes.stop(graceMs), this.#counters?.stop(graceMs)]);
   }
 
-  noteRows(): void {
-    this.#lanes.noteRows();
+  noteRows(rows = 0): void {
+    this.#lanes.noteRows(rows);
   }
 
   dropBefore(firstDay: number): void {

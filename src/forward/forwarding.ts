@@ -63,9 +63,9 @@ export class Forwarding implements Service {
         counters.bytes.inc({ destination }, bytes);
         counters.seconds.observe({ destination }, seconds);
       },
-      onDropped(reason, samples, first) {
+      onDropped(reason, samples, first, said) {
         counters.dropped.inc({ destination, reason }, samples);
-        log("forward_dropped", { destination, reason, samples, first: first[0]?.reason });
+        log("forward_dropped", { destination, reason, samples, first: first[0]?.reason ?? said });
         if (first.length === 0) return;
         void storeRejected(first.map((sample) => rejectedRecord(sample, destination, now()))).catch(
           (error: unknown) =>
@@ -97,8 +97,8 @@ export class Forwarding implements Service {
   }
 
   /** Rows were stored. */
-  noteRows(): void {
-    for (const forwarder of this.#forwarders) forwarder.noteRows();
+  noteRows(rows = 0): void {
+    for (const forwarder of this.#forwarders) forwarder.noteRows(rows);
   }
 
   /** Samples will be deleted. `forget` follows. */

@@ -228,15 +228,19 @@ export class EventWriter {
   readonly #seriesById: (seriesId: number) => Series | undefined;
   readonly #isAttribute: (metric: string, tag: string) => boolean;
   readonly #texts = new Map<number, SeriesText>();
+  readonly #isPlain: boolean;
   /** Metrics whose help was written: the first line of each has it, so that the others stay small. */
   readonly #helped = new Set<Metric>();
 
+  /** @param isPlain for other programs: all attributes are tags, and what only an import needs is left out */
   constructor(
     seriesById: (seriesId: number) => Series | undefined,
     isAttribute: (metric: string, tag: string) => boolean,
+    isPlain = false,
   ) {
     this.#seriesById = seriesById;
-    this.#isAttribute = isAttribute;
+    this.#isAttribute = isPlain ? () => true : isAttribute;
+    this.#isPlain = isPlain;
   }
 
   lines(rows: readonly (readonly Cell[])[], columns: AttributeColumns): string {
@@ -284,7 +288,7 @@ export class EventWriter {
     if (text === undefined) {
       const series = this.#seriesById(seriesId);
       if (series === undefined) throw new Error(`a row has series ${seriesId}, which is not registered`);
-      text = textOf(series);
+      text = textOf(series, this.#isPlain);
       if (this.#texts.size >= TEXTS_MAX) this.#texts.clear();
       this.#texts.set(seriesId, text);
     }
@@ -317,18 +321,18 @@ const IMPLIED: Readonly<Record<Metric["kind"], MetricType>> = {
   cumulative: "unknown",
 };
 
-function textOf({ metric, labels, exposed }: Series): SeriesText {
+function textOf({ metric, labels, exposed }: Series, isPlain: boolean): SeriesText {
   const type = TYPES[metric.kind];
   return {
     name: `,"metric_name":${JSON.stringify(metric.name)},"value":`,
     labels: [...labels].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(","),
     end:
       (type === "" ? "" : `,"type":"${type}"`) +
-      (metric.type === IMPLIED[metric.kind] ? "" : `,"metadata_type":"${metric.type}"`) +
+      (isPlain || metric.type === IMPLIED[metric.kind] ? "" : `,"metadata_type":"${metric.type}"`) +
       (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`) +
-      (exposed ? "" : ',"exposed":false') +
-      (withUsualEdges(labels) === labels ? "" : ',"keeps_bounds":true'),
-    help: isHelpOfEvent(metric.help) ? `,"help":${JSON.stringify(metric.help)}` : undefined,
+      (isPlain || exposed ? "" : ',"exposed":false') +
+      (isPlain || withUsualEdges(labels) === labels ? "" : ',"keeps_bounds":true'),
+    help: !isPlain && isHelpOfEvent(metric.help) ? `,"help":${JSON.stringify(metric.help)}` : undefined,
     metric,
   };
 }

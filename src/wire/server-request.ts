@@ -28,6 +28,7 @@ const SECRET_CHARACTERS_MIN = 4;
 export async function serverRequest({
   url: given,
   headers,
+  secretHeaders = [],
   authorization,
   tls,
 }: DestinationServer): Promise<ServerRequest> {
@@ -38,6 +39,7 @@ export async function serverRequest({
     ...Object.fromEntries(headers),
     "user-agent": `weir/${manifest.version}`,
   };
+  for (const [name, value] of secretHeaders) sent[name] = await secretText(value);
   if (authorization !== undefined) sent.authorization = await authorizationHeader(authorization);
   return {
     url,
@@ -50,14 +52,26 @@ export async function serverRequest({
       // and uses the proxy of the environment also for this machine.
       ...(LOOPBACK.test(url.hostname) ? { proxy: false } : {}),
     } as unknown as BunFetchRequestInit,
-    withoutSecrets: (text) => withoutSecrets(text, url, sent.authorization),
+    withoutSecrets: (text) => withoutSecrets(text, url, sent),
   };
 }
 
-function withoutSecrets(text: string, { search, searchParams }: URL, authorization?: string): string {
+/** Headers whose values are secrets, whoever set them. */
+const SECRET_HEADER = /auth|key|token|secret|password/i;
+
+function withoutSecrets(
+  text: string,
+  { search, searchParams }: URL,
+  headers: Readonly<Record<string, string>>,
+): string {
+  const { authorization } = headers;
+  const kept = Object.entries(headers).filter(([name]) => SECRET_HEADER.test(name));
   const [, credentials = ""] = authorization?.split(" ") ?? [];
   const decoded = /^Basic /.test(authorization ?? "") ? Buffer.from(credentials, "base64").toString() : "";
-  return [credentials, decoded, decoded.slice(decoded.indexOf(":") + 1), search, ...searchParams.values()]
+  return [
+    ...[credentials, decoded, decoded.slice(decoded.indexOf(":") + 1), search, ...searchParams.values()],
+    ...kept.map(([, value]) => value),
+  ]
     .filter((secret) => secret.length >= SECRET_CHARACTERS_MIN)
     .sort((a, b) => b.length - a.length)
     .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);

@@ -124,6 +124,39 @@ test("divides a refused request until the samples are found that the destination
   });
 });
 
+test("samples that a server has already do not end the search for those that it lacks", async () => {
+  let stored = -1;
+  let isLost = true;
+  // As Prometheus: a request is stored as a whole, and no sample that is older than the last one.
+  const received = serve(({ samples }) => {
+    const values = samples.map((sample) => Number(sample.split(" ")[1]));
+    if (isLost && stored >= 0) return new Response(null, { status: 503 });
+    if (values.some((value) => value < stored)) return new Response("out of order sample", { status: 400 });
+    stored = values.at(-1)!;
+    return new Response(null, { status: isLost ? 503 : 204 });
+  });
+  const table = destinationTable({
+    ...{ name: "d", type: "remote_write", url: server!.url.href, shards: 1, order: "oldest-first" },
+  });
+  gateway = await ForwardingGateway.openWith(table);
+  const pushValues = (from: number, to: number) =>
+    gateway!.push(
+      Array.from({ length: to - from }, (_, at) => ({
+        ...{ metric: "a", atMs: NOON_MS - 60_000 + from + at, value: from + at },
+      })),
+    );
+  await pushValues(0, 400);
+  await until("the request whose answer is lost", () => received.length > 0);
+  await pushValues(400, 700);
+  // The request after the start has the samples of both pushes.
+  await gateway.configure(table);
+  isLost = false;
+  await gateway.sent("d");
+  expect(stored).toBe(699);
+  const seen = new Set(received.flatMap(({ samples }) => samples));
+  expect(seen.size).toBe(700);
+});
+
 test("falls back to version 1.0 after 415, and keeps it", async () => {
   const received = serve(({ version }) => new Response(null, { status: version === 2 ? 415 : 204 }));
   await open({ version: 2 });

@@ -97,7 +97,7 @@ export class ForwardCampaign {
     const urls = new Map(this.#victims.map(({ name, relay }) => [name, relay!.url]));
     writeFileSync(
       config,
-      table("hub", "weir", `${urls.get("hub")}/api/v1/push`, "samples_per_request = 150\n") +
+      table("hub", "weir", `${urls.get("hub")}/api/v1/push`, "samples_per_request = 500\n") +
         table("slow", "remote_write", this.#slow.url.href, "samples_per_request = 100\n") +
         (hasPrometheus
           ? table(
@@ -227,7 +227,7 @@ export class ForwardCampaign {
       await fetch(`${this.#url}/api/v1/sql?q=SELECT%201`);
       const lags = await this.#lags();
       return this.#victims.every(({ name }) => lags.get(name) === 0);
-    });
+    }, 600);
     await until(
       "the last counters",
       async () =>

@@ -11,8 +11,11 @@ import {
   type DestinationServer,
   type DestinationTarget,
   type DestinationType,
+  HTTP_COMPRESSIONS,
+  type HttpCompression,
 } from "../../model/forwarding/destination.ts";
 import { checkExpression, RELABEL_ACTIONS, type RelabelRule } from "../../model/forwarding/relabel-rule.ts";
+import { type OtelExporter, readOtelVariables, type Variables } from "./otel-variables.ts";
 import { SettingError } from "../setting-error.ts";
 import { readAuthorization, readNamedTables, readTls, type SettingTable } from "../setting-table.ts";
 
@@ -31,22 +34,30 @@ const SAMPLES_MAX = 100_000;
 const TIMEOUT_MS = 30_000;
 /** Samples of a request: 300 KB before compression. Prometheus sends 2,000, vmagent 10,000. */
 const SAMPLES_PER_REQUEST = 10_000;
+/** As in usual pipelines of OpenTelemetry: a batch of 1,000, at least each 30 seconds. */
+const OTLP_POINTS_PER_REQUEST = 1_000;
+const OTLP_BATCH_MS = 30_000;
+/** Datadog takes 500 KB of series, compressed, and 1,000 logs. */
+const DATADOG_SAMPLES_PER_REQUEST = 1_000;
+/** About 2 MB before compression. Elasticsearch advises 5 to 15 MB. */
+const BULK_DOCUMENTS = 10_000;
 
 /**
  * Reads the destinations.
  *
  * @param name the name of the setting in errors
+ * @param env variables of OpenTelemetry, which are defaults of destinations of OTLP
  * @throws SettingError
  */
-export function readDestinations(raw: unknown, name: string): Destination[] {
+export function readDestinations(raw: unknown, name: string, env: Variables = {}): Destination[] {
   if (typeof raw === "string") {
     if (raw.trim() === "") return [];
     throw new SettingError(`${name} is a text, expected tables [[forward]] in weir.toml.`);
   }
-  return readNamedTables(raw, name, "[[forward]]", readDestination);
+  return readNamedTables(raw, name, "[[forward]]", (table) => readDestination(table, env));
 }
 
-function readDestination(table: SettingTable): Destination {
+function readDestination(table: SettingTable, env: Variables): Destination {
   const name = table.text("name");
   if (name === undefined) throw table.fault("name", "is missing");
   if (!NAME.test(name))
@@ -60,14 +71,16 @@ function readDestination(table: SettingTable): Destination {
     order: table.has("order") ? table.word("order", ["newest-first", "oldest-first"]) : "newest-first",
     backfill: table.flag("backfill", false),
     bytesPerSecond: table.bytes("bytes_per_second", 0),
-    target: TARGETS[type](table),
+    target: TARGETS[type](table, env),
   };
   table.end();
   return destination;
 }
 
 /** What each type reads of its table. */
-const TARGETS: { readonly [Type in DestinationType]: (table: SettingTable) => DestinationTarget } = {
+const TARGETS: {
+  readonly [Type in DestinationType]: (table: SettingTable, env: Variables) => DestinationTarget;
+} = {
   remote_write: (table) => ({
     type: "remote_write",
     ...readServer(table),
@@ -77,6 +90,52 @@ const TARGETS: { readonly [Type in DestinationType]: (table: SettingTable) => De
     samplesPerRequest: countOf(table, "samples_per_request", SAMPLES_PER_REQUEST, SAMPLES_MAX),
     rawEvents: table.flag("raw_events", false),
   }),
+  otlp: (table, env) => {
+    const variables = readOtelVariables(env);
+    return {
+      type: "otlp",
+      ...readServer(table, TIMEOUT_MS, variables),
+      compression: compressionOf(table, variables.compression ?? "gzip"),
+      shards: countOf(table, "shards", 1, SHARDS_MAX),
+      samplesPerRequest: countOf(table, "samples_per_request", OTLP_POINTS_PER_REQUEST, SAMPLES_MAX),
+      batchMs: table.duration("batch_timeout", OTLP_BATCH_MS, { min: 1_000, max: 600_000 }),
+      resourceAttributes: textsOf(table, "resource_attributes"),
+    };
+  },
+  datadog: (table) => {
+    const as = table.has("as") ? table.word("as", ["series", "logs"]) : "series";
+    const key = table.secret("api_key");
+    const server = readServer(table);
+    if (key !== undefined && server.authorization !== undefined)
+      throw table.fault("api_key", "is given beside other credentials, expected one of them");
+    return {
+      type: "datadog",
+      ...server,
+      ...(key === undefined ? {} : { secretHeaders: [["dd-api-key", key]] as const }),
+      as,
+      compression: compressionOf(table, "gzip"),
+      shards: countOf(table, "shards", 1, SHARDS_MAX),
+      samplesPerRequest: countOf(table, "samples_per_request", DATADOG_SAMPLES_PER_REQUEST, SAMPLES_MAX),
+      source: table.text("source") ?? "weir",
+      service: table.text("service") ?? "weir",
+    };
+  },
+  elasticsearch: (table) => {
+    const key = table.secret("api_key");
+    const server = readServer(table);
+    if (key !== undefined && server.authorization !== undefined)
+      throw table.fault("api_key", "is given beside other credentials, expected one of them");
+    return {
+      type: "elasticsearch",
+      ...server,
+      ...(key === undefined
+        ? {}
+        : { authorization: { is: "header", type: "ApiKey", credentials: key } as const }),
+      compression: compressionOf(table, "gzip"),
+      index: indexOf(table),
+      samplesPerRequest: countOf(table, "samples_per_request", BULK_DOCUMENTS, SAMPLES_MAX),
+    };
+  },
   weir: (table) => ({
     type: "weir",
     ...readServer(table),
@@ -103,14 +162,39 @@ function countOf(table: SettingTable, key: string, otherwise: number, max: numbe
   throw table.fault(key, `is ${count}, expected a number from 1 to ${max}`);
 }
 
+function compressionOf(table: SettingTable, otherwise: HttpCompression): HttpCompression {
+  return table.has("compression") ? table.word("compression", HTTP_COMPRESSIONS) : otherwise;
+}
+
+/** The name of an index, with at most one date. Elasticsearch rejects the other characters. */
+function indexOf(table: SettingTable): string {
+  const index = table.text("index") ?? "weir-metrics-%{+YYYY.MM.dd}";
+  const name = index.replace("%{+YYYY.MM.dd}", "2026.01.31");
+  if (/^[^-_+A-Z\s\\/*?"<>|,#:%{}][^A-Z\s\\/*?"<>|,#:%{}]{0,200}$/.test(name)) return index;
+  throw table.fault(
+    "index",
+    `is ${quote(index)}, expected lower case letters, digits, "-", "_" and ".", and %{+YYYY.MM.dd} for the date`,
+  );
+}
+
 /**
  * Reads where requests go, and how.
  *
  * @param timeoutMs the time limit of a request if the table has none
+ * @param otherwise defaults of variables
  */
-export function readServer(table: SettingTable, timeoutMs = TIMEOUT_MS): DestinationServer {
-  const url = table.secret("url");
-  if (url === undefined) throw table.fault("url", "is missing");
+export function readServer(
+  table: SettingTable,
+  timeoutMs = TIMEOUT_MS,
+  otherwise?: OtelExporter,
+): DestinationServer {
+  const given = table.secret("url");
+  const url = given ?? (otherwise?.url === undefined ? undefined : { text: otherwise.url });
+  if (url === undefined)
+    throw table.fault(
+      "url",
+      otherwise === undefined ? "is missing" : "is missing, and OTEL_EXPORTER_OTLP_ENDPOINT is not set",
+    );
   if ("text" in url) {
     const parsed = URL.parse(url.text);
     if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.hash !== "")
@@ -118,20 +202,38 @@ export function readServer(table: SettingTable, timeoutMs = TIMEOUT_MS): Destina
     if (parsed.username !== "" || parsed.password !== "")
       throw table.fault("url", "has a user or a password, expected them in basic_auth");
   }
+  const authorization = readAuthorization(table);
+  const headers = readHeaders(table);
+  const names = new Set(headers.map(([name]) => name.toLowerCase()));
+  if (authorization !== undefined) names.add("authorization");
   return {
     url,
-    authorization: readAuthorization(table),
-    tls: readTls(table.table("tls_config")),
-    headers: table.entries("headers").map(([name, value]): [string, string] => {
-      if (!HEADER_NAME.test(name) || OWN_HEADERS.test(name))
-        throw table.fault("headers", `has ${quote(name)}, expected a header that Weir does not set itself`);
-      // It may be a secret.
-      if (typeof value !== "string" || !HEADER_VALUE.test(value))
-        throw table.fault("headers", `has no valid text for ${quote(name)}`);
-      return [name, value];
-    }),
-    timeoutMs: table.duration("timeout", timeoutMs, { min: 100, max: 600_000 }),
+    authorization,
+    tls: readTls(table.table("tls_config")) ?? otherwise?.tls,
+    headers: [...(otherwise?.headers ?? []).filter(([name]) => !names.has(name)), ...headers],
+    timeoutMs: table.duration("timeout", otherwise?.timeoutMs ?? timeoutMs, { min: 100, max: 600_000 }),
   };
+}
+
+function readHeaders(table: SettingTable): [string, string][] {
+  return table.entries("headers").map(([name, value]): [string, string] => {
+    if (!HEADER_NAME.test(name) || OWN_HEADERS.test(name))
+      throw table.fault("headers", `has ${quote(name)}, expected a header that Weir does not set itself`);
+    // It may be a secret.
+    if (typeof value !== "string" || !HEADER_VALUE.test(value))
+      throw table.fault("headers", `has no valid text for ${quote(name)}`);
+    return [name, value];
+  });
+}
+
+/** Names with texts that are not empty. */
+function textsOf(table: SettingTable, key: string): Record<string, string> {
+  return Object.fromEntries(
+    table.entries(key).map(([name, value]) => {
+      if (name !== "" && typeof value === "string" && value !== "") return [name, value];
+      throw table.fault(key, `has ${quote(value)} for ${quote(name)}, expected a text that is not empty`);
+    }),
+  );
 }
 
 function readMatchers(table: SettingTable): AlertMatcher[] {

@@ -220,9 +220,16 @@ export class Totals {
    * The total of an observation's or a delta's series, exposed or not; `sumLow` is what `sum` lacks. Undefined if no sample of it counts.
    * `buckets` (not cumulative) are valid until the next change.
    */
-  total(
-    seriesId: number,
-  ): { count: number; sum: number; sumLow: number; buckets: Float64Array; arrivedUs: number } | undefined {
+  total(seriesId: number):
+    | {
+        count: number;
+        sum: number;
+        sumLow: number;
+        buckets: Float64Array;
+        createdUs: number;
+        arrivedUs: number;
+      }
+    | undefined {
     const { cells, codes } = this.#table;
     const row = this.#table.rowOf(seriesId);
     if (row < 0 || codes[row] === LEVEL || !(cells[row * ROW + COUNT] > 0)) return undefined;
@@ -231,6 +238,7 @@ export class Totals {
       sum: cells[row * ROW + SUM_HIGH],
       sumLow: cells[row * ROW + SUM_LOW],
       buckets: this.#table.bucketsOf(row),
+      createdUs: cells[row * ROW + CREATED_US],
       arrivedUs: cells[row * ROW + ARRIVED_US],
     };
   }

@@ -1,10 +1,16 @@
 /** Samples in the order in which remote_write sends them: series by series, and each series by time. */
 import type { OutputSeries } from "./output-series.ts";
 
+/** What a destination calls a series. */
+export interface SentSeries {
+  /** The same in each process, so that a series stays in its part. */
+  readonly hash: number;
+}
+
 /** Columns of samples. A range of them is one request. */
-export interface Points {
+export interface Points<Of extends SentSeries = OutputSeries> {
   readonly length: number;
-  readonly series: readonly OutputSeries[];
+  readonly series: readonly Of[];
   readonly ms: Float64Array;
   readonly value: Float64Array;
   /** 1 for a stale marker. */
@@ -12,9 +18,9 @@ export interface Points {
 }
 
 /** Collects samples in any order. */
-export class PointCollector {
-  readonly #places = new Map<OutputSeries, number>();
-  readonly #series: OutputSeries[] = [];
+export class PointCollector<Of extends SentSeries = OutputSeries> {
+  readonly #places = new Map<Of, number>();
+  readonly #series: Of[] = [];
   #length = 0;
   #place = new Uint32Array(1_024);
   #ms = new Float64Array(1_024);
@@ -26,7 +32,7 @@ export class PointCollector {
   }
 
   /** The place of a series, by which its samples are added. */
-  placeOf(series: OutputSeries): number {
+  placeOf(series: Of): number {
     let place = this.#places.get(series);
     if (place === undefined) {
       place = this.#series.length;
@@ -62,7 +68,7 @@ export class PointCollector {
    *
    * @param parts how many parts are returned; all samples of a series are in the same part
    */
-  take(parts: number): Points[] {
+  take(parts: number): Points<Of>[] {
     const places = this.#place;
     const length = this.#length;
     const ends = new Uint32Array(this.#series.length);
@@ -99,9 +105,9 @@ export class PointCollector {
     return indexes.filter((index, at) => at + 1 === indexes.length || ms[indexes[at + 1]!] !== ms[index]);
   }
 
-  #pointsOf(indexes: Uint32Array): Points {
+  #pointsOf(indexes: Uint32Array): Points<Of> {
     const { length } = indexes;
-    const series = new Array<OutputSeries>(length);
+    const series = new Array<Of>(length);
     const points = {
       ...{ length, series },
       ms: new Float64Array(length),

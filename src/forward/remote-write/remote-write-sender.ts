@@ -8,6 +8,7 @@ import { snappy } from "../../program/deferred-libraries.ts";
 import type { Bandwidth } from "../sending/bandwidth.ts";
 import { post, reasonText } from "../sending/destination-http.ts";
 import type { DestinationStatus, RefusedSample } from "../sending/destination-status.ts";
+import { type Refusal, sendDivided } from "../sending/divided-request.ts";
 import { untilSent } from "../sending/retries.ts";
 import { SendFailure } from "../sending/send-failure.ts";
 import type { OutputMetadata } from "./output-series.ts";
@@ -18,10 +19,8 @@ type RemoteWriteTarget = Extract<DestinationTarget, { type: "remote_write" }>;
 
 /** Metadata is sent again after this time, in case the destination has lost it. */
 const METADATA_INTERVAL_MS = 3_600_000;
-/** Refused requests while one is divided. A destination that takes nothing of it must not get thousands of requests. */
-const REFUSALS_MAX = 500;
-/** Samples that are reported one by one. */
-const REPORTED_MAX = 20;
+/** What Prometheus, Mimir and Thanos say of samples that are not newer than the last one of their series. */
+const KNOWN = /out.of.order|duplicate/i;
 
 const TYPES = {
   1: "application/x-protobuf",
@@ -33,13 +32,6 @@ interface RemoteWriteSenderParts {
   readonly status: DestinationStatus;
   readonly bandwidth: Bandwidth;
   readonly now: () => number;
-}
-
-/** What one call of `send` has met. */
-interface Division {
-  refusals: number;
-  readonly reported: RefusedSample[];
-  dropped: number;
 }
 
 export class RemoteWriteSender {
@@ -60,37 +52,23 @@ export class RemoteWriteSender {
 
   /** Resolves when each sample was taken or given up. Rejects with the reason of `stop`. */
   async send(points: Points, stop: AbortSignal): Promise<void> {
-    const { samplesPerRequest } = this.#parts.target;
-    for (let from = 0; from < points.length; from += samplesPerRequest) {
-      const division: Division = { refusals: 0, reported: [], dropped: 0 };
-      await this.#sendRange(points, from, Math.min(from + samplesPerRequest, points.length), division, stop);
-      this.#parts.status.dropped("refused", division.dropped, division.reported);
+    const { target, status } = this.#parts;
+    for (let begin = 0; begin < points.length; begin += target.samplesPerRequest) {
+      const length = Math.min(target.samplesPerRequest, points.length - begin);
+      await sendDivided(
+        length,
+        {
+          send: async (from, to) => await this.#sendOnce(points, begin + from, begin + to, stop),
+          middleOf: (from, to) => middleOf(points, begin + from, begin + to) - begin,
+          describe: (at, reason) => refusedSample(points, begin + at, reason),
+        },
+        status,
+      );
     }
-  }
-
-  async #sendRange(
-    points: Points,
-    from: number,
-    to: number,
-    division: Division,
-    stop: AbortSignal,
-  ): Promise<void> {
-    const refusal = await this.#sendOnce(points, from, to, stop);
-    if (refusal === undefined) return;
-    division.refusals++;
-    if (to - from === 1 || division.refusals > REFUSALS_MAX) {
-      division.dropped += to - from;
-      for (let at = from; at < to && division.reported.length < REPORTED_MAX; at++)
-        division.reported.push(refusedSample(points, at, refusal));
-      return;
-    }
-    const middle = middleOf(points, from, to);
-    await this.#sendRange(points, from, middle, division, stop);
-    await this.#sendRange(points, middle, to, division, stop);
   }
 
   /** Sends one request until it is answered. Returns the reason if it was refused. */
-  async #sendOnce(points: Points, from: number, to: number, stop: AbortSignal): Promise<string | undefined> {
+  async #sendOnce(points: Points, from: number, to: number, stop: AbortSignal): Promise<Refusal | undefined> {
     const { target, status, bandwidth } = this.#parts;
     for (;;) {
       const version = this.#version;
@@ -118,7 +96,11 @@ export class RemoteWriteSender {
       }
       if (answer.status === 415)
         throw new SendFailure(`the destination does not support remote_write${reasonText(answer.text)}`);
-      if (!isTaken) return `the destination answered ${answer.status}${reasonText(answer.text)}`;
+      if (!isTaken)
+        return {
+          reason: `the destination answered ${answer.status}${reasonText(answer.text)}`,
+          isKnown: KNOWN.test(answer.text),
+        };
       const nowMs = this.#parts.now();
       for (const each of metadata) this.#described.set(each, nowMs);
       const written = version === 2 ? Number(answer.headers.get(WRITTEN)) : to - from;
@@ -160,14 +142,18 @@ async function compressed(
 }
 
 /** Where a refused range is divided: between two series if it has several. */
-function middleOf({ series }: Points, from: number, to: number): number {
+export function middleOf({ series }: Points, from: number, to: number): number {
   const middle = (from + to) >>> 1;
   for (let at = middle; at < to; at++) if (series[at] !== series[at - 1]) return at;
   for (let at = middle; at > from; at--) if (series[at] !== series[at - 1]) return at;
   return middle;
 }
 
-function refusedSample({ series, ms, value, stale }: Points, at: number, reason: string): RefusedSample {
+export function refusedSample(
+  { series, ms, value, stale }: Points,
+  at: number,
+  reason: string,
+): RefusedSample {
   const { __name__: metric = "", ...labels } = Object.fromEntries(series[at]!.labels);
   const sample = { metric, labels, timestamp: ms[at], value: stale[at] === 1 ? "stale" : value[at] };
   return { metric, labels, reason, payload: JSON.stringify(sample) };

@@ -18,6 +18,7 @@ const RETRY_AFTER_MS_MAX = 300_000;
 export interface DestinationAnswer {
   readonly status: number;
   readonly headers: Headers;
+  readonly bytes: Uint8Array;
   readonly text: string;
 }
 
@@ -26,6 +27,8 @@ export interface DestinationRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   /** Added to the query of the URL. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Whether a status is worth a later attempt, if the protocol has rules of its own. */
+  readonly isTemporary?: (status: number) => boolean;
 }
 
 /**
@@ -36,14 +39,14 @@ export interface DestinationRequest {
  */
 export async function post(
   server: DestinationServer,
-  { headers, body, query = {} }: DestinationRequest,
+  { headers, body, query = {}, isTemporary = isWorthAnother }: DestinationRequest,
   signal: AbortSignal,
 ): Promise<DestinationAnswer> {
   const { url, headers: own, options, withoutSecrets } = await prepared(server);
   for (const [name, value] of Object.entries(query)) url.searchParams.append(name, value);
   const late = AbortSignal.timeout(server.timeoutMs);
   let response: Response;
-  let text: string;
+  let bytes: Uint8Array;
   try {
     response = await fetch(url, {
       ...options,
@@ -52,14 +55,15 @@ export async function post(
       body,
       signal: AbortSignal.any([signal, late]),
     });
-    text = await answerText(response);
+    bytes = await answerBytes(response);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (late.aborted) throw new SendFailure(`${url.origin} did not answer within ${server.timeoutMs} ms`);
     throw new SendFailure(`${url.origin}: ${withoutSecrets(connectionFault(error))}`);
   }
   const { status } = response;
-  if (!isWorthAnother(status)) return { status, headers: response.headers, text };
+  const text = new TextDecoder().decode(bytes);
+  if (!isTemporary(status)) return { status, headers: response.headers, bytes, text };
   throw new SendFailure(
     `${url.origin} answered ${status}${reasonText(withoutSecrets(text))}`,
     retryAfterOf(response),
@@ -90,12 +94,12 @@ async function prepared(server: DestinationServer): Promise<ServerRequest> {
   }
 }
 
-async function answerText(response: Response): Promise<string> {
+async function answerBytes(response: Response): Promise<Uint8Array> {
   try {
-    return new TextDecoder().decode(await readLimitedBody(response, ANSWER_BYTES_MAX));
+    return await readLimitedBody(response, ANSWER_BYTES_MAX);
   } catch (error) {
     // The status says whether the samples were taken.
-    if (error instanceof BodyOverLimit) return "";
+    if (error instanceof BodyOverLimit) return new Uint8Array();
     throw error;
   }
 }

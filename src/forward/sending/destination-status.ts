@@ -17,7 +17,12 @@ export interface StatusHooks {
   readonly onSent: (samples: number, bytes: number, seconds: number) => void;
   readonly onRetry: () => void;
   /** Samples that are given up. The first ones are given as they are. */
-  readonly onDropped: (reason: string, samples: number, first: readonly RefusedSample[]) => void;
+  readonly onDropped: (
+    reason: string,
+    samples: number,
+    first: readonly RefusedSample[],
+    said?: string,
+  ) => void;
   readonly now: () => number;
 }
 
@@ -60,9 +65,10 @@ export class DestinationStatus {
     this.#failingSinceMs = undefined;
   }
 
-  dropped(reason: string, samples: number, first: readonly RefusedSample[] = []): void {
+  /** @param said what the destination says, if it does not name the samples */
+  dropped(reason: string, samples: number, first: readonly RefusedSample[] = [], said?: string): void {
     if (samples === 0) return;
     this.droppedSamples += samples;
-    this.#hooks.onDropped(reason, samples, first);
+    this.#hooks.onDropped(reason, samples, first, said);
   }
 }

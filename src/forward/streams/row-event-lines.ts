@@ -20,6 +20,8 @@ interface EventLinesParts {
   readonly destination: Pick<Destination, "matchers" | "relabel" | "labels">;
   /** Rows of a day that is being dropped have no series any more. */
   readonly status: Pick<DestinationStatus, "dropped">;
+  /** For other programs: the shape of the metric files of workers, without what only a gateway needs. */
+  readonly isPlain?: boolean;
 }
 
 /** Series that are remembered. */
@@ -34,7 +36,7 @@ export class EventLines {
   constructor(parts: EventLinesParts) {
     this.#parts = parts;
     this.#change = labelChange(parts.destination);
-    this.#writer = new EventWriter((id) => this.#seriesOf(id), parts.isAttribute);
+    this.#writer = new EventWriter((id) => this.#seriesOf(id), parts.isAttribute, parts.isPlain);
   }
 
   /** The lines of some rows, each with its line feed, and their number. */

@@ -38,6 +38,8 @@ export interface SentRows {
 export interface RowSink {
   /** Rows of one range. */
   readonly rowsMax: number;
+  /** How long new rows gather until there are enough of them, if that is longer than usual. */
+  readonly gather?: { readonly ms: number; readonly rows: number };
   /**
    * Whether a range is noted before it is sent. It is then sent again with the same key after a kill.
    * The key of a request that begins now.
@@ -78,6 +80,8 @@ export class RowLanes {
   readonly #sending = new Map<number, RowRange[]>();
   #wake = Promise.withResolvers<void>();
   #running: Promise<unknown> = Promise.resolve();
+  /** New rows since the last ones were sent. */
+  #noted = 0;
 
   constructor(parts: RowLanesParts) {
     this.#parts = parts;
@@ -99,7 +103,8 @@ export class RowLanes {
   }
 
   /** There may be new rows. */
-  noteRows(): void {
+  noteRows(rows = 0): void {
+    this.#noted += rows;
     this.#wake.resolve();
   }
 
@@ -128,8 +133,18 @@ export class RowLanes {
       if (hasSent || !isRight) continue;
       await woken;
       if (this.#wake.promise === woken) this.#wake = Promise.withResolvers();
-      await pause(GATHER_MS, undefined, { signal }).catch(() => undefined);
+      await this.#gathered(signal);
     }
+  }
+
+  async #gathered(signal: AbortSignal): Promise<void> {
+    const { ms, rows } = this.#parts.sink.gather ?? { ms: GATHER_MS, rows: 0 };
+    const endMs = performance.now() + ms;
+    do {
+      const leftMs = endMs - performance.now();
+      await pause(Math.max(0, Math.min(GATHER_MS, leftMs)), undefined, { signal }).catch(() => undefined);
+    } while (!signal.aborted && this.#noted < rows && performance.now() < endMs);
+    this.#noted = 0;
   }
 
   /** Runs an action until it succeeds or the lanes stop. Returns false after a fault. */

@@ -1,18 +1,26 @@
-/** Sends the samples of gauges and cumulative series by remote_write, and the values of events if that is asked for. */
+/**
+ * Sends the samples of gauges and cumulative series to a destination that has Prometheus's series, and the values of events if
+ * that is asked for.
+ */
 import type { Series } from "../../model/sample.ts";
 import type { ForwardStore } from "../outbox/stored-rows-reader.ts";
 import { readRows } from "../outbox/stored-rows-reader.ts";
 import type { OutputNames } from "../remote-write/output-series.ts";
-import { PointCollector } from "../remote-write/points.ts";
-import type { RemoteWriteSender } from "../remote-write/remote-write-sender.ts";
+import { PointCollector, type Points } from "../remote-write/points.ts";
 import type { DestinationStatus } from "../sending/destination-status.ts";
 import type { RowSink, SentRows } from "./row-lanes.ts";
+
+/** Sends samples of series. */
+export interface PointsSender {
+  /** Resolves when each sample was taken or given up. Rejects with the reason of `stop`. */
+  send(points: Points, stop: AbortSignal): Promise<void>;
+}
 
 interface SampleSinkParts {
   readonly store: ForwardStore;
   readonly seriesById: (seriesId: number) => Series | undefined;
   readonly names: OutputNames;
-  readonly sender: Pick<RemoteWriteSender, "send">;
+  readonly sender: PointsSender;
   /** Rows of a day that is being dropped have no series any more. */
   readonly status: Pick<DestinationStatus, "dropped">;
   readonly shards: number;

@@ -7,7 +7,14 @@ import type { ScrapeAuthorization, ScrapeTls, Secret } from "../scrape-job.ts";
 import type { RelabelRule } from "./relabel-rule.ts";
 
 /** The types of destinations. */
-export const DESTINATION_TYPES = ["remote_write", "weir", "ndjson"] as const;
+export const DESTINATION_TYPES = [
+  "remote_write",
+  "otlp",
+  "weir",
+  "datadog",
+  "elasticsearch",
+  "ndjson",
+] as const;
 
 export type DestinationType = (typeof DESTINATION_TYPES)[number];
 
@@ -17,9 +24,15 @@ export interface DestinationServer {
   readonly authorization?: ScrapeAuthorization;
   readonly tls?: ScrapeTls;
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Headers whose values are secrets. */
+  readonly secretHeaders?: readonly (readonly [name: string, value: Secret])[];
   /** Time limit of one attempt. */
   readonly timeoutMs: number;
 }
+
+/** How the body of a request is compressed. */
+export type HttpCompression = (typeof HTTP_COMPRESSIONS)[number];
+export const HTTP_COMPRESSIONS = ["none", "gzip", "zstd"] as const;
 
 export type DestinationTarget =
   | (DestinationServer & {
@@ -34,7 +47,36 @@ export type DestinationTarget =
       /** Whether the values of events are sent too, beside their counters and histograms. */
       readonly rawEvents: boolean;
     })
+  | (DestinationServer & {
+      readonly type: "otlp";
+      readonly compression: HttpCompression;
+      readonly shards: number;
+      /** Data points of a request. */
+      readonly samplesPerRequest: number;
+      /** How long new samples gather if there are fewer than a request can have. */
+      readonly batchMs: number;
+      /** Attributes that each resource has. They replace those that labels make. */
+      readonly resourceAttributes: Readonly<Record<string, string>>;
+    })
   | (DestinationServer & { readonly type: "weir"; readonly samplesPerRequest: number })
+  | (DestinationServer & {
+      readonly type: "datadog";
+      /** Series get levels and running totals, logs get each event. */
+      readonly as: "series" | "logs";
+      readonly compression: HttpCompression;
+      readonly shards: number;
+      readonly samplesPerRequest: number;
+      /** Of logs. */
+      readonly source: string;
+      readonly service: string;
+    })
+  | (DestinationServer & {
+      readonly type: "elasticsearch";
+      readonly compression: HttpCompression;
+      /** With `%{+YYYY.MM.dd}` for the day of the event, UTC. */
+      readonly index: string;
+      readonly samplesPerRequest: number;
+    })
   | { readonly type: "ndjson"; readonly path: string };
 
 export interface Destination {

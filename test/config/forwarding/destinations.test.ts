@@ -77,7 +77,7 @@ test("reads relabelling with Prometheus's defaults", () => {
 const WRONG: readonly (readonly [string, string])[] = [
   ['type = "weir"', "name of forward in /weir.toml (number 1) is missing"],
   ['name = "a/b"\ntype = "weir"', 'name of forward in /weir.toml ("a/b") is "a/b", expected 1 to 64 letters'],
-  ['name = "a"\ntype = "kafka"', "expected one of remote_write, weir, ndjson"],
+  ['name = "a"\ntype = "kafka"', "expected one of remote_write, otlp, weir, datadog, elasticsearch, ndjson"],
   ['name = "a"\ntype = "weir"', 'url of forward in /weir.toml ("a") is missing'],
   [`${VM}shards = 0`, 'shards of forward in /weir.toml ("vm") is 0, expected a number from 1 to 64'],
   [`${VM}version = 3`, "is 3, expected 1 or 2"],
