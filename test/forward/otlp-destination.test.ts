@@ -1,7 +1,7 @@
 /** OTLP as a destination: a second gateway has the same values, and answers of a server are followed as OTLP says. */
 import { afterEach, expect, test } from "bun:test";
 import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
-import { read } from "../receive/otlp/otlp-messages.ts";
+import { partOf, read } from "../receive/otlp/otlp-messages.ts";
 import { until } from "../until.ts";
 import { destinationTable, ForwardingGateway } from "./forwarding-gateway.ts";
 
@@ -41,19 +41,20 @@ interface SentPoint {
   readonly value: unknown;
 }
 
-/** The points of a request. */
+interface PointMessage {
+  readonly asDouble?: number;
+  readonly count?: string;
+}
+
+/** The points of a request of one resource. */
 function pointsOf(body: Uint8Array): SentPoint[] {
-  const { resourceMetrics } = read("ExportMetricsServiceRequest", body) as any;
-  return resourceMetrics.flatMap(({ scopeMetrics }: any) =>
-    scopeMetrics.flatMap(({ metrics }: any) =>
-      metrics.flatMap((metric: any) =>
-        (metric.gauge ?? metric.sum ?? metric.histogram).dataPoints.map((point: any) => ({
-          metric: metric.name,
-          value: point.asDouble ?? point.count,
-        })),
-      ),
-    ),
-  );
+  const message = read("ExportMetricsServiceRequest", body);
+  const metrics = partOf(message, "resourceMetrics", 0, "scopeMetrics", 0, "metrics");
+  return (metrics as { name: string }[]).flatMap((metric) => {
+    const data = ["gauge", "sum", "histogram"].map((form) => partOf(metric, form, "dataPoints"));
+    const points = data.find((each) => each !== undefined) as readonly PointMessage[];
+    return points.map(({ asDouble, count }) => ({ metric: metric.name, value: asDouble ?? count }));
+  });
 }
 
 interface Received {

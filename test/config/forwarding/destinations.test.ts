@@ -16,6 +16,8 @@ test("reads the example of the document", () => {
   expect(forward.map(({ name, target: { type } }) => `${name}=${type}`)).toEqual([
     "cluster=remote_write",
     "hub=weir",
+    "backend=otlp",
+    "search=elasticsearch",
     "files=ndjson",
   ]);
   expect(externalLabels).toEqual(["site=berlin"]);
@@ -89,6 +91,19 @@ const WRONG: readonly (readonly [string, string])[] = [
   [`${VM}[[forward.relabel_configs]]\naction = "hashmod"\ntarget_label = "a"`, "modulus of"],
   [`${VM}[[forward.relabel_configs]]\naction = "labeldrop"\nsource_labels = ["a"]`, "which has only regex"],
   [`${VM}[[forward.relabel_configs]]\naction = "replace"`, "target_label of"],
+  [
+    'name = "e"\ntype = "elasticsearch"\nurl = "http://h"\nindex = "A"',
+    'is "A", expected lower case letters',
+  ],
+  [
+    'name = "e"\ntype = "elasticsearch"\nurl = "http://h"\napi_key = "k"\nbearer_token = "t"',
+    'api_key of forward in /weir.toml ("e") is given beside other credentials',
+  ],
+  ['name = "d"\ntype = "datadog"\nurl = "http://h"\nas = "traces"', "expected one of series, logs"],
+  [
+    'name = "o"\ntype = "otlp"\nurl = "http://h"\nresource_attributes = { "a" = "" }',
+    'resource_attributes of forward in /weir.toml ("o") has "" for "a"',
+  ],
   ['name = "f"\ntype = "ndjson"\npath = "a.json"', 'is "a.json", expected an absolute path'],
 ];
 for (const [lines, error] of WRONG) {

@@ -4,7 +4,7 @@ import { OtlpRequestEncoder } from "../../../src/forward/otlp/otlp-request.ts";
 import { OtlpNames } from "../../../src/forward/otlp/otlp-series.ts";
 import { readPartialSuccess } from "../../../src/forward/otlp/partial-success.ts";
 import type { Kind, Series } from "../../../src/model/sample.ts";
-import { read } from "../../receive/otlp/otlp-messages.ts";
+import { partOf, read } from "../../receive/otlp/otlp-messages.ts";
 
 const NOON_US = Date.UTC(2024, 9, 4, 12) * 1_000;
 
@@ -40,22 +40,22 @@ test("groups points by resource and metric, with sums, histograms, starts and en
     { series: level, us: NOON_US + 2 },
   ];
   const message = read("ExportMetricsServiceRequest", new OtlpRequestEncoder().encode(points, 0, 4).slice());
-  const { resourceMetrics } = message as { resourceMetrics: Record<string, never>[] };
-  const [first, second] = resourceMetrics as unknown as [any, any];
-  expect(resourceMetrics.length).toBe(2);
-  expect(first.resource.attributes).toMatchObject([
+  const part = (...path: (string | number)[]) => partOf(message, "resourceMetrics", ...path);
+  const metric = (resource: number, at: number, ...path: (string | number)[]) =>
+    part(resource, "scopeMetrics", 0, "metrics", at, ...path);
+  expect(part(2)).toBeUndefined();
+  expect(part(0, "resource", "attributes")).toMatchObject([
     text("service.name", "j"),
     text("service.instance.id", "upserted"),
     text("machine.id", "m-1"),
   ]);
-  expect(second.resource.attributes).toMatchObject([
+  expect(part(1, "resource", "attributes")).toMatchObject([
     text("machine.id", "m-1"),
     text("service.instance.id", "upserted"),
   ]);
-  const [gauge, sum] = first.scopeMetrics[0].metrics;
-  expect(first.scopeMetrics[0].scope.name).toBe("weir");
-  expect(gauge).toMatchObject({ name: "queue.size", description: "Wie lange: ü.", unit: "ms" });
-  expect(gauge.gauge.dataPoints).toMatchObject([
+  expect(part(0, "scopeMetrics", 0, "scope", "name")).toBe("weir");
+  expect(metric(0, 0)).toMatchObject({ name: "queue.size", description: "Wie lange: ü.", unit: "ms" });
+  expect(metric(0, 0, "gauge", "dataPoints")).toMatchObject([
     {
       attributes: [text("queue", "ü"), text("site", "berlin")],
       timeUnixNano: nano(NOON_US + 1),
@@ -64,14 +64,13 @@ test("groups points by resource and metric, with sums, histograms, starts and en
     },
     { attributes: [text("queue", "ü"), text("site", "berlin")], timeUnixNano: nano(NOON_US + 2), flags: 1 },
   ]);
-  expect(gauge.gauge.dataPoints[1].asDouble).toBeUndefined();
-  expect(sum.sum).toMatchObject({ aggregationTemporality: 2, isMonotonic: true });
-  expect(sum.sum.dataPoints).toMatchObject([
+  expect(metric(0, 0, "gauge", "dataPoints", 1, "asDouble")).toBeUndefined();
+  expect(metric(0, 1, "sum")).toMatchObject({ aggregationTemporality: 2, isMonotonic: true });
+  expect(metric(0, 1, "sum", "dataPoints")).toMatchObject([
     { startTimeUnixNano: nano(NOON_US - 30e6), timeUnixNano: nano(NOON_US), asDouble: 2 ** 53 },
   ]);
-  const [histogram] = second.scopeMetrics[0].metrics;
-  expect(histogram.histogram.aggregationTemporality).toBe(2);
-  expect(histogram.histogram.dataPoints).toMatchObject([
+  expect(metric(1, 0, "histogram", "aggregationTemporality")).toBe(2);
+  expect(metric(1, 0, "histogram", "dataPoints")).toMatchObject([
     {
       startTimeUnixNano: nano(NOON_US - 15e6),
       timeUnixNano: nano(NOON_US),

@@ -82,6 +82,14 @@ export function read(message: string, body: Uint8Array): Record<string, unknown>
   return type.toObject(type.decode(body), { longs: String, defaults: true });
 }
 
+/** A part of what `read` returns, by the names and indexes that lead to it. */
+export function partOf(message: unknown, ...path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>(
+    (part, key) => (part as Readonly<Record<string | number, unknown>> | undefined)?.[key],
+    message,
+  );
+}
+
 /** A request as OTLP/JSON has it, with times as texts. */
 export type JsonRequest = { readonly resourceMetrics: readonly object[] };
 

@@ -1,0 +1,155 @@
+/** Datadog as a destination: series to a second gateway, which has Datadog's API, and events to an endpoint of logs. */
+import { afterEach, expect, test } from "bun:test";
+import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
+import { until } from "../../until.ts";
+import { destinationTable, ForwardingGateway } from "../forwarding-gateway.ts";
+
+let other: TestGateway | undefined;
+let gateway: ForwardingGateway | undefined;
+let server: Bun.Server<undefined> | undefined;
+
+afterEach(async () => {
+  gateway?.takeLog();
+  await gateway?.close();
+  await other?.close();
+  await server?.stop(true);
+  gateway = other = server = undefined;
+});
+
+interface Received {
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+function serve(answer: (received: Received, before: number) => Response): Received[] {
+  const all: Received[] = [];
+  server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const text = new TextDecoder().decode(Bun.gunzipSync(new Uint8Array(await request.arrayBuffer())));
+      const received = { headers: request.headers, body: JSON.parse(text) };
+      all.push(received);
+      return answer(received, all.length - 1);
+    },
+  });
+  return all;
+}
+
+const table = (url: string, more: Record<string, unknown> = {}) =>
+  destinationTable({ name: "dd", type: "datadog", url, api_key: "geheim", ...more });
+
+async function ask(each: TestGateway, sql: string): Promise<unknown[]> {
+  const answer = await each.fetch(`/api/v1/sql?${new URLSearchParams({ q: sql, format: "ndjson" })}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
+
+const EVENTS = [
+  {
+    "@timestamp": NOON_MS - 5_000,
+    metric_name: "http.request.duration_ms",
+    value: 234.5,
+    tags: { operation: "get", task_id: "t1", instance: "w1" },
+  },
+  { "@timestamp": NOON_MS - 4_000, metric_name: "jobs", type: "counter", value: 2, tags: { queue: "ü" } },
+  { "@timestamp": NOON_MS - 3_000, metric_name: "jobs", type: "counter", value: 3, tags: { queue: "ü" } },
+  {
+    "@timestamp": NOON_MS - 2_000,
+    metric_name: "temperature",
+    type: "gauge",
+    value: -0.5,
+    tags: { host: "attic" },
+  },
+];
+
+test("a server with Datadog's API has levels with their times, and events as running totals", async () => {
+  other = await openTestGateway();
+  const { urls } = await other.listen();
+  gateway = await ForwardingGateway.openWith(table(`${urls[0]}/datadog/api/v2/series`));
+  await gateway.post(JSON.stringify(EVENTS));
+  await gateway.sent("dd");
+  gateway.nowMs += 15_000;
+  const atMs = (seconds: number) => NOON_MS + seconds * 1_000;
+  await until("the totals", async () => (await ask(other!, "SELECT value FROM jobs_total")).length > 2);
+  expect(await ask(other, "SELECT host, epoch_ms(ts) AS ms, value FROM temperature")).toEqual([
+    { host: "attic", ms: atMs(-2), value: -0.5 },
+  ]);
+  expect(await ask(other, "SELECT queue, epoch_ms(ts) AS ms, value FROM jobs_total ORDER BY ts")).toEqual([
+    { queue: "ü", ms: atMs(-15), value: 0 },
+    { queue: "ü", ms: atMs(0), value: 5 },
+    { queue: "ü", ms: atMs(15), value: 5 },
+  ]);
+  expect(
+    await ask(
+      other,
+      `SELECT operation, host, max(value) AS value FROM http_request_duration_ms_sum GROUP BY ALL`,
+    ),
+  ).toEqual([{ operation: "get", host: "w1", value: 234.5 }]);
+});
+
+test("sends the key of the API, and divides a request until the series are found that Datadog does not take", async () => {
+  const received = serve(({ body }) => {
+    const { series } = body as { series: { metric: string }[] };
+    const isBad = series.some(({ metric }) => metric === "bad");
+    if (series.length > 10) return new Response(null, { status: 413 });
+    // An error beside 202 stands for a part of the request.
+    return Response.json({ errors: isBad ? ["invalid metric"] : [] }, { status: 202 });
+  });
+  gateway = await ForwardingGateway.openWith(table(server!.url.href));
+  const names = Array.from({ length: 25 }, (_, at) => (at === 12 ? "bad" : `good${at}`));
+  await gateway.push(names.map((metric, value) => ({ metric, value, atMs: NOON_MS - 1_000 })));
+  await gateway.sent("dd");
+  const { headers, body } = received[0]!;
+  expect(headers.get("dd-api-key")).toBe("geheim");
+  const { series: first } = body as { series: { metric: string }[] };
+  expect(first.find(({ metric }) => metric === "good24")).toEqual({
+    ...{ metric: "good24", type: 3, tags: [] },
+    points: [{ timestamp: NOON_MS / 1_000 - 1, value: 24 }],
+  } as never);
+  const taken = received.flatMap(({ body: each }) => {
+    const { series } = each as { series: { metric: string }[] };
+    const all = series.map(({ metric }) => metric);
+    return all.length > 10 || all.includes("bad") ? [] : all;
+  });
+  expect(taken.toSorted()).toEqual(names.filter((name) => name !== "bad").toSorted());
+  expect(await gateway.own('weir_forward_dropped_samples_total{destination="dd",reason="refused"}')).toBe(1);
+});
+
+test("logs are the events as workers write them, with what Datadog reads of each log", async () => {
+  const received = serve((_, before) => new Response("{}", { status: before === 0 ? 503 : 202 }));
+  gateway = await ForwardingGateway.openWith(
+    table(server!.url.href, { as: "logs", service: "worker", source: "custom", labels: { site: "berlin" } }),
+  );
+  await gateway.post(JSON.stringify(EVENTS));
+  await gateway.sent("dd");
+  expect(received.length).toBe(2);
+  expect(received[1]!.body).toEqual(
+    EVENTS.map((event) => {
+      const tags: Record<string, string | undefined> = { ...event.tags, site: "berlin" };
+      const host = tags.host ?? tags.instance;
+      return {
+        ...event,
+        ...{ tags, ddsource: "custom", service: "worker", message: `${event.metric_name} ${event.value}` },
+        ...(host === undefined ? {} : { hostname: host }),
+      };
+    }),
+  );
+});
+
+test("an error does not have the key, even if the server quotes it", async () => {
+  serve(({ headers }) => new Response(`no such key ${headers.get("dd-api-key")}`, { status: 403 }));
+  gateway = await ForwardingGateway.openWith(table(server!.url.href, { as: "logs" }));
+  await gateway.post(JSON.stringify(EVENTS));
+  await until("an attempt", async () => {
+    const answer = await gateway!.fetch("/api/v1/forward");
+    const { destinations } = (await answer.json()) as { destinations: { last_error: string | null }[] };
+    const error = destinations[0]!.last_error;
+    if (error !== null) expect(error).toEndWith('answered 403: "no such key …"');
+    return error !== null;
+  });
+});
