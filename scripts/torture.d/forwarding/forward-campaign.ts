@@ -222,12 +222,16 @@ export class ForwardCampaign {
   /** Waits until the destinations have everything. The slow one is left alone. */
   async #settle(): Promise<void> {
     for (const { relay } of this.#victims) relay!.lost = 0;
-    await until("the destinations to have everything", async () => {
-      // The journal moves to its tables before a read.
-      await fetch(`${this.#url}/api/v1/sql?q=SELECT%201`);
-      const lags = await this.#lags();
-      return this.#victims.every(({ name }) => lags.get(name) === 0);
-    }, 600);
+    await until(
+      "the destinations to have everything",
+      async () => {
+        // The journal moves to its tables before a read.
+        await fetch(`${this.#url}/api/v1/sql?q=SELECT%201`);
+        const lags = await this.#lags();
+        return this.#victims.every(({ name }) => lags.get(name) === 0);
+      },
+      600,
+    );
     await until(
       "the last counters",
       async () =>
