@@ -5,7 +5,7 @@
  */
 import manifest from "../../../package.json" with { type: "json" };
 import { ProtobufWriter, varintSize } from "../../wire/protobuf-writer.ts";
-import type { OtlpMetric, OtlpResource, OtlpSeries } from "./otlp-series.ts";
+import type { SentMetric, OtlpResource, OtlpSeries } from "./otlp-series.ts";
 
 /** A data point. Times are in microseconds since the epoch. */
 export interface OtlpPoint {
@@ -26,7 +26,7 @@ const FIXED = 9;
 const FORM_TAGS = { gauge: 0x2a, sum: 0x3a, histogram: 0x4a } as const;
 
 interface MetricPoints {
-  readonly metric: OtlpMetric;
+  readonly metric: SentMetric;
   readonly points: OtlpPoint[];
   /** Bytes of its data: the message Gauge, Sum or Histogram. */
   dataBytes: number;
@@ -35,7 +35,7 @@ interface MetricPoints {
 
 interface ResourcePoints {
   readonly resource: OtlpResource;
-  readonly metrics: Map<OtlpMetric, MetricPoints>;
+  readonly metrics: Map<SentMetric, MetricPoints>;
 }
 
 export class OtlpRequestEncoder {

@@ -7,12 +7,12 @@ import type { Destination } from "../../model/forwarding/destination.ts";
 import type { Series } from "../../model/sample.ts";
 import { ProtobufWriter, varintSize } from "../../wire/protobuf-writer.ts";
 import { labelChange } from "../remote-write/output-series.ts";
-import type { SentSeries } from "../remote-write/points.ts";
+import type { PointSeries } from "../remote-write/points.ts";
 
 /** A gauge, a monotonic sum with cumulative temporality, or a histogram with cumulative temporality. */
 export type OtlpForm = "gauge" | "sum" | "histogram";
 
-export interface OtlpMetric {
+export interface SentMetric {
   readonly name: string;
   readonly description: string;
   readonly unit: string;
@@ -27,8 +27,8 @@ export interface OtlpResource {
 }
 
 /** A series as it is sent. */
-export interface OtlpSeries extends SentSeries {
-  readonly metric: OtlpMetric;
+export interface OtlpSeries extends PointSeries {
+  readonly metric: SentMetric;
   readonly resource: OtlpResource;
   /** The messages KeyValue of its points, each as the field of attributes of such a point. */
   readonly attributes: Uint8Array;
@@ -47,7 +47,7 @@ export class OtlpNames {
   readonly #change: ReturnType<typeof labelChange>;
   readonly #resourceAttributes: Readonly<Record<string, string>>;
   readonly #series = new Map<number, OtlpSeries | undefined>();
-  readonly #metrics = new Map<string, OtlpMetric>();
+  readonly #metrics = new Map<string, SentMetric>();
   readonly #resources = new Map<string, OtlpResource>();
   readonly #writer = new ProtobufWriter(4_096);
 
@@ -88,7 +88,7 @@ export class OtlpNames {
     return { metric, resource, attributes, hash, labels: changed };
   }
 
-  #metricOf(series: Series, name: string): OtlpMetric {
+  #metricOf(series: Series, name: string): SentMetric {
     const { unit, help, buckets } = series.metric;
     const form = formOf(series);
     const key = JSON.stringify([name, unit, help, form, buckets]);
@@ -130,7 +130,7 @@ export class OtlpNames {
 }
 
 /** Later metadata of a sender refines it. */
-function isCurrent({ unit, description, form }: OtlpMetric, series: Series): boolean {
+function isCurrent({ unit, description, form }: SentMetric, series: Series): boolean {
   const { metric } = series;
   return unit === metric.unit && description === metric.help && form === formOf(series);
 }

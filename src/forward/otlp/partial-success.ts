@@ -1,15 +1,15 @@
 /** Reads ExportMetricsServiceResponse: partial_success=1 with rejected_data_points=1 and error_message=2. Pure. */
 import { ProtobufReader } from "../../wire/protobuf.ts";
 
-export interface PartialSuccess {
+export interface PartialAnswer {
   readonly rejected: number;
   readonly message: string;
 }
 
-const NOTHING: PartialSuccess = { rejected: 0, message: "" };
+const NOTHING: PartialAnswer = { rejected: 0, message: "" };
 
 /** What a destination says of a request that it took. An answer that is no such message says nothing. */
-export function readPartialSuccess(body: Uint8Array, contentType: string | null): PartialSuccess {
+export function readPartialSuccess(body: Uint8Array, contentType: string | null): PartialAnswer {
   try {
     return /json/i.test(contentType ?? "") ? readJson(body) : readProtobuf(body);
   } catch {
@@ -17,7 +17,7 @@ export function readPartialSuccess(body: Uint8Array, contentType: string | null)
   }
 }
 
-function readProtobuf(body: Uint8Array): PartialSuccess {
+function readProtobuf(body: Uint8Array): PartialAnswer {
   const reader = new ProtobufReader();
   reader.open(Buffer.from(body));
   let [rejected, message] = [0, ""];
@@ -38,7 +38,7 @@ function readProtobuf(body: Uint8Array): PartialSuccess {
   return { rejected, message };
 }
 
-function readJson(body: Uint8Array): PartialSuccess {
+function readJson(body: Uint8Array): PartialAnswer {
   const { partialSuccess } = JSON.parse(new TextDecoder().decode(body)) as {
     partialSuccess?: { rejectedDataPoints?: string | number; errorMessage?: string };
   };
