@@ -7,7 +7,7 @@ import type { Destination } from "../../model/forwarding/destination.ts";
 import type { Series } from "../../model/sample.ts";
 import { ProtobufWriter, varintSize } from "../../wire/protobuf-writer.ts";
 import { labelChange } from "../remote-write/output-series.ts";
-import type { PointSeries } from "../remote-write/points.ts";
+import type { OrderedSeries } from "../remote-write/points.ts";
 
 /** A gauge, a monotonic sum with cumulative temporality, or a histogram with cumulative temporality. */
 export type OtlpForm = "gauge" | "sum" | "histogram";
@@ -27,7 +27,7 @@ export interface OtlpResource {
 }
 
 /** A series as it is sent. */
-export interface OtlpSeries extends PointSeries {
+export interface OtlpSeries extends OrderedSeries {
   readonly metric: SentMetric;
   readonly resource: OtlpResource;
   /** The messages KeyValue of its points, each as the field of attributes of such a point. */

@@ -2,13 +2,13 @@
 import type { OutputSeries } from "./output-series.ts";
 
 /** What a destination calls a series. */
-export interface PointSeries {
+export interface OrderedSeries {
   /** The same in each process, so that a series stays in its part. */
   readonly hash: number;
 }
 
 /** Columns of samples. A range of them is one request. */
-export interface Points<Of extends PointSeries = OutputSeries> {
+export interface Points<Of extends OrderedSeries = OutputSeries> {
   readonly length: number;
   readonly series: readonly Of[];
   readonly ms: Float64Array;
@@ -18,7 +18,7 @@ export interface Points<Of extends PointSeries = OutputSeries> {
 }
 
 /** Collects samples in any order. */
-export class PointCollector<Of extends PointSeries = OutputSeries> {
+export class PointCollector<Of extends OrderedSeries = OutputSeries> {
   readonly #places = new Map<Of, number>();
   readonly #series: Of[] = [];
   #length = 0;
