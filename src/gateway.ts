@@ -65,7 +65,7 @@ import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
-import { archiveFileFolders, openArchive, storeIdentity } from "./open-archive.ts";
+import { archiveFileFolders, openArchive, openReadableArchive, storeIdentity } from "./open-archive.ts";
 import { followers, openForwarding } from "./open-forwarding.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
@@ -226,7 +226,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const tail = openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
-  const queries = openQueries(parts, owners, cells);
+  const queries = openQueries(parts, owners, cells, openReadableArchive(config, parts));
   const notifications = openNotifications(config, templates, { ...parts, stored });
   const { readConfig } = options;
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications, readConfig });

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Archive, type ArchivedDayReport, reportWithoutArchive } from "./archive/archiving.ts";
 import { restoredFirstLine } from "./archive/restore/restored-parts.ts";
+import { PartCache } from "./archive/reading/part-cache.ts";
+import { ReadableArchive } from "./archive/reading/readable-archive.ts";
 import { openTarget, placeOf } from "./archive/targets/open-target.ts";
 import { ArchivedDays } from "./archive/writing/archived-days.ts";
 import type { Config } from "./config/config.ts";
@@ -82,4 +84,17 @@ export function openArchive(
     metrics: counters.registry,
   });
   return { archive, reports: () => archive.reports() };
+}
+
+/** The archived days that SQL reads. Undefined if the settings do not say so. */
+export function openReadableArchive(
+  config: Config,
+  { store, now }: { readonly store: Pick<Store, "days">; readonly now: () => number },
+): ReadableArchive | undefined {
+  if (config.archiveTo === "" || !config.archiveRead) return undefined;
+  const target = openTarget(config.archiveTo);
+  const bytesMax = config.archiveCacheBytes;
+  const folder = join(resolve(archiveFolder(config)), "cache");
+  const cache = "folder" in placeOf(config.archiveTo) ? undefined : new PartCache(target, folder, bytesMax);
+  return new ReadableArchive({ target, cache, bytesMax, days: () => store.days(), now });
 }

@@ -30,6 +30,7 @@ import { Federation } from "./query/promql/federation.ts";
 import type { GridCells } from "./query/promql/cells/grid-cells.ts";
 import { Promql } from "./query/promql/promql-queries.ts";
 import type { HeldOf } from "./query/promql/store/held.ts";
+import type { SqlArchive } from "./query/sql/archived-parts.ts";
 import { SqlEngine } from "./query/sql/sql-engine.ts";
 import { listTables } from "./query/sql/table-list.ts";
 import { UpstreamServer } from "./query/upstream/upstream-server.ts";
@@ -62,6 +63,7 @@ export function openQueries(
   { config, now, log, counters, temporaryDirectory, store, registry, totals, access }: QueryParts,
   owners: readonly Owner[],
   cells: GridCells,
+  archive?: SqlArchive,
 ) {
   const asked = new AskedMetrics(now);
   const active = new ActiveQueries({ now, caller: () => queryCaller(access.caller) });
@@ -78,6 +80,7 @@ export function openQueries(
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     counters,
     log,
+    archive,
   });
   const heldOf: HeldOf = (seriesId) => {
     for (const owner of owners) {

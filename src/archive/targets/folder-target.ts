@@ -19,7 +19,11 @@ export class FolderTarget implements ArchiveTarget {
   async list(prefix: string): Promise<Map<string, number>> {
     const files = new Map<string, number>();
     const below = async (folder: string): Promise<void> => {
-      const entries = await readdir(join(this.text, folder), { withFileTypes: true }).catch(noneIfAbsent);
+      const entries = await readdir(join(this.text, folder), { withFileTypes: true }).catch(
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== "ENOENT") throw error;
+        },
+      );
       for (const entry of entries ?? []) {
         const path = `${folder}${entry.name}`;
         const isAsked = path.startsWith(prefix) || prefix.startsWith(`${path}/`);

@@ -2,6 +2,7 @@
 import type { Setting } from "../settings.ts";
 
 const hour = 3_600_000;
+const MiB = 2 ** 20;
 
 export const ARCHIVE_SETTINGS = {
   archiveTo: {
@@ -21,5 +22,17 @@ export const ARCHIVE_SETTINGS = {
     default: 0,
     what: "Bytes of days past `retentionDays` that are kept because they are not archived.",
     why: "0 drops every day in time. A bucket that is away for less than the retention time loses nothing.",
+  },
+  archiveRead: {
+    type: { is: "flag" },
+    default: false,
+    what: "Lets SQL read archived days that are not here any more, as part of the same tables.",
+    why: "Off. Such statements fetch files, and are slower.",
+  },
+  archiveCacheBytes: {
+    type: { is: "bytes", min: MiB },
+    default: 1024 * MiB,
+    what: "Bytes of files of a bucket that are kept in the data folder for `archiveRead`, and the most that one statement may read of the archive.",
+    why: "A week of ten million events per day, with an id for each, takes as much.",
   },
 } as const satisfies Record<string, Setting>;

@@ -25,10 +25,18 @@ import type { ActiveQueries, ActiveQuery } from "../active-queries.ts";
 import type { CallerSeries } from "../caller-series.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { checkRuleStatement, columnsOfMissing, TablesToCome } from "../sandbox/tables-to-come.ts";
+import { DAY_MS } from "../../model/duration.ts";
+import { dateText } from "../../model/time.ts";
 import { MemoryGuard } from "../memory-guard.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { type Hint, RunningQuery, stopError } from "./running.ts";
 import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts";
+import {
+  ArchivedStatement,
+  type ArchivedTableMetric,
+  type SqlArchive,
+  withArchived,
+} from "./archived-parts.ts";
 import { emptyView, listingView, viewsFor } from "./views.ts";
 
 interface SqlOptions {
@@ -51,6 +59,8 @@ interface SqlOptions {
   readonly log?: Log;
   /** Lists the queries while they run, so that they can be cancelled. */
   readonly active?: ActiveQueries;
+  /** Archived days, which are parts of the tables. Without it, they are not. */
+  readonly archive?: SqlArchive;
 }
 
 export interface QueryOptions {
@@ -74,6 +84,8 @@ interface Prepared {
   readonly isExplain?: boolean;
   /** Returns a clearer sentence for an error of the engine about the statement, or undefined. */
   readonly hint?: Hint;
+  /** Called when nothing of the query runs any more. */
+  readonly release?: () => void;
 }
 
 export type Chunk = readonly (readonly Cell[])[];
@@ -139,7 +151,9 @@ export class SqlEngine {
 
   /** The current tables, with the places of their samples, of all series or of one caller's. */
   catalog(days: readonly Day[], own?: CallerSeries): Tables {
-    const { registry } = this.#options;
+    const { registry, archive } = this.#options;
+    if (own === undefined && archive !== undefined)
+      return new Tables(withArchived(registry, archive.metrics), [...days, attributesOf(archive.metrics)]);
     if (own === undefined) return new Tables(registry, days);
     return new Tables(own, days, (metric, tag) => registry.isAttribute(metric, tag));
   }
@@ -171,25 +185,38 @@ export class SqlEngine {
     const listed = { asked: sql, ...options };
     return this.run(async (reader, days) => {
       const own = await this.own(options.labels);
+      const { archive } = this.#options;
+      if (own === undefined) await archive?.ready();
       const tables = this.catalog(days, own);
       const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
-      const prepared = async (inspected: Inspected): Promise<Prepared> => ({
-        views: [
-          ...viewsFor(inspected.tables, tables, days, own, !NAMES_TIME.test(sql)),
+      const prepared = async (inspected: Inspected): Promise<Prepared> => {
+        const { sql: text, isExplain, hint } = inspected;
+        const others = [
           ...(toCome === undefined ? [] : await emptyViews(reader, inspected, tables, toCome.missing)),
           ...(await Promise.all([...inspected.listings].map((listing) => listingView(listing, tables)))),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
-        ],
-        sql: inspected.sql,
-        isExplain: inspected.isExplain,
-        hint: inspected.hint,
-      });
+        ];
+        // Rules are about what is new, and their statements run every few seconds.
+        const isRead = archive !== undefined && own === undefined && !options.isOfRule && !isExplain;
+        const archived = isRead ? new ArchivedStatement(archive, firstDateOf(days)) : undefined;
+        const how = { isOfAllTimes: !NAMES_TIME.test(sql), archived };
+        const views = () => [...viewsFor(inspected.tables, tables, days, own, how), ...others];
+        const planned = views();
+        if (archived === undefined || archived.isEmpty) return { views: planned, sql: text, isExplain, hint };
+        for (const view of [archived.placeholder, ...planned]) await reader.run(view);
+        await archived.plan(reader, text, only(options.parameters, inspected.parameters));
+        return { views: views(), sql: text, hint, release: () => archived.release() };
+      };
       const lookup = async (inspected: Inspected) => {
-        const { views, sql: text } = await prepared(inspected);
-        for (const view of views) await reader.run(view);
-        const parameters = only(options.parameters, inspected.parameters);
-        const found = await reader.all<Record<string, unknown>>(text, parameters);
-        return found.map((row) => Object.values(row)[0]);
+        const { views, sql: text, release } = await prepared(inspected);
+        try {
+          for (const view of views) await reader.run(view);
+          const parameters = only(options.parameters, inspected.parameters);
+          const found = await reader.all<Record<string, unknown>>(text, parameters);
+          return found.map((row) => Object.values(row)[0]);
+        } finally {
+          release?.();
+        }
       };
       const bytesMax = this.#options.textBytesMax;
       const inspected = await inspect(reader, sql, toCome ?? tables, { bytesMax, lookup });
@@ -246,6 +273,7 @@ export class SqlEngine {
     active?.start();
     const begin = performance.now();
     const { counters, log } = this.#options;
+    const held: (() => void)[] = [];
     const query: RunningQuery = new RunningQuery({
       timeoutMs: Math.min(timeoutMs, this.#options.timeoutMs),
       signal,
@@ -253,6 +281,7 @@ export class SqlEngine {
         this.#running.delete(query);
         this.#guard.forget(query);
         this.#concurrency.release();
+        for (const release of held) release();
         const ms = performance.now() - begin;
         counters.querySeconds.observe(ms / 1000);
         active?.end(ms);
@@ -267,7 +296,7 @@ export class SqlEngine {
     active?.signal.addEventListener("abort", () => query.stop("canceled"));
     try {
       query.use(await this.#options.store.reader());
-      const stream = await this.#start(query, prepare, parameters);
+      const stream = await this.#start(query, held, prepare, parameters);
       return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal, active);
     } catch (error) {
       end(query, counters, error);
@@ -302,12 +331,17 @@ export class SqlEngine {
 
   async #start(
     query: RunningQuery,
+    held: (() => void)[],
     prepare: (reader: Reader, days: readonly Day[]) => Promise<Prepared>,
     parameters: Parameters | undefined,
   ) {
     for (let attempt = 1; ; attempt++) {
       const days = this.#options.store.days();
-      const { views, sql, isExplain, hint } = await query.step((reader) => prepare(reader, days));
+      const { views, sql, isExplain, hint } = await query.step(async (reader) => {
+        const prepared = await prepare(reader, days);
+        if (prepared.release !== undefined) held.push(prepared.release);
+        return prepared;
+      });
       query.explainErrors(hint);
       try {
         for (const view of views) await query.step((reader) => reader.run(view));
@@ -342,6 +376,16 @@ const NO_ROWS: QueryResult = {
   truncated: false,
   close: async () => {},
 };
+
+/** The attributes of archived samples, as those of a day. */
+function attributesOf(metrics: ReadonlyMap<string, ArchivedTableMetric>): Pick<Day, "attributes"> {
+  const names = new Set(metrics.values().flatMap(({ attributes }) => attributes));
+  return { attributes: Array.from(names, (name) => ({ name, column: name })) };
+}
+
+function firstDateOf(days: readonly Day[]): string {
+  return dateText(days[0]?.day ?? Math.floor(Date.now() / DAY_MS));
+}
 
 function isDroppedDay(error: unknown): boolean {
   return error instanceof BadInput && faultOf(error.cause) === "day dropped";

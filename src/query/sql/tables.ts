@@ -113,7 +113,7 @@ export class Tables implements SandboxCatalog {
   readonly #byName = new Map<string, readonly (Metric & { labelNames(): Iterable<string> })[]>();
   readonly #names: string[] = [];
   readonly #tableOf = new Map<string, string>();
-  readonly #days: readonly Day[];
+  readonly #days: readonly Pick<Day, "attributes">[];
   readonly #stored: readonly Table[];
   readonly #isOwnAttribute: IsAttribute | undefined;
   #attributes: readonly string[] | undefined;
@@ -122,7 +122,7 @@ export class Tables implements SandboxCatalog {
    * @param isOwnAttribute set if `registry` contains only the series of one caller. The tables then have only attributes of
    *   its metrics, and none says what others sent
    */
-  constructor(registry: Metrics, days: readonly Day[], isOwnAttribute?: IsAttribute) {
+  constructor(registry: Metrics, days: readonly Pick<Day, "attributes">[], isOwnAttribute?: IsAttribute) {
     this.#days = days;
     this.#isOwnAttribute = isOwnAttribute;
     this.#stored = isOwnAttribute === undefined ? STORED : STORED.filter(({ table }) => !NOT_OWN.has(table));

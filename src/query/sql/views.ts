@@ -16,6 +16,7 @@ import { dateText } from "../../model/time.ts";
 import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
 import type { Day } from "../../store/store.ts";
 import { LISTING_VIEWS, type Listing } from "../sandbox/walk.ts";
+import type { ArchivedStatement } from "./archived-parts.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
 /** The ids of a caller's series, of the named metrics (as pushed) or of all. */
@@ -27,18 +28,18 @@ export interface OwnIds {
  * `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view.
  *
  * @param own if set, the tables are copies that contain only these series, the stored views included
- * @param isOfAllTimes whether the statement has no condition on `ts`
+ * @param how whether the statement has no condition on `ts`, and the archived days that the tables have too
  */
 export function viewsFor(
   names: Iterable<string>,
   tables: Tables,
   days: readonly Day[],
   own?: OwnIds,
-  isOfAllTimes?: boolean,
+  how: Pick<ViewOptions, "isOfAllTimes" | "archived"> = {},
 ): string[] {
   const views: string[] = [];
   for (const name of names) {
-    const options = { own, isCopied: true, isOfAllTimes };
+    const options = { own, isCopied: true, ...how };
     const table = tables.metricTable(name);
     if (name === "samples") views.push(...samplesViews(tables.samples(), days, options));
     else if (table !== undefined) views.push(...metricViews(table, days, options));
@@ -76,6 +77,8 @@ interface ViewOptions {
   readonly isCopied?: boolean;
   /** Whether no condition on `ts` is expected. Then the view is one query over all blocks, which is faster without such a condition. */
   readonly isOfAllTimes?: boolean;
+  /** If set, the view has archived days too. */
+  readonly archived?: ArchivedStatement;
 }
 
 /** Statements that make a view of one metric. */
@@ -93,7 +96,8 @@ export function metricViews(table: MetricTable, days: readonly Day[], options: V
   const from = `(${rows}) AS d
 JOIN (${ofMetric}) AS s ON s.series_id = d.series_id
 WHERE d.value IS NOT NULL`;
-  return [...before, viewOf(options.name ?? table.table, columns, from, blocks)];
+  const archived = armsWithNothing(options.archived?.metricArms(table));
+  return [...before, viewOf(options.name ?? table.table, columns, from, [...blocks, ...archived])];
 }
 
 /** A view without rows, for a metric that was never pushed. */
@@ -122,7 +126,8 @@ export function samplesViews(
   };
   const blocks = hasBlocks(table, options) ? blockArms(days, named, unpacked, options) : [];
   const from = `(${rows}) AS d\nJOIN ${series} AS s ON s.series_id = d.series_id`;
-  return [...before, viewOf(options.name ?? table.table, columns, from, blocks)];
+  const archived = armsWithNothing(options.archived?.sampleArms(table.tags));
+  return [...before, viewOf(options.name ?? table.table, columns, from, [...blocks, ...archived])];
 }
 
 /**
@@ -130,6 +135,11 @@ export function samplesViews(
  * time. It is not a column of the view.
  */
 const NOTHING = `true AS ${quoteIdentifier("nothing asked")}`;
+
+/** SELECTs of the columns of a view, with NOTHING before them. */
+function armsWithNothing(arms: readonly string[] = []): string[] {
+  return arms.map((arm) => arm.replace(/^SELECT /, `SELECT ${NOTHING}, `));
+}
 
 /** @param blocks SELECTs of the columns of the view, after NOTHING */
 function viewOf(name: string, columns: readonly string[], from: string, blocks: readonly string[]): string {

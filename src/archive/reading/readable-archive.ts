@@ -1,0 +1,177 @@
+/** The days of an archive that are not here any more, as SQL reads them (src/query/sql/archived-parts.ts). */
+import { join } from "node:path";
+import { Unavailable, Unprocessable } from "../../model/errors.ts";
+import { prometheusName } from "../../model/names.ts";
+import type {
+  ArchivedTableMetric,
+  ArchivedTablePart,
+  FetchedParts,
+  SqlArchive,
+} from "../../query/sql/archived-parts.ts";
+import { archivedDaysOf, manifestOf } from "../archive-contents.ts";
+import { dayFolder, type Manifest } from "../manifest.ts";
+import type { ArchiveTarget } from "../targets/archive-target.ts";
+import type { CachedFile, PartCache } from "./part-cache.ts";
+
+/** How often the archive is looked at, if statements ask. */
+const REFRESH_MS = 60_000;
+/** The same after it could not be read. */
+const RETRY_MS = 5_000;
+/** Days of which the manifest can still change: that of an earlier day is read once. */
+const CHANGING_DAYS = 2;
+
+interface ReadableParts {
+  readonly target: ArchiveTarget;
+  /** Copies of files. Undefined if the archive is a folder, whose files are read where they are. */
+  readonly cache: PartCache | undefined;
+  /** The most bytes of a statement. */
+  readonly bytesMax: number;
+  /** The days that are here, which are not read from the archive. */
+  readonly days: () => Iterable<{ readonly day: number }>;
+  readonly now: () => number;
+}
+
+/** A part with the files that it is in. */
+interface PartOfDay extends ArchivedTablePart {
+  readonly file: CachedFile;
+  readonly series: readonly CachedFile[];
+}
+
+export class ReadableArchive implements SqlArchive {
+  readonly #parts: ReadableParts;
+  readonly #manifests = new Map<number, Manifest>();
+  #metrics: ReadonlyMap<string, ArchivedTableMetric> = new Map();
+  /** The days of which `#metrics` has been made. */
+  #shown = "";
+  #refreshedMs = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
+  /** The days that were here when the archive was read. */
+  #here = new Set<number>();
+  fault: Unavailable | undefined = new Unavailable("the archive has not been read yet");
+
+  constructor(parts: ReadableParts) {
+    this.#parts = parts;
+  }
+
+  get metrics(): ReadonlyMap<string, ArchivedTableMetric> {
+    this.#show();
+    return this.#metrics;
+  }
+
+  async ready(): Promise<void> {
+    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+    // The archive has a day that was dropped since, and its manifest was not read.
+    const isDropped = [...this.#here].some((day) => !here.has(day) && !this.#manifests.has(day));
+    if (this.#parts.now() - this.#refreshedMs >= REFRESH_MS || isDropped)
+      this.#refreshing ??= this.#read().finally(() => {
+        this.#refreshing = undefined;
+      });
+    if (this.fault !== undefined || isDropped) await this.#refreshing;
+  }
+
+  async #read(): Promise<void> {
+    const { target, now } = this.#parts;
+    this.#refreshedMs = now();
+    try {
+      const days = await archivedDaysOf(target);
+      const newest = [...this.#manifests.keys()].sort((a, b) => b - a).slice(0, CHANGING_DAYS);
+      const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+      for (const day of this.#manifests.keys()) if (!days.includes(day)) this.#manifests.delete(day);
+      for (const day of days) {
+        if (here.has(day) || (this.#manifests.has(day) && !newest.includes(day))) continue;
+        const manifest = await manifestOf(target, day);
+        if (manifest !== undefined) this.#manifests.set(day, manifest);
+      }
+      this.#here = here;
+      this.fault = undefined;
+    } catch (error) {
+      // What was read before stays.
+      if (this.fault !== undefined) this.fault = unavailable(error);
+      this.#refreshedMs = now() - REFRESH_MS + RETRY_MS;
+    }
+    this.#shown = "";
+  }
+
+  /** Makes the metrics of the days that are not here. A day can have been dropped, or restored, since. */
+  #show(): void {
+    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+    const days = [...this.#manifests.keys()].filter((day) => !here.has(day)).sort((a, b) => a - b);
+    const shown = `${days.join(" ")}.`;
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const metrics = new Map<string, Growing>();
+    for (const day of days) addDay(metrics, day, this.#manifests.get(day)!);
+    this.#metrics = metrics;
+  }
+
+  async fetch(parts: readonly ArchivedTablePart[], withSeries: boolean): Promise<FetchedParts> {
+    const { cache, target, bytesMax } = this.#parts;
+    const asked = parts as readonly PartOfDay[];
+    const files = new Map(
+      asked
+        .flatMap((part) => [part.file, ...(withSeries ? part.series : [])])
+        .map((file) => [file.path, file]),
+    );
+    const bytes = files.values().reduce((sum, file) => sum + file.bytes, 0);
+    if (bytes > bytesMax)
+      throw new Unprocessable(
+        `The statement reads ${bytes} bytes of the archive, and may read ${bytesMax} (archiveCacheBytes); a narrower range of ts may help.`,
+        "sql",
+      );
+    const pathOf = (file: CachedFile) => cache?.pathOf(file) ?? join(target.text, file.path);
+    const release = await cache?.hold([...files.values()]).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    let isReleased = false;
+    return {
+      path: (part) => pathOf((part as PartOfDay).file),
+      series: (part) => (part as PartOfDay).series.map(pathOf),
+      release() {
+        if (!isReleased) release?.();
+        isReleased = true;
+      },
+    };
+  }
+}
+
+function unavailable(error: unknown): Unavailable {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Unavailable(`the archive cannot be read: ${reason}`);
+}
+
+interface Growing extends ArchivedTableMetric {
+  readonly labels: Set<string>;
+  readonly attributes: Set<string>;
+  readonly parts: ArchivedTablePart[];
+}
+
+function addDay(metrics: Map<string, Growing>, day: number, manifest: Manifest): void {
+  const folder = dayFolder(day);
+  const series = manifest.series.map(({ file, sha256, bytes }) => ({ path: folder + file, sha256, bytes }));
+  for (const { parts, ...metric } of manifest.metrics) {
+    const known: Growing = metrics.get(metric.name) ?? {
+      ...metric,
+      prometheusName: prometheusName(metric.name),
+      ...{ labels: new Set(), attributes: new Set(), parts: [] },
+    };
+    metrics.set(metric.name, known);
+    for (const { file, sha256, bytes, min_ts, max_ts, columns } of parts) {
+      for (const { label, attribute } of columns) {
+        if (label !== undefined) known.labels.add(label);
+        if (attribute !== undefined) known.attributes.add(attribute);
+      }
+      const part: PartOfDay = {
+        metric: metric.name,
+        first: sqlTime(min_ts),
+        last: sqlTime(max_ts),
+        ...{ columns, bytes, series },
+        file: { path: folder + file, sha256, bytes },
+      };
+      known.parts.push(part);
+    }
+  }
+}
+
+function sqlTime(text: string): string {
+  return text.replace("T", " ").replace("Z", "");
+}

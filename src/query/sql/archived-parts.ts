@@ -1,0 +1,233 @@
+/**
+ * Archived days as parts of the tables that SQL queries (src/archive/README.md). A view has an arm for each file of a day that is not
+ * here. Most statements need few of them, and files of a bucket have to be fetched. So a statement is planned twice: first with a
+ * placeholder in place of each file. The planner leaves out the arms whose times or metrics the statement excludes, and its plan shows
+ * the others.
+ */
+import { type RequestError, Unprocessable } from "../../model/errors.ts";
+import type { Kind, MetricType } from "../../model/sample.ts";
+import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
+import type { Parameters, Reader } from "../../store/store.ts";
+import type { MetricTable, TagColumn } from "./tables.ts";
+
+/** A file with samples of one metric and one day. */
+export interface ArchivedTablePart {
+  readonly metric: string;
+  /** The times of the first and the last sample, as SQL has them. */
+  readonly first: string;
+  readonly last: string;
+  readonly columns: readonly {
+    readonly name: string;
+    readonly label?: string;
+    readonly attribute?: string;
+  }[];
+  readonly bytes: number;
+}
+
+/** A metric of the archive, with the tags that its parts have. */
+export interface ArchivedTableMetric {
+  readonly name: string;
+  readonly prometheusName: string;
+  readonly kind: Kind;
+  readonly type: MetricType;
+  readonly unit: string;
+  readonly help: string;
+  readonly buckets: readonly number[];
+  readonly labels: ReadonlySet<string>;
+  readonly attributes: ReadonlySet<string>;
+  readonly parts: readonly ArchivedTablePart[];
+}
+
+/** Files of this machine, which stay until `release` is called. */
+export interface FetchedParts {
+  /** The file of a part. */
+  readonly path: (part: ArchivedTablePart) => string;
+  /** The files with the series of the day of a part. */
+  readonly series: (part: ArchivedTablePart) => readonly string[];
+  readonly release: () => void;
+}
+
+/** What SQL needs of an archive. */
+export interface SqlArchive {
+  /** The metrics of the days that are not here, as they were last looked at, by name. */
+  readonly metrics: ReadonlyMap<string, ArchivedTableMetric>;
+  /** Why the archive could not be read. Undefined once it was read. */
+  readonly fault: RequestError | undefined;
+  /** Resolves when the archive has been read, or could not be. If it was read long ago, that begins again, and nothing waits. */
+  ready(): Promise<void>;
+  /**
+   * Fetches parts.
+   *
+   * @throws Unprocessable if they are larger than a statement may read
+   */
+  fetch(parts: readonly ArchivedTablePart[], withSeries: boolean): Promise<FetchedParts>;
+}
+
+/** Arms of a view that are planned: more would take seconds. */
+const PARTS_MAX = 4_000;
+const PART_OF_PLAN = /archived_part\s*=\s*(\d+)/g;
+
+/** What a statement reads of an archive: first as a plan, then as files. */
+export class ArchivedStatement {
+  readonly #archive: SqlArchive;
+  /** By number: the parts of all views. */
+  readonly #parts: ArchivedTablePart[] = [];
+  readonly #numbers = new Map<ArchivedTablePart, number>();
+  #fetched: FetchedParts | undefined;
+  #needed: ReadonlySet<number> = new Set();
+  #isWithSeries = false;
+  /** Stands for all parts of an archive that could not be read. */
+  readonly #unknown: ArchivedTablePart;
+
+  /** @param firstDay the date of the first day that is here, or of today */
+  constructor(archive: SqlArchive, firstDay: string) {
+    this.#archive = archive;
+    this.#unknown = { metric: "", first: "0001-01-01", last: firstDay, columns: [], bytes: 0 };
+  }
+
+  /** Whether no table of the statement has archived parts. */
+  get isEmpty(): boolean {
+    return this.#parts.length === 0;
+  }
+
+  /** Arms of the view of a metric's table. */
+  metricArms({ metrics, tags }: Pick<MetricTable, "metrics" | "tags">): string[] {
+    const parts =
+      this.#known() ?? metrics.flatMap((metric) => this.#archive.metrics.get(metric)?.parts ?? []);
+    return this.#arms(parts, (part, source) => {
+      const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
+      return `SELECT ${["ts", "value", ...selected].join(", ")} FROM ${source.from} WHERE ${source.where} AND value IS NOT NULL`;
+    });
+  }
+
+  /** Arms of the view of all samples. */
+  sampleArms(tags: readonly TagColumn[]): string[] {
+    this.#isWithSeries = true;
+    const parts = this.#known() ?? [...this.#archive.metrics.values().flatMap((metric) => metric.parts)];
+    return this.#arms(parts, (part, source) => {
+      const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
+      const columns = ["ts", `${quoteText(part.metric)} AS metric`, "labels", "value", ...selected];
+      return `SELECT ${columns.join(", ")} FROM ${source.fromWithLabels} WHERE ${source.where}`;
+    });
+  }
+
+  #known(): readonly ArchivedTablePart[] | undefined {
+    return this.#archive.fault === undefined ? undefined : [this.#unknown];
+  }
+
+  #arms(parts: readonly ArchivedTablePart[], text: (part: ArchivedTablePart, source: PartSource) => string) {
+    return parts.flatMap((part) => {
+      const number = this.#numberOf(part);
+      const fetched = this.#fetched;
+      if (fetched !== undefined && !this.#needed.has(number)) return [];
+      const times = `ts >= TIMESTAMP ${quoteText(part.first)} AND ts <= TIMESTAMP ${quoteText(part.last)}`;
+      if (fetched === undefined) {
+        const from = "temp.main.archived_placeholder";
+        const where = `archived_part = ${number} AND ${times}`;
+        return [text(part, { from, fromWithLabels: from, where, isPlaceholder: true })];
+      }
+      const from = parquet([fetched.path(part)]);
+      const fromWithLabels = this.#isWithSeries
+        ? `${from} JOIN (SELECT series, labels FROM ${parquet(fetched.series(part))}) USING (series)`
+        : from;
+      return [text(part, { from, fromWithLabels, where: times, isPlaceholder: false })];
+    });
+  }
+
+  #numberOf(part: ArchivedTablePart): number {
+    const known = this.#numbers.get(part);
+    if (known !== undefined) return known;
+    if (this.#parts.length >= PARTS_MAX)
+      throw new Unprocessable(
+        `The tables of the statement have more than ${PARTS_MAX} files in the archive; tables of single metrics have fewer.`,
+        "sql",
+      );
+    this.#numbers.set(part, this.#parts.length);
+    return this.#parts.push(part) - 1;
+  }
+
+  /**
+   * Finds which parts a statement reads, with its views in place, and fetches them. The arms are then those of files.
+   *
+   * @throws Unprocessable if they are too large, Unavailable if the archive cannot be read
+   */
+  async plan(reader: Reader, sql: string, parameters: Parameters | undefined): Promise<void> {
+    // A statement that cannot be planned fails when it runs, with the error that its author expects.
+    const plan = await reader
+      .all<Record<string, unknown>>(`EXPLAIN (FORMAT json) ${sql}`, parameters)
+      .catch(() => []);
+    const text = plan.flatMap((row) => Object.values(row).map(String)).join("\n");
+    this.#needed = new Set(Array.from(text.matchAll(PART_OF_PLAN), ([, number]) => Number(number)));
+    const needed = [...this.#needed].map((number) => this.#parts[number]!);
+    if (needed.includes(this.#unknown)) throw this.#archive.fault;
+    this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries);
+  }
+
+  /** The statement that makes the placeholder. */
+  get placeholder(): string {
+    return statement("archive/placeholder");
+  }
+
+  release(): void {
+    this.#fetched?.release();
+  }
+}
+
+interface PartSource {
+  readonly from: string;
+  /** With a column `labels`. */
+  readonly fromWithLabels: string;
+  readonly where: string;
+  readonly isPlaceholder: boolean;
+}
+
+function parquet(paths: readonly string[]): string {
+  return `read_parquet([${paths.map(quoteText).join(", ")}], hive_partitioning = false)`;
+}
+
+/** The values of a tag in a part. */
+function tagOf(
+  { labels, attributes }: TagColumn,
+  { columns }: ArchivedTablePart,
+  { isPlaceholder }: PartSource,
+): string {
+  const held = columns.filter(
+    ({ label, attribute }) =>
+      (label !== undefined && labels.includes(label)) ||
+      (attribute !== undefined && attributes.includes(attribute)),
+  );
+  if (held.length === 0) return "NULL::VARCHAR";
+  if (isPlaceholder) return "tag";
+  const names = held.map(({ name }) => quoteIdentifier(name));
+  return names.length === 1 ? names[0]! : `coalesce(${names.join(", ")})`;
+}
+
+/** The metrics that SQL knows: those that are here, and those of the archive, with the tags of both. */
+export function withArchived<Known extends { readonly name: string; labelNames(): Iterable<string> }>(
+  registry: { metrics(): Iterable<Known> },
+  archived: ReadonlyMap<string, ArchivedTableMetric>,
+): {
+  metrics(): Iterable<
+    Omit<ArchivedTableMetric, "labels" | "attributes" | "parts"> & { labelNames(): Iterable<string> }
+  >;
+} {
+  return {
+    *metrics() {
+      const seen = new Set<string>();
+      for (const metric of registry.metrics()) {
+        seen.add(metric.name);
+        const more = archived.get(metric.name);
+        yield (
+          more === undefined
+            ? metric
+            : {
+                ...metric,
+                labelNames: () => new Set([...metric.labelNames(), ...more.labels]),
+              }
+        ) as never;
+      }
+      for (const metric of archived.values())
+        if (!seen.has(metric.name)) yield { ...metric, labelNames: () => metric.labels };
+    },
+  };
+}
