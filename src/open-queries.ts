@@ -158,6 +158,6 @@ export function queryRoutes(
     metricUsageRoutes({ asked, metrics: () => registry.metrics() }),
     activeQueriesRoutes({ queries: active, caller: () => queryCaller(access.caller) }),
     exemplarsRoutes({ exemplars, limits }),
-    federateRoutes({ federation, now }),
+    federateRoutes({ federation, now, externalLabels: externalLabels(config) }),
   ];
 }

@@ -25,6 +25,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command 
   delete: () => import("./operation/delete.ts"),
   demo: () => import("./demo/demo.ts"),
   rejected: () => import("./operation/rejected.ts"),
+  fleet: () => import("./fleet/fleet.ts"),
   forward: () => import("./forward/forward.ts"),
   archive: () => import("./archive/archive.ts"),
   silence: () => import("./operation/silence.ts"),

@@ -8,14 +8,19 @@ import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
-const OPTIONS = {
-  ...urlOptions,
-  format: { type: "string", default: "table" },
-  output: { type: "string", short: "o" },
+/** The options that say at which times an expression is evaluated. */
+export const timeOptions = {
   at: { type: "string" },
   start: { type: "string" },
   end: { type: "string" },
   step: { type: "string" },
+} as const;
+
+const OPTIONS = {
+  ...urlOptions,
+  ...timeOptions,
+  format: { type: "string", default: "table" },
+  output: { type: "string", short: "o" },
 } as const;
 
 /** The number of steps of a range if no step is given: few enough lines to read. */
@@ -58,7 +63,7 @@ failed, and 2 if the arguments are invalid.`,
         `Unexpected argument ${JSON.stringify(others[0])} after the expression: quote the whole expression.`,
       );
     }
-    const { path, parameters } = requestOf(values, Date.now());
+    const { path, parameters } = promqlRequest(values, Date.now());
     const send = gatewayAt(values.url, io, values.ca);
     const response = await send(path, {
       method: "POST",
@@ -67,7 +72,7 @@ failed, and 2 if the arguments are invalid.`,
     });
     await accepted(response);
     if (format === "json") await writeTo(values.output, bytesOf(response), io);
-    else await printTable((await response.json()) as Answer, values.output, io);
+    else await printTable((await response.json()) as PromqlAnswerJson, values.output, io);
     return exitCode.ok;
   },
 };
@@ -75,7 +80,7 @@ failed, and 2 if the arguments are invalid.`,
 type Times = { readonly [Name in "at" | "start" | "end" | "step"]?: string };
 
 /** The route of Prometheus's API for these times, and its parameters. */
-function requestOf(
+export function promqlRequest(
   { at, start, end, step }: Times,
   nowMs: number,
 ): { path: string; parameters: [string, string][] } {
@@ -131,18 +136,19 @@ function seconds(ms: number): string {
 
 type Point = readonly [seconds: number, value: string];
 
-interface Series {
+export interface PromqlSeries {
   readonly metric: Readonly<Record<string, string>>;
   readonly value?: Point;
   readonly values?: readonly Point[];
 }
 
-interface Answer {
+/** An answer of Prometheus's API to a query. */
+export interface PromqlAnswerJson {
   readonly data:
     | { readonly resultType: "scalar"; readonly result: Point }
     | { readonly resultType: "string"; readonly result: Point }
-    | { readonly resultType: "vector"; readonly result: readonly Series[] }
-    | { readonly resultType: "matrix"; readonly result: readonly Series[] };
+    | { readonly resultType: "vector"; readonly result: readonly PromqlSeries[] }
+    | { readonly resultType: "matrix"; readonly result: readonly PromqlSeries[] };
   readonly warnings?: readonly string[];
   readonly infos?: readonly string[];
 }
@@ -152,17 +158,17 @@ export async function promqlText(send: Send, expression: string): Promise<string
   const body = new URLSearchParams([["query", expression]]).toString();
   const headers = { "content-type": "application/x-www-form-urlencoded" };
   const response = await accepted(await send("/api/v1/query", { method: "POST", headers, body }));
-  const answer = (await response.json()) as Answer;
+  const answer = (await response.json()) as PromqlAnswerJson;
   return `${notesOf(answer)
     .map((note) => `${note}\n`)
     .join("")}${tableOf(answer)}`;
 }
 
-function notesOf({ warnings = [], infos = [] }: Answer): string[] {
+function notesOf({ warnings = [], infos = [] }: PromqlAnswerJson): string[] {
   return [...warnings, ...infos];
 }
 
-function tableOf({ data }: Answer): string {
+function tableOf({ data }: PromqlAnswerJson): string {
   if (data.resultType === "scalar" || data.resultType === "string")
     return alignedRows([[data.resultType], [data.result[1]]]);
   if (data.resultType === "vector") {
@@ -175,13 +181,13 @@ function tableOf({ data }: Answer): string {
   return alignedRows([["series", "time", "value"], ...rows]);
 }
 
-async function printTable(answer: Answer, output: string | undefined, io: Io): Promise<void> {
+async function printTable(answer: PromqlAnswerJson, output: string | undefined, io: Io): Promise<void> {
   for (const note of notesOf(answer)) await io.stderr.write(`weir promql: ${note}\n`);
   await writeTo(output, tableOf(answer), io);
 }
 
 /** A series written as a selector: `up{job="x"}`, `{job="x"}`, `{}`. */
-function nameOf(metric: Readonly<Record<string, string>>): string {
+export function nameOf(metric: Readonly<Record<string, string>>): string {
   const { __name__: name = "", ...labels } = metric;
   const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
   const pairs = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);

@@ -175,7 +175,7 @@ async function readStatement(io: Io): Promise<string> {
 }
 
 /** `name=text` or `name:=json`. */
-function readParameter(given: string): [string, unknown] {
+export function readParameter(given: string): [string, unknown] {
   const match = /^([A-Za-z_][A-Za-z0-9_]*|[0-9]+)(:?=)([\s\S]*)$/.exec(given);
   if (match === null) {
     throw new UsageError(`--param is ${JSON.stringify(given)}, expected NAME=TEXT or NAME:=JSON.`);

@@ -24,9 +24,11 @@ interface FederateDependencies {
     ): Promise<readonly FederatedSample[]>;
   };
   readonly now: () => number;
+  /** Added to series without such a label, as Prometheus does. */
+  readonly externalLabels: Readonly<Record<string, string>>;
 }
 
-export const federateRoutes = ({ federation, now }: FederateDependencies) =>
+export const federateRoutes = ({ federation, now, externalLabels }: FederateDependencies) =>
   new Routes().on(
     "GET",
     "/federate",
@@ -37,13 +39,16 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
       const samples = await asParameter("match[]", () =>
         federation.latest(texts, now(), request.signal, labels),
       );
-      const body = await render(samples);
+      const body = await render(samples, Object.entries(externalLabels));
       return await compressibleAnswer(request, body, new Headers({ "content-type": TEXT_CONTENT_TYPE }));
     },
   );
 
 /** Renders samples that are sorted by name, with a pause after each chunk. */
-async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<ArrayBuffer>> {
+async function render(
+  samples: readonly FederatedSample[],
+  external: readonly (readonly [string, string])[],
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let family = "";
   let text = "";
@@ -54,7 +59,7 @@ async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<A
       // As upstream: the family of a single sample is unknown.
       text += `# TYPE ${name} untyped\n`;
     }
-    text += `${name}{${pairsOf(labels.entries())}} ${numberText(value)} ${timestampMs}\n`;
+    text += `${name}{${pairsOf([...external, ...labels.entries()])}} ${numberText(value)} ${timestampMs}\n`;
     if (text.length < CHUNK_CHARACTERS) continue;
     chunks.push(Buffer.from(text));
     text = "";

@@ -171,3 +171,18 @@ test("returns a bound as remote_write sent it, and selects it by any spelling", 
   }
   expect(await bounds('le=~".*"')).toEqual(["+Inf", "0.1", "1"]);
 });
+
+test("series get the external labels of the gateway, unless they have labels of these names", async () => {
+  const settings = ["--external-labels=site=berlin", "--external-labels=job=none"];
+  const named = await openTestGatewayAt(NOW_MS, ...settings);
+  await named.push([
+    { metric: "depth", value: 1, atMs: NOW_MS - 1_000, labels: { job: "own" } },
+    { metric: "depth", value: 2, atMs: NOW_MS - 1_000, labels: { site: "paris", instance: "a" } },
+  ]);
+  const [, text] = await named.send("GET /federate?match[]=depth");
+  await named.close();
+  expect(text.split("\n").slice(1).sort()).toEqual([
+    `depth{instance="",job="own",site="berlin"} 1 ${NOW_MS - 1_000}`,
+    `depth{instance="a",job="none",site="paris"} 2 ${NOW_MS - 1_000}`,
+  ]);
+});
