@@ -144,12 +144,14 @@ export class Campaign {
         "--no-sampler",
         "--enable-admin-api",
         ...["--token-file", this.#tokenFile],
-        // Snapshots of the totals, checkpoints and pruning are so frequent that kills interrupt them too.
+        // Snapshots of the totals, checkpoints, pruning and packing are so frequent that kills interrupt them too.
         ...[
           "--snapshot-rows=1000",
           "--snapshot-interval-ms=1s",
           "--checkpoint-log-bytes=1MiB",
           "--retention-interval-ms=1s",
+          "--pack-after-ms=1s",
+          "--pack-interval-ms=100ms",
         ],
         "--retention-days=3",
         // What the clock's steps must not end.

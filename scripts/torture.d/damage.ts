@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 import { STORE_FILE } from "../../src/store/inspection.ts";
+import { statement } from "../../src/store/statements.ts";
 import { StoreDamaged, StoreMismatch } from "../../src/store/store.ts";
 import { countingSql, type StoredPush } from "./ledger.ts";
 import type { Seeded } from "./seeded.ts";
@@ -40,8 +41,12 @@ export async function countsOf(folder: string): Promise<StoredPush[]> {
       if (days.length === 0) return [];
       const union = days.map(({ table, attributes }) => {
         const has = attributes.some(({ column }) => column === "task_id");
-        return `SELECT metric, value, ${has ? "task_id" : "NULL AS task_id"} FROM weir.${table} JOIN weir.series USING (series_id)`;
+        return `SELECT metric, labels, value, ${has ? "task_id" : "NULL AS task_id"} FROM weir.${table} JOIN weir.series USING (series_id)`;
       });
+      union.push(
+        `SELECT metric, labels, value, NULL FROM (WITH asked_blocks AS (FROM weir.blocks) ${statement("store/unpacked_blocks")})
+         JOIN weir.series USING (series_id)`,
+      );
       return await reader.all<StoredPush & Record<string, unknown>>(
         countingSql(`(${union.join(" UNION ALL ")})`),
       );

@@ -8,6 +8,11 @@ import { arrowStream } from "../bench.d/arrow-writer.ts";
 export const DURATION = "torture.duration_ms";
 export const DONE = "torture.done";
 export const SCRAP = "torture.scrap";
+/** A gauge, whose samples become blocks. */
+export const LEVEL = "torture.level";
+/** Samples of it in each push of events. */
+const LEVELS = 20;
+const DAY_MS = 86_400_000;
 
 export interface Push {
   readonly name: string;
@@ -16,7 +21,7 @@ export interface Push {
   readonly day: number;
   readonly body: string | Uint8Array<ArrayBuffer>;
   readonly contentType: string;
-  /** Its events of each metric, and the sums of their values: whole numbers, so that sums are exact. */
+  /** Its events of each metric, with the samples of the gauge, and the sums of their values: whole numbers, whose sums are exact. */
   readonly events: number;
   readonly sum: number;
   readonly durations: number;
@@ -39,8 +44,8 @@ interface Event {
 }
 
 /**
- * Makes a push of `length` events at one time, half of them observations and half increments. A table has observations
- * alone.
+ * Makes a push of `length` events at one time, half of them observations and half increments, and of samples of a gauge. A table
+ * has observations alone.
  */
 export function makePush(
   { worker, number, round }: { worker: number; number: number; round: number },
@@ -71,6 +76,21 @@ export function makePush(
       tags: { task_id: `${name}/${index}`, worker: `w${worker}` },
     });
   }
+  let levelSum = 0;
+  const levels = form === "events" ? LEVELS : 0;
+  const dayMs = Math.floor(timestampMs / DAY_MS) * DAY_MS;
+  for (let index = 0; index < levels; index++) {
+    // No other sample of its series has this time, or this value.
+    const value = number * LEVELS + index;
+    levelSum += value;
+    events.push({
+      "@timestamp": dayMs + value,
+      metric_name: LEVEL,
+      type: "gauge",
+      value,
+      tags: { worker: `w${worker}`, place: `p${index % 4}` },
+    });
+  }
   const scrapped = form === "events" ? scrap : 0;
   for (let index = 0; index < scrapped; index++) {
     events.push({
@@ -84,10 +104,10 @@ export function makePush(
   return {
     name,
     worker,
-    day: Math.floor(timestampMs / 86_400_000),
+    day: Math.floor(timestampMs / DAY_MS),
     ...bodyOf(events, form),
-    events: length,
-    sum: durationSum + doneSum,
+    events: length + levels,
+    sum: durationSum + doneSum + levelSum,
     durations,
     durationSum,
     doneSum,
@@ -128,13 +148,15 @@ export interface StoredPush {
 
 /** Counts the events of each push. It reads the view `samples`, or another table with its columns. */
 export function countingSql(samples = "samples"): string {
-  return `SELECT split_part(task_id, '/', 1) AS name,
+  const level = `labels['worker'] || '-' || floor(value / ${LEVELS})::BIGINT || '/l' || (value % ${LEVELS})::BIGINT`;
+  return `SELECT split_part(id, '/', 1) AS name,
     count(*) FILTER (metric <> '${SCRAP}')::INT AS events,
-    count(DISTINCT task_id) FILTER (metric <> '${SCRAP}')::INT AS ids,
+    count(DISTINCT id) FILTER (metric <> '${SCRAP}')::INT AS ids,
     coalesce(sum(value) FILTER (metric <> '${SCRAP}'), 0)::BIGINT AS sum,
     count(*) FILTER (metric = '${SCRAP}')::INT AS scrap,
-    count(DISTINCT task_id) FILTER (metric = '${SCRAP}')::INT AS "scrapIds"
-  FROM ${samples} WHERE metric IN ('${DURATION}', '${DONE}', '${SCRAP}') GROUP BY name`;
+    count(DISTINCT id) FILTER (metric = '${SCRAP}')::INT AS "scrapIds"
+  FROM (SELECT metric, value, CASE WHEN metric = '${LEVEL}' THEN ${level} ELSE task_id END AS id FROM ${samples})
+  WHERE metric IN ('${DURATION}', '${DONE}', '${SCRAP}', '${LEVEL}') GROUP BY name`;
 }
 
 export interface Verdict {

@@ -45,8 +45,6 @@ export interface RunningGateway extends Gateway {
 const ANSWER_MS = 250;
 /** Interval of checkpoints while ingest is idle. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
-/** Interval of looks for spans that can be packed. */
-const PACK_INTERVAL_MS = 300_000;
 /** Slow queries and rejected pushes are logged once a minute. */
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
@@ -92,7 +90,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   const spans = new ClosedSpans(store, config.packAfterMs);
   // A start is for pushes: the first look comes later.
   let isStarting = true;
-  const pack = repeat(PACK_INTERVAL_MS, async () => {
+  const pack = repeat(config.packIntervalMs, async () => {
     if (!isStarting && config.packAfterMs > 0 && !store.room().isFull)
       await spans.pack(Date.now(), () => stopped !== undefined);
     isStarting = false;

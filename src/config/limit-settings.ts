@@ -37,6 +37,12 @@ export const STORE_SETTINGS = {
     what: "Time after the end of each two hours of the clock (UTC) at which samples of gauges and cumulative series become blocks, which take a third of the space. 0 keeps them as rows.",
     why: "Senders that were cut off often send what is missing within two hours. Samples that come later take as much space as before.",
   },
+  packIntervalMs: {
+    type: { is: "milliseconds", min: 1, max: 24 * hour },
+    default: hour / 12,
+    what: "Time between two looks for samples that can become blocks.",
+    why: "Two hours of samples end once in two hours. A look costs nothing if none has ended.",
+  },
 } as const satisfies Record<string, Setting>;
 
 export const THREAD_SETTINGS = {
