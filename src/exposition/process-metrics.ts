@@ -16,6 +16,10 @@ const STATUS_UNIT_BYTES = 1024;
 const LAG_INTERVAL_MS = 250;
 /** The longest delay is measured with this resolution. It takes 0.2 % of a processor. */
 const DELAY_RESOLUTION_MS = 20;
+/** A process that uses this much processor time in a turn works: 2 % of a processor. */
+const WORKING_MS = 5;
+/** Turns after which it does not: two seconds. */
+const IDLE_TURNS = 8;
 /** Two scrapers of the usual intervals both see each stall. */
 const DELAY_WINDOW_MS = 60_000;
 
@@ -102,38 +106,69 @@ function measureLag(registers: MetricsRegistry[]): () => void {
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   });
+  const longest = measureLongestLag(registers);
   let before = performance.now();
   const timer = setInterval(() => {
     const now = performance.now();
-    lag.observe(Math.max(0, now - before - LAG_INTERVAL_MS) / 1000);
+    const lateSeconds = Math.max(0, now - before - LAG_INTERVAL_MS) / 1000;
+    lag.observe(lateSeconds);
+    longest.look(lateSeconds);
     before = now;
   }, LAG_INTERVAL_MS);
   timer.unref();
-  const stop = measureLongestLag(registers);
   return () => {
     clearInterval(timer);
-    stop();
+    longest.stop();
   };
 }
 
-/** Measures the longest stall, also of one between two turns of a slower timer. */
-function measureLongestLag(registers: MetricsRegistry[]): () => void {
+/**
+ * Measures the longest stall, also of one between two turns of a slower timer. The precise measurement wakes the process fifty
+ * times a second, so it runs only while the process works. The slower timer sees the rest of a stall that begins before.
+ */
+function measureLongestLag(registers: MetricsRegistry[]) {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  delay.enable();
+  let isPrecise = false;
+  let idleTurns = 0;
+  let cpuMs = cpuMsUsed();
   let beganMs = performance.now();
   let before = 0;
+  /** Of this window, without what the precise measurement has now. */
+  let seen = 0;
+  const longest = () => Math.max(seen, isPrecise ? delay.max / 1e9 : 0);
   new Gauge({
     name: "weir_event_loop_lag_max_seconds",
     help: "Longest delay of the event loop in the last one to two minutes, or since the scrape before that.",
     registers,
     collect() {
-      const longest = delay.max / 1e9;
-      this.set(Math.max(0, before, longest));
+      this.set(Math.max(before, longest()));
       if (performance.now() - beganMs < DELAY_WINDOW_MS) return;
-      before = longest;
+      before = longest();
       beganMs = performance.now();
+      seen = 0;
       delay.reset();
     },
   });
-  return () => delay.disable();
+  return {
+    /** Call it at each turn of the slower timer, with its delay. */
+    look(lateSeconds: number): void {
+      seen = Math.max(seen, lateSeconds);
+      const used = cpuMsUsed() - cpuMs;
+      cpuMs += used;
+      idleTurns = used >= WORKING_MS ? 0 : idleTurns + 1;
+      const isWanted = idleTurns < IDLE_TURNS;
+      if (isWanted === isPrecise) return;
+      // What it has measured is gone when it is enabled again.
+      seen = longest();
+      isPrecise = isWanted;
+      if (isWanted) delay.enable();
+      else delay.disable();
+    },
+    stop: () => void delay.disable(),
+  };
+}
+
+function cpuMsUsed(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -91,7 +91,8 @@ interface Shown {
 
 export class ExposedSeries {
   readonly #groups = new Map<string, Group>();
-  readonly #members: Member[] = [];
+  /** By row. */
+  readonly #members: (Member | undefined)[] = [];
   readonly #edges = new WeakMap<readonly number[], readonly string[]>();
 
   add(series: Series, row: number): void {
@@ -112,7 +113,8 @@ export class ExposedSeries {
   }
 
   remove(row: number): void {
-    const member = this.#members[row];
+    const member = this.#members[row]!;
+    this.#members[row] = undefined;
     member.row = -1;
     const key = keyOf(member.series.metric);
     const group = this.#groups.get(key);
@@ -126,6 +128,8 @@ export class ExposedSeries {
   /** The families of the exposed rows. See `Totals.families`. */
   *families(view: RowView): Generator<void, Family[]> {
     for (const group of this.#groups.values()) {
+      // The order needs the texts of all members. Those of a gauge that went idle are not made.
+      if (!group.members.some(({ row }) => view.has(row))) continue;
       for (let time = 1; !isOrdered(group) && time <= ORDERED_AT_MOST; time++) yield* orderInSlices(group);
     }
     // Without a pause: a histogram of another application has its parts in several metrics, which must agree.

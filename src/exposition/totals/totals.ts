@@ -94,7 +94,7 @@ export class Totals {
     const row = this.#table.rowOf(seriesId);
     if (row < 0) return;
     this.#exemplars.forget(this.#table.cells[row * ROW + BUCKETS], this.#table.bucketsOf(row).length);
-    this.#exposed.remove(row);
+    if ((this.#table.flags[row] & IN_GROUP) === 0) this.#exposed.remove(row);
     this.#arrivals.forget(row);
     if ((this.#table.flags[row] & ENDED) === 0) this.#exposedSeries--;
     this.#table.forget(seriesId);
@@ -194,12 +194,16 @@ export class Totals {
   /** Stops exposing a series, because its group exposes it. `release` reverses this. */
   hold(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
-    if (row >= 0) this.#table.flags[row] |= IN_GROUP;
+    if (row < 0 || (this.#table.flags[row] & IN_GROUP) !== 0) return;
+    this.#table.flags[row] |= IN_GROUP;
+    this.#exposed.remove(row);
   }
 
   release(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
-    if (row >= 0) this.#table.flags[row] &= ~IN_GROUP;
+    if (row < 0 || (this.#table.flags[row] & IN_GROUP) === 0) return;
+    this.#table.flags[row] &= ~IN_GROUP;
+    this.#exposed.add(this.#table.series[row]!, row);
   }
 
   /** Whether the newest sample of a gauge or cumulative series is a stale marker. */

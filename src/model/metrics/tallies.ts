@@ -77,6 +77,8 @@ type HistogramValues<Name extends string> = Awaited<ReturnType<Histogram<Name>["
 export class TalliedHistogram<Name extends string> {
   readonly name: string;
   readonly help: string;
+  /** As in prom-client's own: pushes must not use the name with another type. */
+  readonly type = "histogram";
   readonly #bounds: readonly number[];
   readonly #all: { readonly labels: LabelTexts<Name>; readonly observations: Observations }[] = [];
 
@@ -112,7 +114,7 @@ export class TalliedHistogram<Name extends string> {
       add("sum", observations.sum);
       add("count", count);
     }
-    const { name, help } = this;
-    return Promise.resolve({ name, help, type: "histogram", aggregator: "sum", values });
+    const { name, help, type } = this;
+    return Promise.resolve({ name, help, type, aggregator: "sum", values });
   }
 }

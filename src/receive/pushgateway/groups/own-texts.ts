@@ -4,6 +4,7 @@
  */
 import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { Labels } from "../../../model/sample.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { PushedFamily } from "./pushed.ts";
 
 /** Short texts, which most pushes and groups repeat. Each is kept once, for all gateways. */
@@ -24,7 +25,8 @@ export function ownText(text: string): string {
 
 /** A family whose name, help and unit are copies. Its metrics are not copied. */
 export function withOwnTexts({ name, type, help, unit, metrics }: PushedFamily): PushedFamily {
-  return { name: ownText(name), type, help: ownText(help), unit: ownText(unit), metrics };
+  const own = { name: ownText(name), type: ownText(type) as FamilyType };
+  return { ...own, help: ownText(help), unit: ownText(unit), metrics };
 }
 
 /** Labels whose names and values are copies. */
