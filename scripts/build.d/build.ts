@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import manifest from "../../package.json" with { type: "json" };
+import { isSignatureValid, signedAdHoc } from "./macos-signature.ts";
 import { BUNDLING, buildPage, fail, ROOT, stageProgramFiles, workers } from "./program-bundle.ts";
 import { foreignPackage, type Target, TARGETS, targetOfMachine } from "./target-packages.ts";
 
@@ -75,10 +76,17 @@ async function build(target: Target, out: string, isBeside: boolean): Promise<vo
     if (isBeside) for (const name of libraryFiles(library)) cpSync(join(library, name), join(folder, name));
     else await embedLibrary(library, stage);
     await compile(target, path, stage);
+    if (target.startsWith("darwin-")) sign(path);
     process.stdout.write(`${path} ${statSync(path).size}\n`);
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
+}
+
+/** Bun's signature of the file for Intel's processors does not match what is added to it. */
+function sign(path: string): void {
+  const file = readFileSync(path);
+  if (!isSignatureValid(file)) writeFileSync(path, signedAdHoc(file, "weir"));
 }
 
 function libraryFiles(folder: string): string[] {

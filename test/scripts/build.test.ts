@@ -87,6 +87,27 @@ test("stores, answers SQL and PromQL, and has the page, dashboards, rules, summa
   expect(statSync(join(data, "snapshots", name, "store.duckdb")).size).toBeGreaterThan(0);
 });
 
+test("decodes large bodies in Workers", async () => {
+  const data = join(folder, "data-workers");
+  await using served = await serve(data, ["--no-sampler", "--decode-workers", "2"]);
+  const { url } = served;
+  const events = Array.from({ length: 2_000 }, (_, at) => ({
+    ...{ metric_name: "batch.duration_ms", value: at, tags: { task_id: `t${at}`, queue: "mail" } },
+  }));
+  const body = JSON.stringify(events);
+  const push = async () => {
+    const response = await fetch(`${url}/api/v1/push`, { method: "POST", body });
+    return await response.json();
+  };
+  for (let time = 0; time < 3; time++)
+    expect(await push()).toEqual({ accepted: 2_000, rejected: 0, errors: [] });
+  // 0 + 1 + … + 1,999 = 1,999,000, three times.
+  const sql = "SELECT count(*) AS n, sum(value) AS s, count(DISTINCT task_id) AS t FROM batch_duration_ms";
+  expect(run(["sql", "--url", url, "--format", "csv", sql]).out).toBe("n,s,t\n6000,5997000,2000\n");
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  expect(metrics).toContain('weir_bodies_decoded_beside_total{outcome="decoded"} 3\n');
+});
+
 test("writes DuckDB's library to the home folder once, for its owner only", async () => {
   const cache = join(home, ".cache/weir");
   rmSync(cache, { recursive: true, force: true });

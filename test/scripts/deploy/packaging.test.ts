@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { validate } from "dockerfile-utils";
 import { parse, parseAllDocuments } from "yaml";
 import { loadConfig, describeSettings } from "../../../src/config/config.ts";
 import { weir } from "../../commands/weir.ts";
@@ -16,6 +17,13 @@ const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
 const dockerfile = read("docker/Dockerfile");
 const VARIABLES = new Set([...describeSettings().map(({ variable }) => variable), "WEIR_ADMIN_TOKEN"]);
 const routes = readFileSync(join(DEPLOY, "../../src/http/README.md"), "utf8");
+
+test("the Dockerfile has no instruction that an engine rejects or warns of", () => {
+  expect(validate(dockerfile)).toEqual([]);
+  // That the check finds something.
+  const messages = validate("FROM debian\nMAINTAINER nobody\nEXPOSE port\n").map(({ message }) => message);
+  expect(messages).toEqual(["MAINTAINER has been deprecated", "Invalid containerPort: port"]);
+});
 
 test("the image has settings that exist, an unprivileged user, a volume and a health check", () => {
   const names = [...dockerfile.matchAll(/\b(WEIR_[A-Z_]+)=/g)].map(([, name]) => name!);
