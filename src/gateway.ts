@@ -52,7 +52,7 @@ import { RejectedSamples } from "./ingest/rejected-samples.ts";
 import { ConcurrencyLimit } from "./model/concurrency-limit.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
-import type { Batch } from "./model/sample.ts";
+import { type Batch, dayOf } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { programPath } from "./program/program-files.ts";
@@ -259,7 +259,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ),
     }),
     sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
-    forwardRoutes({ destinations: () => forwarding?.reports() ?? [] }),
+    forwardRoutes({
+      destinations: () => forwarding?.reports() ?? [],
+      held: () => heldDays(store.days(), dayOf(now() * 1000) - config.retentionDays + 1),
+      upstream: () => queries.upstreamServer?.report(),
+    }),
     archiveRoutes({ reports, id: storeIdentity(stored), to: config.archiveTo }),
     tokenRoutes({ ...{ access, log, now }, limits: parts.limits }),
     ...queryRoutes(parts, queries),
@@ -302,6 +306,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }
     },
   };
+}
+
+/** The days before the first one that retention keeps. */
+function heldDays(days: ReturnType<DuckDBStore["days"]>, firstDay: number) {
+  const held = days.filter(({ day }) => day < firstDay);
+  return { days: held.length, samples: held.reduce((sum, { rows }) => sum + rows, 0) };
 }
 
 /** What is logged of requests, at all addresses. */

@@ -1,4 +1,7 @@
-/** `GET /api/v1/forward`: the destinations to which samples are sent, what each lacks, and its last error. */
+/**
+ * `GET /api/v1/forward`: the destinations to which samples are sent, what each lacks, and its last error; and the upstream from
+ * which samples are read.
+ */
 import { jsonResponse } from "../error-answers.ts";
 import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
@@ -19,11 +22,22 @@ interface ReportedDestination {
   readonly lastErrorMs?: number;
 }
 
-export const forwardRoutes = ({
-  destinations,
-}: {
+/** The upstream, as the answer has it. */
+interface ReportedUpstream {
+  readonly name: string;
+  /** Whether it is not asked at the moment. */
+  readonly isPaused: boolean;
+  readonly lastError?: string;
+}
+
+interface ForwardRoutesParts {
   readonly destinations: () => readonly ReportedDestination[];
-}) =>
+  /** Days before those that retention keeps: destinations have not received them. */
+  readonly held: () => { readonly days: number; readonly samples: number };
+  readonly upstream: () => ReportedUpstream | undefined;
+}
+
+export const forwardRoutes = ({ destinations, held, upstream }: ForwardRoutesParts) =>
   new Routes().on("GET", "/api/v1/forward", "read", "lists the destinations of forwarding", (request) => {
     rejectUnknown(queryOf(request.url), []);
     const timeText = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
@@ -40,5 +54,19 @@ export const forwardRoutes = ({
       last_error: each.lastError ?? null,
       last_error_at: timeText(each.lastErrorMs),
     }));
-    return jsonResponse(200, { destinations: listed }, { "cache-control": "no-store" });
+    const asked = upstream();
+    const read =
+      asked === undefined
+        ? null
+        : {
+            name: asked.name,
+            failing: asked.lastError !== undefined,
+            paused: asked.isPaused,
+            last_error: asked.lastError ?? null,
+          };
+    return jsonResponse(
+      200,
+      { destinations: listed, held: held(), upstream: read },
+      { "cache-control": "no-store" },
+    );
   });

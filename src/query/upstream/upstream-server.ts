@@ -62,6 +62,15 @@ export class UpstreamServer {
     return this.#options.externalLabels;
   }
 
+  /** How it is, for people. */
+  report(): { readonly name: string; readonly isPaused: boolean; readonly lastError?: string } {
+    return {
+      name: this.name,
+      isPaused: this.#circuit.isOpen,
+      ...(this.#lastFailure === "" ? {} : { lastError: this.#lastFailure }),
+    };
+  }
+
   /** Samples of series, as the server stores them. */
   async samples(asked: UpstreamAsked, signal: AbortSignal): Promise<UpstreamAnswer> {
     const { protocol: given } = this.#options.settings;

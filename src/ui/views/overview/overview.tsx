@@ -21,6 +21,7 @@ import {
   type StorageDay,
 } from "./overview-answers.ts";
 import { DiskPanel, GpuPanel, HostPanel } from "./machine-panels.tsx";
+import { askPassedOn, NOTHING_PASSED_ON, PassedOnPanel } from "./passed-on-panel.tsx";
 import { TrafficPanel } from "./traffic-panel.tsx";
 import { extended, type InstantSeries, newestOf, type TrendSeries } from "./trends.ts";
 import { RejectedPanel, WorkersPanel } from "./worker-panels.tsx";
@@ -43,8 +44,14 @@ export default function Overview() {
     String(maySeeAll),
     SHARE,
   );
+  const passed = useLive(
+    (signal) => (maySeeAll ? askPassedOn(signal) : Promise.resolve(NOTHING_PASSED_ON)),
+    10_000,
+    String(maySeeAll),
+    SHARE,
+  );
   const [isReady, setReady] = useState(false);
-  const areAnswered = [arrivals, gauges, alerts, storage, rejected].every(
+  const areAnswered = [arrivals, gauges, alerts, storage, rejected, passed].every(
     ({ answer, error }) => answer !== undefined || error !== undefined,
   );
   useEffect(() => {
@@ -64,6 +71,7 @@ export default function Overview() {
       <GpuPanel {...machine} />
       <DiskPanel gauges={machine.gauges} forecast={forecast.answer ?? []} />
       <StoragePanel days={storage.answer ?? []} />
+      <PassedOnPanel passed={passed.answer ?? NOTHING_PASSED_ON} />
     </div>
   );
 }
