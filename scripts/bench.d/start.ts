@@ -21,6 +21,7 @@ file (scripts/build), Bun with DuckDB alone, and Debian's VictoriaMetrics and In
   --events N     events in the filled folder (default 1000000)
   --settle S     seconds after which the memory is read (default 5)
   --idle S       seconds over which processor time is counted after that, at the last start (default 20)
+  --servers L    of bare, checkout, one-file, victoria-metrics, influxd (default: all that are installed)
   --one-file P   the one file (default dist/weir-linux-x64)
   --no-sampler   without the metrics of this machine
   --folder DIR   the folder for temporary data folders (default: the system's)
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
     events: { type: "string", default: "1000000" },
     settle: { type: "string", default: "5" },
     idle: { type: "string", default: "20" },
+    servers: { type: "string", default: "bare,checkout,one-file,victoria-metrics,influxd" },
     "one-file": { type: "string", default: join(ROOT, "dist/weir-linux-x64") },
     "no-sampler": { type: "boolean", default: false },
     folder: { type: "string", default: tmpdir() },
@@ -44,12 +46,15 @@ const { values: options } = parseArgs({
 });
 
 interface Startable {
+  /** As --servers names it. */
+  readonly id: string;
   readonly name: string;
+  readonly program: string;
   /** The path that answers once it is ready. Undefined if it prints a line instead. */
   readonly readyPath?: string;
   /** Where it takes lines of the Influx protocol. Undefined if it stores nothing. */
   readonly writePath?: string;
-  command(folder: string, address: string): readonly string[];
+  args(folder: string, address: string): readonly string[];
 }
 
 /** Opens a database, as the gateway does, and stays. */
@@ -61,39 +66,39 @@ const BARE = `
   setInterval(() => connection, 1e9);
 `;
 
-function weir(name: string, program: readonly string[]): Startable {
+function weir(id: string, program: string, words: readonly string[] = []): Startable {
   const sampler = options["no-sampler"] ? ["--no-sampler"] : [];
   return {
-    name,
+    ...{ id, name: `weir, ${id.replace("-", " ")}`, program },
     readyPath: "/-/healthy",
     writePath: "/write?db=bench&precision=u",
-    command: (folder, address) => [
-      ...[...program, "serve", "--listen", address, "--data", join(folder, "data"), ...sampler],
+    args: (folder, address) => [
+      ...[...words, "--listen", address, "--data", join(folder, "data"), ...sampler],
     ],
   };
 }
 
 const SERVERS: readonly Startable[] = [
   {
-    name: "Bun with DuckDB",
-    command: (folder) => [process.execPath, "--no-env-file", "-e", BARE, join(folder, "bare.duckdb")],
+    ...{ id: "bare", name: "Bun with DuckDB", program: process.execPath },
+    args: (folder) => ["--no-env-file", "-e", BARE, join(folder, "bare.duckdb")],
   },
-  weir("weir, checkout", [process.execPath, "--no-env-file", join(ROOT, "src/main.ts")]),
-  weir("weir, one file", [options["one-file"]]),
+  weir("checkout", join(ROOT, "scripts/serve")),
+  weir("one-file", options["one-file"], ["serve"]),
   {
-    name: "victoria-metrics",
+    ...{ id: "victoria-metrics", name: "victoria-metrics", program: "victoria-metrics" },
     readyPath: "/health",
     writePath: "/write?db=bench&precision=u",
-    command: (folder, address) => [
-      ...["victoria-metrics", `-storageDataPath=${join(folder, "data")}`],
+    args: (folder, address) => [
+      `-storageDataPath=${join(folder, "data")}`,
       ...[`-httpListenAddr=${address}`, "-loggerLevel=ERROR"],
     ],
   },
   {
-    name: "influxd",
+    ...{ id: "influxd", name: "influxd", program: "influxd" },
     readyPath: "/ping",
     writePath: "/write?db=bench&precision=u",
-    command: (folder, address) => ["influxd", ...influxdArgs(folder, address)],
+    args: influxdArgs,
   },
 ];
 
@@ -112,9 +117,10 @@ async function main(): Promise<void> {
   );
   console.log("| server | folder | ready, ms (median, max) | resident, MB | idle, % of a core |");
   console.log("|---|---|---|---|---|");
+  makeBundle();
   for (const server of SERVERS) {
-    const [program] = server.command("", "");
-    if (Bun.which(program!, { PATH: process.env.PATH ?? "" }) === null) continue;
+    if (!options.servers.split(",").includes(server.id)) continue;
+    if (Bun.which(server.program, { PATH: process.env.PATH ?? "" }) === null) continue;
     const folder = mkdtempSync(join(options.folder, "weir-start-"));
     try {
       const filled = join(folder, "filled");
@@ -125,6 +131,14 @@ async function main(): Promise<void> {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+}
+
+/** A start of the checkout makes it for the next one, beside the first seconds of the gateway. */
+function makeBundle(): void {
+  const script = '. "$(dirname "$self")/bun.sh"; need_bun; find_bundle || make_bundle';
+  Bun.spawnSync(["sh", "-c", script], {
+    env: { ...process.env, self: join(ROOT, "scripts/serve"), script: "serve" },
+  });
 }
 
 async function measure(server: Startable, folder: string, from: string): Promise<void> {
@@ -155,12 +169,12 @@ async function measure(server: Startable, folder: string, from: string): Promise
 }
 
 /** Starts a server, and resolves when it answers. */
-async function start({ command, readyPath }: Startable, folder: string) {
+async function start({ program, args, readyPath }: Startable, folder: string) {
   mkdirSync(folder, { recursive: true });
   const address = `127.0.0.1:${await freePort()}`;
-  const words = command(folder, address);
+  const words = [program, ...args(folder, address)];
   const begin = performance.now();
-  const child = Bun.spawn([...words], { cwd: ROOT, stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn(words, { cwd: ROOT, stdout: "pipe", stderr: "ignore" });
   if (readyPath === undefined) await child.stdout.getReader().read();
   else
     while (!(await fetch(`http://${address}${readyPath}`).then(({ ok }) => ok, no))) {
