@@ -19,9 +19,6 @@ import { createLog, type Log } from "../log/log.ts";
 import { standardError } from "../log/standard-error.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { shellWord } from "../model/errors.ts";
-import { gatewayPart } from "../sampler/own-metrics.ts";
-import { createParts } from "../sampler/parts.ts";
-import { Sampler } from "../sampler/sampler.ts";
 import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
 import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
@@ -81,7 +78,12 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     throw error;
   }
   const urls = [...listener.urls, ...services.flatMap((service) => service.urls ?? [])];
-  const sampler = config.sampler ? startSampler(config, gateway) : undefined;
+  // Its modules are loaded while the gateway already answers.
+  const sampling = config.sampler
+    ? import("../open-sampler.ts")
+        .then(({ startSampler }) => startSampler(config, gateway))
+        .catch(faultOf("sampler"))
+    : undefined;
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();
     if (days.length > 0) log("days_dropped", { days: days.length, rows });
@@ -121,7 +123,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
     if (cut > 0) log("requests_cut_off", { requests: cut });
-    await sampler?.stop();
+    await (await sampling)?.stop();
     for (const loop of Object.values(loops)) await loop.stop();
     await gateway.close();
     summary.flush();
@@ -185,39 +187,6 @@ async function start(config: Config, options: GatewayOptions): Promise<RunningGa
     if (!(error instanceof StoreLocked)) throw error;
     throw new StoreLocked(`${error.message}, or give --data another folder`);
   }
-}
-
-/** Starts to sample this machine and the gateway itself. Returns an object that stops both. */
-function startSampler(config: Config, { ingest, totals, counters, log }: Gateway): { stop(): Promise<void> } {
-  const parts = createParts({
-    names: config.samplerParts.filter((name) => name !== "gateway"),
-    hostIntervalMs: config.samplerHostIntervalMs,
-    gpuIntervalMs: config.samplerGpuIntervalMs,
-    hasGpuProcesses: config.samplerGpuProcesses,
-    disksIntervalMs: config.samplerDisksIntervalMs,
-    containersIntervalMs: config.samplerContainersIntervalMs,
-  });
-  const options = {
-    counters,
-    onFailure: (part: string, cause: string, why: string) =>
-      log("sampler_failed", { part, cause, error: why }),
-    onRecovery: (part: string) => log("sampler_recovered", { part }),
-  };
-  const machine = new Sampler(parts, (batch) => ingest.push(batch), options);
-  const own = gatewayPart({
-    intervalMs: config.samplerHostIntervalMs,
-    registry: counters.registry,
-    lastPushes: () => totals.lastPushRecords(),
-  });
-  const ownParts = config.samplerParts.includes("gateway") ? [own] : [];
-  const self = new Sampler(ownParts, (batch) => ingest.push({ ...batch, protocol: "own" }), options);
-  machine.start();
-  self.start();
-  return {
-    async stop() {
-      await Promise.all([machine.stop(), self.stop()]);
-    },
-  };
 }
 
 function openSupervisor(env: Io["env"], log: Log): Supervisor {

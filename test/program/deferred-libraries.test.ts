@@ -13,7 +13,7 @@ const PROGRAM = `
   const [, root, data] = process.argv;
   const { startGateway } = await import(root + "/src/commands/serve.ts");
   const { resolveSettings } = await import(root + "/src/config/config.ts");
-  const argv = ["--listen", "127.0.0.1:0", "--data", data];
+  const argv = ["--listen", "127.0.0.1:0", "--data", data, "--no-sampler"];
   const gateway = await startGateway(resolveSettings(argv, {}, () => undefined).config, { log: () => {} });
   console.log(JSON.stringify(Object.keys(require.cache)));
   await gateway.stop();
@@ -56,5 +56,9 @@ test("a start loads only the packages and modules that every gateway uses", asyn
     ),
   );
   expect(imports).toEqual([]);
+  // It is loaded when the gateway already answers.
+  expect(own.filter((path) => path.startsWith("src/sampler/") && !path.endsWith("-protocols.ts"))).toEqual(
+    [],
+  );
   expect(modules.filter((path) => path.startsWith("node_modules/prom-client/lib/")).length).toBeLessThan(12);
 });

@@ -1,12 +1,12 @@
 /** The metrics of the upstream. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type MetricsRegistry } from "../../model/metrics-library.ts";
 
 export type UpstreamCounters = ReturnType<typeof createUpstreamCounters>;
 
 /** How a request ended: with an answer, with a status that says it was wrong, too late, without an answer, or not sent. */
 export const OUTCOMES = ["ok", "refused", "timeout", "error", "skipped"] as const;
 
-export function createUpstreamCounters(registry: Registry, isOpen: () => boolean) {
+export function createUpstreamCounters(registry: MetricsRegistry, isOpen: () => boolean) {
   const registers = [registry];
   new Gauge({
     name: "weir_upstream_circuit_open",

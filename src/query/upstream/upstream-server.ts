@@ -2,7 +2,7 @@
  * The requests to the upstream: with its credentials, within limits of time and size, and none while it does not answer. Every
  * failure is one sentence for the warnings of a query. It names the upstream, and has no secret.
  */
-import type { Registry } from "prom-client";
+import type { MetricsRegistry } from "../../model/metrics-library.ts";
 import type { Log } from "../../log/log.ts";
 import { quote } from "../../model/errors.ts";
 import type { Upstream, UpstreamProtocol } from "../../model/forwarding/upstream.ts";
@@ -16,7 +16,7 @@ import type { UpstreamAnswer, UpstreamAsked } from "./upstream-messages.ts";
 export interface UpstreamOptions {
   readonly settings: Upstream;
   readonly externalLabels: Readonly<Record<string, string>>;
-  readonly metrics: Registry;
+  readonly metrics: MetricsRegistry;
   readonly log: Log;
   readonly now: () => number;
 }
