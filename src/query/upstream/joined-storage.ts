@@ -42,7 +42,9 @@ export class JoinedStorage implements Storage {
   async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
     const { stored } = this.#options;
     const { sources, labelled, added, upstream } = await this.#reading(selection, budget);
-    budget.countSeries(seriesOf(sources) + seriesOf(labelled));
+    const series = seriesOf(sources) + seriesOf(labelled);
+    // Most are on both sides.
+    budget.countSeries(Math.max(series, upstream.size));
     const rest = new Map(upstream);
     const { afterMs } = selection;
     for (const { part, join, labels } of [...partsOf(sources, []), ...partsOf(labelled, added)]) {
@@ -137,7 +139,7 @@ export class JoinedStorage implements Storage {
       if (await hasBy(days[middle])) to = middle;
       else from = middle + 1;
     }
-    return from === days.length ? Number.POSITIVE_INFINITY : (days[from] + 1) * DAY_MS;
+    return from === days.length ? Number.POSITIVE_INFINITY : (days[from] + 1) * DAY_MS - 1;
   }
 }
 

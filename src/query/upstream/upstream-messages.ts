@@ -20,8 +20,12 @@ export interface UpstreamAsked {
 
 export type UpstreamAnswer =
   | { readonly protocol: UpstreamProtocol; readonly body: Uint8Array<ArrayBuffer> }
-  /** One sentence for the warnings of the query. */
-  | { readonly failure: string };
+  | {
+      /** One sentence for the warnings of the query. */
+      readonly failure: string;
+      /** Whether the server answered, and a shorter range may be accepted. */
+      readonly isRefusal?: boolean;
+    };
 
 /** What a task needs to know of the upstream. */
 export interface UpstreamRules {

@@ -1,11 +1,10 @@
 /**
- * Reads the samples of a selector from the upstream in a Worker: day by day, some days at once, within the limits of the
- * query, and for a limited time. The labels that this gateway adds when it forwards are taken off again.
+ * Reads the samples of a selector from the upstream in a Worker: a day first, then as many days at once as their size allows,
+ * within the limits of the query, and for a limited time. The labels that this gateway adds when it forwards are taken off again.
  */
 import { DAY_MS } from "../../model/duration.ts";
 import type { LabelSet } from "../promql/labels.ts";
 import type { Matcher } from "../promql/matchers.ts";
-import { LimitReached } from "../promql/query-errors.ts";
 import type { ReadBudget, SeriesSamples } from "../promql/storage.ts";
 import { type AnsweredSeries, decodeSamples } from "./sample-answers.ts";
 import type { UpstreamAnswer, UpstreamAsked, UpstreamRules } from "./upstream-messages.ts";
@@ -23,8 +22,10 @@ export interface SeriesAsked {
   readonly isOwn: boolean;
 }
 
-/** Days that are asked for at once. */
-const AT_ONCE = 4;
+/** A request is for at most this many times the days of the one before it. */
+const GROWTH = 8;
+/** The bytes of an answer that the days of a request are chosen for. The most is four times as much. */
+const BYTES_WANTED = 16 * 1_048_576;
 
 export class UpstreamSeries {
   readonly #ask: AskSamples;
@@ -52,39 +53,45 @@ export class UpstreamSeries {
    */
   async read(asked: SeriesAsked, budget: ReadBudget): Promise<Map<string, SeriesSamples>> {
     if (this.#failure !== undefined) return new Map();
-    const spans = [...daysOf(asked)];
     const matchers = this.#matchers(asked);
     const answers: (readonly AnsweredSeries[])[] = [];
-    let next = 0;
-    const lane = async () => {
-      while (next < spans.length && this.#failure === undefined) {
-        const at = next++;
-        answers[at] = await this.#decoded({ ...spans[at], matchers }, budget);
+    const lastMs = Math.floor(asked.toMs);
+    let days = 1;
+    for (let startMs = Math.floor(asked.afterMs) + 1; startMs <= lastMs; ) {
+      const endMs = Math.min(lastMs, (Math.floor(startMs / DAY_MS) + days) * DAY_MS - 1);
+      const span = { matchers, startMs, endMs };
+      const answer = await this.#inTime(this.#ask(span));
+      if ("failure" in answer) {
+        // Perhaps there is too much in these days.
+        if (answer.isRefusal && endMs - startMs >= DAY_MS) {
+          days = 1;
+          continue;
+        }
+        this.#failure = answer.failure;
+        return new Map();
       }
-    };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, spans.length) }, lane));
-    if (this.#failure !== undefined) return new Map();
-    const joined = joinSpans(answers, (labels) => this.#stripped(labels, asked.matchers));
-    budget.countSeries(joined.size);
-    return joined;
+      const series = this.#decoded(answer, span);
+      if (series === undefined) return new Map();
+      budget.countSamples(series.reduce((sum, { values }) => sum + values.length, 0));
+      answers.push(series);
+      startMs = endMs + 1;
+      const bytesPerDay = Math.max(1, answer.body.length) / days;
+      days = Math.max(1, Math.min(days * GROWTH, Math.floor(BYTES_WANTED / bytesPerDay)));
+    }
+    return joinSpans(answers, (labels) => this.#stripped(labels, asked.matchers));
   }
 
-  async #decoded(asked: UpstreamAsked, budget: ReadBudget): Promise<readonly AnsweredSeries[]> {
-    const answer = await this.#inTime(this.#ask(asked));
-    if ("failure" in answer) {
-      this.#failure ??= answer.failure;
-      return [];
-    }
-    let series: readonly AnsweredSeries[];
+  #decoded(
+    { protocol, body }: Extract<UpstreamAnswer, { body: unknown }>,
+    span: UpstreamAsked,
+  ): readonly AnsweredSeries[] | undefined {
     try {
-      series = decodeSamples(answer.protocol, answer.body).map((each) => within(each, asked));
+      return decodeSamples(protocol, body).map((each) => within(each, span));
     } catch (error) {
-      if (error instanceof LimitReached) throw error;
-      this.#failure ??= `the upstream ${this.#rules.name} sent an answer that cannot be read: ${String((error as Error).message ?? error).slice(0, 200)}`;
-      return [];
+      const why = String((error as Error).message ?? error).slice(0, 200);
+      this.#failure = `the upstream ${this.#rules.name} sent an answer that cannot be read: ${why}`;
+      return undefined;
     }
-    budget.countSamples(series.reduce((sum, { values }) => sum + values.length, 0));
-    return series;
   }
 
   /** The answer, or a failure when the query has waited for long enough. The request goes on without it. */
@@ -132,16 +139,6 @@ export function strippedLabels(
 
 export function mentions(matchers: readonly { readonly name: string }[], label: string): boolean {
   return matchers.some(({ name }) => name === label);
-}
-
-/** The days of a range, in whole milliseconds, both ends included. */
-function* daysOf({ afterMs, toMs }: SeriesAsked): Iterable<{ startMs: number; endMs: number }> {
-  const lastMs = Math.floor(toMs);
-  for (let startMs = Math.floor(afterMs) + 1; startMs <= lastMs; ) {
-    const endMs = Math.min(lastMs, Math.floor(startMs / DAY_MS + 1) * DAY_MS - 1);
-    yield { startMs, endMs };
-    startMs = endMs + 1;
-  }
 }
 
 /** Some servers answer with samples at the edges of what was asked for. */

@@ -24,7 +24,7 @@ export interface UpstreamOptions {
 /** An answer of the upstream, or why there is none. */
 export type ApiAnswer =
   | { readonly status: number; readonly body: Uint8Array<ArrayBuffer> }
-  | { readonly failure: string };
+  | { readonly failure: string; readonly isRefusal?: boolean };
 
 /** One answer. A query asks for a day at once, so this is some 3 million samples. */
 const BODY_BYTES_MAX = 64 * 1_048_576;
@@ -75,7 +75,7 @@ export class UpstreamServer {
   async samples(asked: UpstreamAsked, signal: AbortSignal): Promise<UpstreamAnswer> {
     const { protocol: given } = this.#options.settings;
     const tried = given === "auto" ? (this.#supported ?? PROTOCOLS) : [given];
-    let refusal: { failure: string } | undefined;
+    let refusal: UpstreamAnswer | undefined;
     for (const protocol of tried) {
       const answer = await this.request(samplesRequest(protocol, asked), signal);
       if ("failure" in answer) return answer;
@@ -158,6 +158,7 @@ export class UpstreamServer {
         this.#succeeded("refused");
         return {
           failure: this.#sentence(`has an answer of more than ${bytesMax} bytes: select fewer series`),
+          isRefusal: true,
         };
       }
       const why = error instanceof SecretFault ? error.message : hide(connectionFault(error));
@@ -182,8 +183,8 @@ export class UpstreamServer {
     return `the upstream answered ${status} when it was asked for its health`;
   }
 
-  #refused({ status, body }: { status: number; body: Uint8Array }): { failure: string } {
-    return { failure: this.#sentence(`answered ${status}${reasonOf(textOf(body))}`) };
+  #refused({ status, body }: { status: number; body: Uint8Array }): { failure: string; isRefusal: true } {
+    return { failure: this.#sentence(`answered ${status}${reasonOf(textOf(body))}`), isRefusal: true };
   }
 
   #sentence(what: string): string {

@@ -101,7 +101,6 @@ describe("an upstream that hangs", () => {
     const gateway = await gatewayFor(table(url, 'protocol = "export"\n'));
     const ask = () =>
       askGateway(gateway, "query", { query: "count_over_time(depth[100h])", time: NOON_MS / 1000 });
-    // The requests for several days fail together, and count once.
     await ask();
     await ask();
     expect(await own(gateway, "weir_upstream_circuit_open")).toBe(0);
@@ -272,4 +271,45 @@ test("/api/metrics/health is degraded while the upstream is away, and healthy wh
   ]);
   status = 200;
   expect(await gateway.send("GET /api/metrics/health")).toEqual([200, JSON.stringify({ status: "healthy" })]);
+});
+
+describe("a long range", () => {
+  const range = { query: "sum_over_time(depth[31d])", time: NOON_MS / 1000 };
+  const spanOf = async (request: Request) => {
+    const form = new URLSearchParams(await request.text());
+    return ["start", "end"].map((name) => Math.round(Number(form.get(name)) * 1000)) as [number, number];
+  };
+
+  test("is read in few requests, without a gap or an overlap", async () => {
+    const spans: [number, number][] = [];
+    const { url } = upstreamOf(async (request) => {
+      spans.push(await spanOf(request));
+      return new Response("");
+    });
+    const gateway = await gatewayFor(table(url, 'protocol = "export"\n'));
+    expect((await askGateway(gateway, "query", range)).warnings).toBeUndefined();
+    // 1, 8, and the rest up to the end of the first stored day.
+    expect(spans.length).toBe(3);
+    expect(spans[0]![0]).toBe(NOON_MS - 31 * DAY_MS + 1);
+    expect(spans.slice(1).map(([start], at) => start - spans[at]![1])).toEqual([1, 1]);
+    expect(spans.at(-1)![1]).toBe(Math.floor((NOON_MS - 47 * 3_600_000) / DAY_MS + 1) * DAY_MS - 1);
+  });
+
+  test("is read day by day where the server refuses more", async () => {
+    let refused = 0;
+    const { url } = upstreamOf(async (request) => {
+      const [start, end] = await spanOf(request);
+      if (end - start >= DAY_MS) {
+        refused++;
+        return Response.json({ error: "exceeded sample limit" }, { status: 400 });
+      }
+      return new Response(line([1], [end]));
+    });
+    const gateway = await gatewayFor(table(url, 'protocol = "export"\n'));
+    const answer = await askGateway(gateway, "query", range);
+    expect(answer.warnings).toBeUndefined();
+    // The ends of 3 September to 1 October with 1 each, and 0 to 47 of the stored hours.
+    expect(value(answer)).toEqual([String(29 + (47 * 48) / 2)]);
+    expect(refused).toBeGreaterThan(0);
+  });
 });
