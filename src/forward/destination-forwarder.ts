@@ -6,6 +6,7 @@ import { firstGap } from "./outbox/row-ranges.ts";
 import { type ForwardStore, timeOfRow } from "./outbox/stored-rows-reader.ts";
 import type { DestinationStatus } from "./sending/destination-status.ts";
 import { streamsOf } from "./destination-streams.ts";
+import type { TotalsWithExemplars } from "./remote-write/sent-exemplars.ts";
 import type { TotalsWithStart } from "./otlp/otlp-points.ts";
 import { RowLanes } from "./streams/row-lanes.ts";
 
@@ -19,7 +20,7 @@ export interface ForwarderParts
     CounterStreamParts,
     "totals" | "series" | "kinds" | "seriesById" | "atRest" | "stepMs" | "idleMs" | "now"
   > {
-  readonly totals: CounterStreamParts["totals"] & TotalsWithStart;
+  readonly totals: CounterStreamParts["totals"] & TotalsWithStart & TotalsWithExemplars;
   readonly outbox: Outbox;
   readonly store: ForwardStore;
   readonly isAttribute: (metric: string, tag: string) => boolean;

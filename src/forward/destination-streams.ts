@@ -12,6 +12,7 @@ import { addCounterPoints } from "./remote-write/counter-points.ts";
 import { OutputNames } from "./remote-write/output-series.ts";
 import { PointCollector } from "./remote-write/points.ts";
 import { RemoteWriteSender } from "./remote-write/remote-write-sender.ts";
+import { SentExemplars } from "./remote-write/sent-exemplars.ts";
 import { Bandwidth } from "./sending/bandwidth.ts";
 import type { DestinationStatus } from "./sending/destination-status.ts";
 import { NdjsonSink } from "./streams/ndjson-sink.ts";
@@ -41,17 +42,19 @@ export function streamsOf(
   /** Samples and counters with the names of Prometheus. */
   const series = (
     sender: PointsSender,
-    options: { shards: number; samplesPerRequest: number; rawEvents: boolean },
+    options: { shards: number; samplesPerRequest: number; rawEvents: boolean; hasExemplars: boolean },
   ): DestinationStreams => {
     const names = new OutputNames(destination);
+    const exemplars = options.hasExemplars ? new SentExemplars({ ...parts, names }) : undefined;
     const { shards, samplesPerRequest } = options;
     return {
       stream: "samples",
-      sink: new SampleSink({ ...parts, ...options, names, sender, status }),
+      sink: new SampleSink({ ...parts, ...options, names, sender, status, exemplars }),
       async sendCounters(points, stop) {
         const collector = new PointCollector();
         addCounterPoints(collector, names, points);
         if (collector.length === 0) return;
+        exemplars?.addEvents(collector, points);
         const count = Math.min(shards, Math.ceil(collector.length / samplesPerRequest));
         await Promise.all(collector.take(count).map((part) => sender.send(part, stop)));
       },
@@ -60,7 +63,10 @@ export function streamsOf(
   const lines = (isPlain: boolean) => new EventLines({ ...parts, destination, status, isPlain });
   switch (target.type) {
     case "remote_write":
-      return series(new RemoteWriteSender({ target, ...sending, now: parts.now }), target);
+      return series(new RemoteWriteSender({ target, ...sending, now: parts.now }), {
+        ...target,
+        hasExemplars: true,
+      });
     case "otlp": {
       const names = new OtlpNames(destination, target.resourceAttributes);
       const sender = new OtlpSender({ target, ...sending });
@@ -78,7 +84,9 @@ export function streamsOf(
       };
     case "datadog":
       if (target.as === "series")
-        return series(new DatadogSeriesSender({ target, ...sending }), { ...target, rawEvents: false });
+        return series(new DatadogSeriesSender({ target, ...sending }), {
+          ...{ ...target, rawEvents: false, hasExemplars: false },
+        });
       return { stream: "events", sink: new DatadogLogsSink({ target, lines: lines(true), ...sending }) };
     case "elasticsearch":
       return { stream: "events", sink: new BulkSink({ target, lines: lines(true), ...sending }) };

@@ -242,6 +242,36 @@ test("a destination that is away delays no other", async () => {
   expect(await gateway.own('weir_forward_lag_samples{destination="away"}')).toBe(1);
 });
 
+test("a destination that is slow delays no other, and gets everything in the end", async () => {
+  const slow = Promise.withResolvers<void>();
+  const byPath = new Map<string, string[]>();
+  server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/slow") await slow.promise;
+      const body = decompressSnappyBlock(new Uint8Array(await request.arrayBuffer()), 10_000_000);
+      const names = readV1(body).map(({ labels }) => labels.find(([name]) => name === "__name__")![1]);
+      byPath.set(pathname, [...(byPath.get(pathname) ?? []), ...names]);
+      return new Response(null, { status: 204 });
+    },
+  });
+  const table = (name: string) =>
+    destinationTable({ name, type: "remote_write", url: `${server!.url.origin}/${name}`, shards: 1 });
+  gateway = await ForwardingGateway.openWith(table("slow") + table("fast"));
+  for (const name of ["a", "b", "c"]) {
+    await push([name]);
+    await gateway.sent("fast");
+  }
+  expect(byPath).toEqual(new Map([["/fast", ["a", "b", "c"]]]));
+  expect(await gateway.own('weir_forward_lag_samples{destination="slow"}')).toBe(3);
+  expect(await gateway.own('weir_forward_retries_total{destination="fast"}')).toBe(0);
+  slow.resolve();
+  await gateway.sent("slow");
+  expect(byPath.get("/slow")?.toSorted()).toEqual(["a", "b", "c"]);
+});
+
 test("a deletion renumbers rows, and each sample that is left is sent once", async () => {
   let isAway = true;
   const received = serve(() => new Response(null, { status: isAway ? 503 : 204 }));

@@ -247,6 +247,13 @@ export class Totals {
     };
   }
 
+  /** The newest exemplar of each bucket of an observation. Undefined if there is none. */
+  exemplars(seriesId: number) {
+    const row = this.#table.rowOf(seriesId);
+    if (row < 0 || this.#table.codes[row] !== OBSERVATION) return undefined;
+    return this.#exemplars.of(this.#table.cells[row * ROW + BUCKETS], this.#table.bounds[row].length + 1);
+  }
+
   /** Whether the totals expose a series at `nowUs`. */
   isExposed(seriesId: number, nowUs: number): boolean {
     const row = this.#table.rowOf(seriesId);

@@ -137,7 +137,7 @@ function familyOf({ prometheusName: name, type, kind }: Metric): string {
 }
 
 /** The messages Label: name=1, value=2, each as field 1 of TimeSeries. */
-function encodeLabels(writer: ProtobufWriter, labels: OutputSeries["labels"]): Uint8Array {
+export function encodeLabels(writer: ProtobufWriter, labels: OutputSeries["labels"]): Uint8Array {
   writer.reset();
   for (const [name, value] of labels) {
     const sizes = [Buffer.byteLength(name), Buffer.byteLength(value)] as const;

@@ -1,5 +1,6 @@
 /** Samples in the order in which remote_write sends them: series by series, and each series by time. */
 import type { OutputSeries } from "./output-series.ts";
+import type { SentExemplar } from "./sent-exemplars.ts";
 
 /** What a destination calls a series. */
 export interface OrderedSeries {
@@ -15,6 +16,8 @@ export interface Points<Of extends OrderedSeries = OutputSeries> {
   readonly value: Float64Array;
   /** 1 for a stale marker. */
   readonly stale: Uint8Array;
+  /** By series: exemplars that are sent with its first sample. */
+  readonly exemplars: ReadonlyMap<Of, readonly SentExemplar[]>;
 }
 
 /** Collects samples in any order. */
@@ -26,6 +29,7 @@ export class PointCollector<Of extends OrderedSeries = OutputSeries> {
   #ms = new Float64Array(1_024);
   #value = new Float64Array(1_024);
   #stale = new Uint8Array(1_024);
+  readonly #exemplars = new Map<Of, SentExemplar[]>();
 
   get length(): number {
     return this.#length;
@@ -49,6 +53,11 @@ export class PointCollector<Of extends OrderedSeries = OutputSeries> {
     this.#ms[at] = ms;
     this.#value[at] = value;
     this.#stale[at] = isStale ? 1 : 0;
+  }
+
+  /** Adds an exemplar of a series that has samples. */
+  addExemplar(series: Of, exemplar: SentExemplar): void {
+    this.#exemplars.getOrInsertComputed(series, () => []).push(exemplar);
   }
 
   #grow(): void {
@@ -109,7 +118,7 @@ export class PointCollector<Of extends OrderedSeries = OutputSeries> {
     const { length } = indexes;
     const series = new Array<Of>(length);
     const points = {
-      ...{ length, series },
+      ...{ length, series, exemplars: this.#exemplars },
       ms: new Float64Array(length),
       value: new Float64Array(length),
       stale: new Uint8Array(length),

@@ -38,11 +38,15 @@ export class RemoteWriteSender {
   readonly #parts: RemoteWriteSenderParts;
   readonly #encoders: Readonly<Record<1 | 2, EncodeRequest>> = { 1: encoderOf(1), 2: encoderOf(2) };
   #version: 1 | 2;
+  #compression: RemoteWriteTarget["compression"];
+  /** Whether the destination has taken a request with this compression. */
+  #isCompressionKnown = false;
   readonly #described = new WeakMap<OutputMetadata, number>();
 
   constructor(parts: RemoteWriteSenderParts) {
     this.#parts = parts;
     this.#version = parts.target.version;
+    this.#compression = parts.target.compression;
   }
 
   /** The version that the destination is known to support. */
@@ -72,16 +76,17 @@ export class RemoteWriteSender {
     const { target, status, bandwidth } = this.#parts;
     for (;;) {
       const version = this.#version;
+      const compression = this.#compression;
       const metadata = version === 1 ? this.#undescribed(points, from, to) : [];
       const message = this.#encoders[version](points, from, to, metadata);
-      const body = await compressed(message, target.compression);
+      const body = await compressed(message, compression);
       await bandwidth.take(body.length, stop);
       const beginMs = performance.now();
       const answer = await untilSent(
         async () => {
           const headers = {
             "content-type": TYPES[version],
-            "content-encoding": target.compression,
+            "content-encoding": compression,
             "x-prometheus-remote-write-version": version === 1 ? "0.1.0" : "2.0.0",
           };
           return await post(target, { headers, body }, stop);
@@ -89,6 +94,12 @@ export class RemoteWriteSender {
         { stop, onFailure: status.failed },
       );
       const isTaken = answer.status >= 200 && answer.status < 300;
+      if (isTaken) this.#isCompressionKnown = true;
+      else if (compression === "zstd" && !this.#isCompressionKnown) {
+        // A server that knows snappy only answers 400 to what it cannot decompress.
+        this.#compression = "snappy";
+        continue;
+      }
       if (version === 2 && (answer.status === 415 || (isTaken && !hasCounts(answer.headers)))) {
         // A server of version 1.0 may also answer 2xx to a message that it does not understand.
         this.#version = 1;

@@ -5,8 +5,9 @@
  */
 import type { MetricType } from "../../model/sample.ts";
 import { ProtobufWriter, varintSize } from "../../wire/protobuf-writer.ts";
-import type { OutputMetadata, OutputSeries } from "./output-series.ts";
+import { encodeLabels, type OutputMetadata, type OutputSeries } from "./output-series.ts";
 import type { Points } from "./points.ts";
+import type { SentExemplar } from "./sent-exemplars.ts";
 
 /** The types by their number, in both versions. */
 const TYPE_NUMBERS: Readonly<Record<MetricType, number>> = {
@@ -39,8 +40,12 @@ export function encoderOf(version: 1 | 2): EncodeRequest {
   return version === 1
     ? (points, from, to, metadata) => {
         writer.reset();
-        for (let at = from; at < to; ) at = writeSeries(writer, points, at, to, points.series[at]!.encoded);
+        // First, so that a receiver that reads in one pass knows it when it makes the series.
         for (const each of metadata) writeMetadata(writer, each);
+        for (let at = from; at < to; ) {
+          const more = encodeExemplars(small, exemplarsAt(points, at));
+          at = writeSeries(writer, points, at, to, points.series[at]!.encoded, { tag: 0x0a, more });
+        }
         return writer.bytes;
       }
     : (points, from, to) => encode2(writer, small, points, from, to);
@@ -75,6 +80,41 @@ function writeSeries(
   }
   if (more !== undefined) writer.raw(more);
   return end;
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** The exemplars that are sent with a sample: those of its series, with the first one of the series. */
+function exemplarsAt({ series, exemplars }: Points, at: number): readonly SentExemplar[] {
+  const of = series[at]!;
+  return exemplars.size === 0 || series[at - 1] === of ? [] : (exemplars.get(of) ?? []);
+}
+
+/**
+ * Exemplar: labels=1, value=2, timestamp=3. In version 1 it is field 3 of TimeSeries and has messages Label. In version 2 it
+ * is field 4 and has references to symbols.
+ */
+function encodeExemplars(
+  small: ProtobufWriter,
+  exemplars: readonly SentExemplar[],
+  refOf?: (text: string) => number,
+): Uint8Array | undefined {
+  if (exemplars.length === 0) return undefined;
+  const encoded = exemplars.map(({ labels, value, ms }) => {
+    const texts = refOf === undefined ? encodeLabels(small, labels) : encodeRefs(small, { labels }, refOf);
+    small.reset();
+    const size = texts.length + 10 + varintSize(ms);
+    small.reserve(size + 24);
+    small.byte(refOf === undefined ? 0x1a : 0x22);
+    small.varint(size);
+    small.raw(texts);
+    small.byte(0x11);
+    small.double(value);
+    small.byte(0x18);
+    small.varint(ms);
+    return small.bytes.slice();
+  });
+  return Buffer.concat(encoded);
 }
 
 /** MetricMetadata of version 1: type=1, metric_family_name=2, help=4, unit=5, as field 3 of the request. */
@@ -113,7 +153,10 @@ function encode2(
   const refOf = (text: string) => symbols.getOrInsertComputed(text, () => symbols.size);
   for (let at = from; at < to; ) {
     const series = points.series[at]!;
-    const more = encodeMetadata2(small, series.metadata, refOf);
+    const more = Buffer.concat([
+      encodeExemplars(small, exemplarsAt(points, at), refOf) ?? NO_BYTES,
+      encodeMetadata2(small, series.metadata, refOf),
+    ]);
     at = writeSeries(writer, points, at, to, encodeRefs(small, series, refOf), { tag: 0x2a, more });
   }
   for (const text of symbols.keys()) {
@@ -127,7 +170,7 @@ function encode2(
 /** labels_refs=1, packed. */
 function encodeRefs(
   small: ProtobufWriter,
-  { labels }: OutputSeries,
+  { labels }: Pick<OutputSeries, "labels">,
   refOf: (text: string) => number,
 ): Uint8Array {
   const refs = labels.flatMap(([name, value]) => [refOf(name), refOf(value)]);

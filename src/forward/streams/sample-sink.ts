@@ -5,7 +5,8 @@
 import type { Series } from "../../model/sample.ts";
 import type { ForwardStore } from "../outbox/stored-rows-reader.ts";
 import { readRows } from "../outbox/stored-rows-reader.ts";
-import type { OutputNames } from "../remote-write/output-series.ts";
+import type { OutputNames, OutputSeries } from "../remote-write/output-series.ts";
+import type { SentExemplars } from "../remote-write/sent-exemplars.ts";
 import { PointCollector, type Points } from "../remote-write/points.ts";
 import type { DestinationStatus } from "../sending/destination-status.ts";
 import type { RowSink, SentRows } from "./row-lanes.ts";
@@ -26,6 +27,8 @@ interface SampleSinkParts {
   readonly shards: number;
   readonly samplesPerRequest: number;
   readonly rawEvents: boolean;
+  /** Absent if the destination takes no exemplars. */
+  readonly exemplars?: Pick<SentExemplars, "addStored">;
 }
 
 /** The rows of a row group of the engine: it is read as a whole, so smaller ranges would read it several times. */
@@ -48,6 +51,8 @@ export class SampleSink implements RowSink {
     const { store, seriesById, names, sender, status, shards, samplesPerRequest, rawEvents } = this.#parts;
     const points = new PointCollector();
     let unknown = 0;
+    let [fromUs, toUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const outputs = new Map<number, OutputSeries>();
     // By series: its place, or one of these.
     const places = new Map<number, number>();
     const placeOf = (id: number) => {
@@ -56,7 +61,9 @@ export class SampleSink implements RowSink {
       const { kind } = series.metric;
       if (!rawEvents && (kind === "observation" || kind === "delta")) return NOT_SENT;
       const output = names.raw(series);
-      return output === undefined ? NOT_SENT : points.placeOf(output);
+      if (output === undefined) return NOT_SENT;
+      outputs.set(id, output);
+      return points.placeOf(output);
     };
     await readRows(store, day, range, ({ length, seriesId, timestampUs, value, isStale }) => {
       for (let row = 0; row < length; row++) {
@@ -66,13 +73,18 @@ export class SampleSink implements RowSink {
           place = placeOf(id);
           places.set(id, place);
         }
-        if (place >= 0) points.add(place, Math.floor(timestampUs[row]! / 1_000), value[row]!, isStale(row));
-        else if (place === UNKNOWN) unknown++;
+        if (place >= 0) {
+          const us = timestampUs[row]!;
+          if (us < fromUs) fromUs = us;
+          if (us > toUs) toUs = us;
+          points.add(place, Math.floor(us / 1_000), value[row]!, isStale(row));
+        } else if (place === UNKNOWN) unknown++;
       }
     });
     requireCurrent();
     status.dropped("retention", unknown);
     if (points.length === 0) return;
+    await this.#parts.exemplars?.addStored(points, (id) => outputs.get(id), { fromUs, toUs });
     const parts = Math.min(shards, Math.ceil(points.length / samplesPerRequest));
     await Promise.all(points.take(parts).map((part) => sender.send(part, stop)));
   }
