@@ -82,8 +82,6 @@ function writeSeries(
   return end;
 }
 
-const NO_BYTES = new Uint8Array();
-
 /** The exemplars that are sent with a sample: those of its series, with the first one of the series. */
 function exemplarsAt({ series, exemplars }: Points, at: number): readonly SentExemplar[] {
   const of = series[at]!;
@@ -153,10 +151,9 @@ function encode2(
   const refOf = (text: string) => symbols.getOrInsertComputed(text, () => symbols.size);
   for (let at = from; at < to; ) {
     const series = points.series[at]!;
-    const more = Buffer.concat([
-      encodeExemplars(small, exemplarsAt(points, at), refOf) ?? NO_BYTES,
-      encodeMetadata2(small, series.metadata, refOf),
-    ]);
+    const exemplars = encodeExemplars(small, exemplarsAt(points, at), refOf);
+    const metadata = encodeMetadata2(small, series.metadata, refOf);
+    const more = exemplars === undefined ? metadata : Buffer.concat([exemplars, metadata]);
     at = writeSeries(writer, points, at, to, encodeRefs(small, series, refOf), { tag: 0x2a, more });
   }
   for (const text of symbols.keys()) {
