@@ -331,6 +331,7 @@ export class DuckDBStore implements Store {
         .sort((a, b) => a.day - b.day))
         await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
       for (const rows of this.#journal.rows()) apply(rows);
+      if (this.#readers.count === 0) await this.#engine.blocks.freeAll();
     });
   }
 

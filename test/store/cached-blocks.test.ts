@@ -43,6 +43,14 @@ test("are freed when nothing was read for a minute, and the limit is as before",
     expect(await used()).toBeLessThanOrEqual(16 * MIB);
     expect(await limit()).toBe("192.0 MiB");
     expect(await sums()).toEqual(before);
+
+    // After a start, also if there are few.
+    const few = await used();
+    await blocks.freeAll();
+    expect(few).toBeGreaterThan(2 * MIB);
+    expect(await used()).toBeLessThanOrEqual(2 * MIB);
+    expect(await limit()).toBe("192.0 MiB");
+    expect(await sums()).toEqual(before);
   } finally {
     await closeEngine(engine);
   }
