@@ -4,7 +4,7 @@
  *
  *   bun serve-bundle.ts DIR    writes the modules to DIR, a folder of node_modules, and prints the files of packages in them
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { BunPlugin } from "bun";
 import { BUNDLING, fail, ROOT, workers } from "./program-bundle.ts";
@@ -22,6 +22,27 @@ const serveAlone: BunPlugin = {
   },
 };
 
+/** The URL of a Worker. Nothing else needs the URL of a module. */
+const ownUrl: BunPlugin = {
+  name: "own URL",
+  setup(build) {
+    build.onLoad({ filter: /[/\\]src[/\\].*[/\\](worker-pool|decode-workers)\.ts$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replaceAll("import.meta.url", "Bun.pathToFileURL(__weirFile)"),
+      loader: "ts",
+    }));
+  },
+};
+
+/**
+ * Where a module is, as CommonJS knows it when it runs. Without this, Bun writes the paths of this machine into the bundle, and
+ * it would not run in another place.
+ */
+const OWN_PATHS = {
+  "import.meta.dir": "module.path",
+  "import.meta.path": "module.filename",
+  __weirFile: "module.filename",
+};
+
 /**
  * Writes the bundle. Its folder has to be two levels below the root of the files that the program reads (program-files.ts).
  *
@@ -35,10 +56,14 @@ export async function bundleServe(out: string, external: readonly string[] = [])
     // Bun makes bytecode of modules of their own for CommonJS only, which has no parts that are loaded later.
     ...{ format: "cjs", splitting: false, bytecode: true, metafile: true },
     external: ["@duckdb/node-bindings", ...external],
-    plugins: [serveAlone],
+    define: { ...BUNDLING.define, ...OWN_PATHS },
+    plugins: [serveAlone, ownUrl],
     outdir: out,
   });
   if (!success) fail(logs.map(String).join("\n"));
+  for (const name of new Bun.Glob("*.js").scanSync(out))
+    if (readFileSync(join(out, name), "utf8").includes(ROOT))
+      fail(`${name} has the path ${ROOT} in it: it would not run in another place`);
   // The URL of a Worker ends in .ts, as in the sources.
   for (const worker of workers()) {
     const name = basename(worker, ".ts");

@@ -52,6 +52,13 @@ test("depends on DuckDB and on a Bun for each system, in the pinned versions", (
   );
 });
 
+test("has no path of the machine that made it", () => {
+  const packed = join(modules, "weir/dist");
+  const files = [...new Bun.Glob("{program,serve}/*.js").scanSync(packed)];
+  expect(files).toContain("serve/main.js");
+  expect(files.filter((file) => readFileSync(join(packed, file), "utf8").includes(ROOT))).toEqual([]);
+});
+
 test("starts a gateway that stores, answers SQL and PromQL, copies its store, and has the page", async () => {
   const source = run([process.execPath, join(ROOT, "src/main.ts"), "--version"]);
   expect(run([program, "--version"])).toEqual(source);
