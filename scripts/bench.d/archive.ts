@@ -43,6 +43,7 @@ const fixed = (value: number, digits = 1) => value.toFixed(digits);
 const say = (label: string, text: string) => console.log(`  ${label.padEnd(24)} ${text}`);
 
 interface ListedDay {
+  readonly last_error: string | null;
   readonly state: string;
   readonly archived_rows: number;
   readonly files: number;
@@ -95,6 +96,7 @@ async function archive(data: string, to: string): Promise<void> {
     let day: ListedDay | undefined;
     let stallMs = 0;
     while (day?.state !== "archived") {
+      if (day?.last_error) throw new Error(day.last_error);
       await Bun.sleep(50);
       const asked = performance.now();
       const answer = await fetch(`${gateway.url}/api/v1/archive`);

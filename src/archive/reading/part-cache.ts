@@ -7,6 +7,7 @@ import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { ArchivedFile } from "../manifest.ts";
 import type { ArchiveTarget } from "../targets/archive-target.ts";
+import { hashOfFile } from "../targets/file-hash.ts";
 
 /** Files that are fetched at the same time. */
 const FETCHES_MAX = 4;
@@ -100,9 +101,7 @@ export class PartCache {
     }
     const unfinished = `${to}.unfinished`;
     await this.#target.fetch(file.path, unfinished);
-    const hasher = new Bun.CryptoHasher("sha256");
-    for await (const piece of Bun.file(unfinished).stream()) hasher.update(piece);
-    if (hasher.digest("hex") !== file.sha256)
+    if ((await hashOfFile(unfinished)).hash !== file.sha256)
       throw new Error(`${file.path} has other contents than were written`);
     await rename(unfinished, to);
   }

@@ -20,6 +20,7 @@ import {
   type Manifest,
 } from "../manifest.ts";
 import type { ArchiveTarget } from "../targets/archive-target.ts";
+import { hashOfFile } from "../targets/file-hash.ts";
 
 const MEMORY_BYTES = 256 * 1_048_576;
 /** Some 5 MB of lines. */
@@ -124,9 +125,7 @@ export class ArchivedLines {
     const from = dayFolder(day) + file;
     const path = join(this.#folder, `${sha256}.parquet`);
     await this.#target.fetch(from, path);
-    const hasher = new Bun.CryptoHasher("sha256");
-    for await (const piece of Bun.file(path).stream()) hasher.update(piece);
-    if (hasher.digest("hex") !== sha256)
+    if ((await hashOfFile(path)).hash !== sha256)
       throw new ArchiveFault(`${from} has other contents than were written (${bytes} bytes)`);
     return path;
   }

@@ -1,8 +1,8 @@
 /** An archive in a folder. A file gets its name when it is whole and synced. */
-import { createReadStream } from "node:fs";
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ArchiveTarget, SpooledFile } from "./archive-target.ts";
+import { hashOfFile } from "./file-hash.ts";
 
 /** The end of the names of files that are not whole. */
 const UNFINISHED = ".unfinished";
@@ -41,9 +41,7 @@ export class FolderTarget implements ArchiveTarget {
   }
 
   async hash(path: string): Promise<string> {
-    const sha256 = new Bun.CryptoHasher("sha256");
-    for await (const piece of createReadStream(join(this.text, path))) sha256.update(piece as Uint8Array);
-    return sha256.digest("hex");
+    return (await hashOfFile(join(this.text, path))).hash;
   }
 
   async fetch(path: string, to: string): Promise<void> {

@@ -4,8 +4,8 @@
  * same with `AWS_`. An object appears when it is whole. None of its errors has credentials.
  */
 import { S3Client, type S3Options } from "bun";
-import { createReadStream } from "node:fs";
 import type { ArchiveTarget, SpooledFile } from "./archive-target.ts";
+import { hashOfFile } from "./file-hash.ts";
 
 /** Objects that the client sends in parts have parts of this size. */
 const PART_BYTES = 8 * 1_048_576;
@@ -73,7 +73,8 @@ export class S3Target implements ArchiveTarget {
       const { size, etag } = await this.#client.stat(key);
       if (size !== file.bytes)
         throw new Error(`${path} has ${size} bytes in the bucket, expected ${file.bytes}`);
-      if (unquoted(etag) === (await etagOf(file.path, file.bytes))) return;
+      // The tag of an object that was sent whole is its MD5.
+      if (unquoted(etag) === (await hashOfFile(file.path, "md5")).hash) return;
       // A server that encrypts has other tags. So what it has is read back.
       if ((await this.hash(path)) !== file.sha256)
         throw new Error(`${path} has other contents in the bucket than were sent`);
@@ -102,13 +103,6 @@ function isAbsent(error: unknown): boolean {
 
 function unquoted(etag: string): string {
   return etag.replace(/^"(.*)"$/, "$1");
-}
-
-/** The tag of an object that was sent whole: its MD5. */
-async function etagOf(path: string, bytes: number): Promise<string> {
-  const md5 = new Bun.CryptoHasher("md5");
-  if (bytes > 0) for await (const piece of createReadStream(path)) md5.update(piece as Uint8Array);
-  return md5.digest("hex");
 }
 
 /** Faults that a repetition does not change. */

@@ -13,6 +13,7 @@
 import { mkdir } from "node:fs/promises";
 import type { ArchivedRows } from "../../model/records.ts";
 import { dateText } from "../../model/time.ts";
+import { faultOf } from "../../store/engine/faults.ts";
 import type { Day, Reader, Store } from "../../store/store.ts";
 import {
   ArchiveFault,
@@ -49,6 +50,10 @@ export interface DayArchiverParts {
   readonly onFile: (bytes: number) => void;
 }
 
+/** Samples of a file: with an id for each, the engine sorts them in some 150 MB. */
+const FILE_ROWS_MAX = 2_000_000;
+const FILE_ROWS_MIN = 100_000;
+
 /** Samples of the day were deleted while it was archived. It is archived again. */
 export class DayChanged extends Error {
   override readonly name = "DayChanged";
@@ -63,6 +68,7 @@ export class DayArchiver {
   readonly #parts: DayArchiverParts;
   #reader: Reader | undefined;
   #isStopped = false;
+  #fileRowsMax = FILE_ROWS_MAX;
 
   constructor(parts: DayArchiverParts) {
     this.#parts = parts;
@@ -163,17 +169,21 @@ export class DayArchiver {
     try {
       this.#requireRunning();
       const firstRow = isAdded ? rows.archivedEnd! : 0;
-      const range = { firstRow, endRow: rows.writingEnd!, withBlocks: !isAdded };
+      const range = {
+        ...{ firstRow, endRow: rows.writingEnd!, withBlocks: !isAdded },
+        fileRowsMax: this.#fileRowsMax,
+      };
       const writer = new DayWriter(reader, table, range, spool);
       const taken = new Set(isAdded ? filesOf(before).map(({ file }) => file) : []);
       const place = (folder: string, kind: string, file: WrittenFile) =>
         this.#place(dayFolder(table.day), folder, kind, file, { existing, taken });
-      const metrics: ArchivedMetric[] = [];
+      const metrics = new Map<string, ArchivedMetric>();
       for await (const { metric, part, file } of writer.parts()) {
         this.#requireRunning();
         const placed = await place(`metric=${escapedMetric(metric.name)}/`, "part", file);
         const whole: ArchivedPart = { ...part, file: placed.file };
-        metrics.push({ ...metric, parts: [whole] });
+        const parts = [...(metrics.get(metric.name)?.parts ?? []), whole];
+        metrics.set(metric.name, { ...metric, parts });
       }
       const series = [await place("", "series", await writer.series())];
       const found = await writer.exemplars();
@@ -186,11 +196,19 @@ export class DayArchiver {
         written_at: new Date(now()).toISOString(),
         ...{ rows: 0, bytes: 0, min_ts: null, max_ts: null },
         schema: PART_SCHEMA,
-        ...{ metrics, series, exemplars },
+        ...{ metrics: [...metrics.values()], series, exemplars },
       });
+      const expected = rows.writingEnd! - firstRow + (isAdded ? 0 : table.packed);
+      if (made.rows !== expected)
+        throw new Error(`the files of ${made.date} have ${made.rows} samples, and the store has ${expected}`);
       if (isAdded) return withAdded(before, made);
       if (before !== undefined && rows.replaces !== true) requireSame(before, made);
       return made;
+    } catch (error) {
+      // Other queries use the memory too. The next attempt writes smaller files.
+      if (faultOf(error) === "out of memory")
+        this.#fileRowsMax = Math.max(FILE_ROWS_MIN, Math.floor(this.#fileRowsMax / 2));
+      throw error;
     } finally {
       this.#reader = undefined;
       reader.close();

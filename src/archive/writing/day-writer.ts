@@ -3,11 +3,11 @@
  * time are in the order of arrival. The same samples make the same bytes, so a file is named by its hash, and one that was written
  * before a kill is recognised.
  *
- * A metric with many samples is read by itself. Metrics with few are read together, as a temporary table: reading a day once per
+ * A metric with many samples is read by itself, and has several files (part-slices.ts): the engine sorts each within its limit of
+ * memory. Metrics with few are read together, as a temporary table: reading a day once per
  * metric would take minutes if it has thousands of them.
  */
-import { createReadStream } from "node:fs";
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { prometheusLabelName } from "../../model/names.ts";
 import { type Kind, type MetricType, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
@@ -21,9 +21,14 @@ import {
   RESERVED_COLUMNS,
 } from "../manifest.ts";
 import type { SpooledFile } from "../targets/archive-target.ts";
+import { hashOfFile } from "../targets/file-hash.ts";
+import { type SliceCondition, slicesOfMetric } from "./part-slices.ts";
 
-/** Samples of metrics that are read together: some 100 MB as a table. */
-const GROUP_ROWS_MAX = 1_000_000;
+/** Samples of metrics that are read together: some 50 MB as a table. */
+const GROUP_ROWS_MAX = 500_000;
+
+/** Rows of a row group: the engine keeps one of each thread in memory. */
+const ROW_GROUP_ROWS = 61_440;
 
 /** The columns of a day that are no attributes. */
 const FIXED = new Set(["series_id", "ts", "value", "row id"]);
@@ -35,6 +40,8 @@ export interface WrittenRows {
   readonly firstRow: number;
   readonly endRow: number;
   readonly withBlocks: boolean;
+  /** The most rows of a file, unless one series has more in a minute. */
+  readonly fileRowsMax: number;
 }
 
 /** A metric with samples to write. */
@@ -95,7 +102,7 @@ export class DayWriter {
       ]);
       if (this.#rows.withBlocks)
         await this.#reader.run(statement("archive/asked_blocks", { day: String(this.#day.day) }));
-      await this.#reader.run(statement("archive/rows", { table: this.#day.table }));
+      await this.#reader.run(this.#rowsView);
       const isTable = group.length > 1;
       if (isTable) await this.#reader.run(statement("archive/group"));
       for (const metric of group) {
@@ -103,7 +110,9 @@ export class DayWriter {
           metric.labels,
           attributes.filter((_, at) => held.get(metric.name)?.[at]),
         );
-        yield await this.#part(metric, columns, isTable ? "archived_group" : "archived_rows");
+        const rows = isTable ? "archived_group" : "archived_rows";
+        if (metric.rows <= this.#rows.fileRowsMax) yield await this.#part(metric, columns, rows);
+        else yield* this.#slices(metric, columns);
       }
       if (isTable) await this.#reader.run(statement("archive/drop_group"));
     }
@@ -111,13 +120,12 @@ export class DayWriter {
 
   /** Counts the samples of each series. Returns the attributes of the day. */
   async #open(): Promise<readonly DayAttribute[]> {
-    const { firstRow, endRow, withBlocks } = this.#rows;
-    await this.#reader.run(statement("archive/range"), [firstRow, endRow]);
+    const { withBlocks } = this.#rows;
     const day = String(this.#day.day);
     await this.#reader.run(
       withBlocks ? statement("archive/blocks_of_day", { day }) : statement("archive/no_blocks"),
     );
-    await this.#reader.run(statement("archive/rows", { table: this.#day.table }));
+    await this.#reader.run(this.#rowsView);
     const columns = await this.#reader.all<{ name: string }>(statement("archive/columns"));
     const names = new Map(this.#day.attributes.map(({ name, column }) => [column, name]));
     const attributes = columns
@@ -146,7 +154,27 @@ FROM temp.main.archived_counts JOIN weir.series USING (series_id) GROUP BY metri
     return new Map(rows.map((row) => [row.metric, row.held]));
   }
 
-  async #part(metric: CountedMetric, columns: readonly PartColumn[], rows: string): Promise<WrittenPart> {
+  /** The files of a metric with many samples. */
+  async *#slices(
+    metric: CountedMetric,
+    columns: readonly PartColumn[],
+  ): AsyncGenerator<WrittenPart, void, undefined> {
+    for (const condition of await slicesOfMetric(this.#reader, metric.name, this.#rows.fileRowsMax)) {
+      const [counted] = await this.#reader.all<Pick<CountedMetric, "rows" | "stale" | "min_us" | "max_us">>(
+        `SELECT count(*) AS rows, count(*) - count(value) AS stale, epoch_us(min(ts))::DOUBLE AS min_us, epoch_us(max(ts))::DOUBLE AS max_us
+FROM archived_rows AS d
+WHERE ${condition} AND series_id IN (SELECT series_id FROM temp.main.archived_series)`,
+      );
+      yield await this.#part({ ...metric, ...counted }, columns, "archived_rows", condition);
+    }
+  }
+
+  async #part(
+    metric: CountedMetric,
+    columns: readonly PartColumn[],
+    rows: string,
+    condition?: SliceCondition,
+  ): Promise<WrittenPart> {
     const path = this.#nextPath();
     const labels = columns.flatMap(({ label }) => (label === undefined ? [] : [label]));
     const selected = columns.map(({ name, label, column }) => {
@@ -157,13 +185,15 @@ FROM temp.main.archived_counts JOIN weir.series USING (series_id) GROUP BY metri
       return `, ${values.length === 1 ? values[0] : `coalesce(${values.join(", ")})`} AS ${quoteIdentifier(name)}`;
     });
     const ofSeries = labels.map((label, at) => `, labels[${quoteText(label)}] AS ${labelOf(at)}`);
-    await this.#reader.run(`COPY (
+    const [copied] = await this.#reader.all<Record<string, unknown>>(`COPY (
   SELECT d.ts, d.value, d.series_id AS series${selected.join("")}
   FROM ${rows} AS d
   JOIN (SELECT series_id${ofSeries.join("")} FROM temp.main.archived_series WHERE metric = ${quoteText(metric.name)}) AS s
-    ON s.series_id = d.series_id
+    ON s.series_id = d.series_id${condition === undefined ? "" : `\n  WHERE ${condition}`}
   ORDER BY d.series_id, d.ts, d."row id"
-) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`);
+) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`);
+    if (Number(Object.values(copied!)[0]) !== metric.rows)
+      throw new Error(`a file of ${metric.name} got ${Object.values(copied!)[0]} of ${metric.rows} samples`);
     const file = { ...(await measured(path)), rows: metric.rows };
     const { name, kind, type, unit, help, buckets } = metric;
     return {
@@ -201,6 +231,16 @@ FROM temp.main.archived_counts JOIN weir.series USING (series_id) GROUP BY metri
     const bounds = { first: dateText(day), next: dateText(day + 1) };
     await this.#reader.run(statement("archive/exemplars_file", { path, ...bounds }));
     return { ...(await measured(path)), rows: counted!.rows };
+  }
+
+  /** The statement that makes the view of the rows, over the view of the blocks. */
+  get #rowsView(): string {
+    const { firstRow, endRow } = this.#rows;
+    return statement("archive/rows", {
+      table: this.#day.table,
+      first: String(firstRow),
+      end: String(endRow),
+    });
   }
 
   #nextPath(): string {
@@ -272,10 +312,8 @@ function columnsOf(labels: readonly string[], attributes: readonly DayAttribute[
 }
 
 async function measured(path: string): Promise<SpooledFile> {
-  const sha256 = new Bun.CryptoHasher("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: 1_048_576 }))
-    sha256.update(piece as Uint8Array);
-  return { path, bytes: (await stat(path)).size, sha256: sha256.digest("hex") };
+  const { hash, bytes } = await hashOfFile(path);
+  return { path, bytes, sha256: hash };
 }
 
 /** Removes a file that was written. */

@@ -3,6 +3,7 @@
  * it was read commits together with the rows before it, so an import that was interrupted continues from there.
  */
 import { open, stat } from "node:fs/promises";
+import { hashOfFile } from "../../archive/targets/file-hash.ts";
 import { ChunkRefused, Interrupted, type PartAnswer } from "../../line-files/line-store.ts";
 import { Unreachable } from "../client.ts";
 import { failureText, nameOf, type Outcome, PAUSES_MS } from "./import-file.ts";
@@ -11,7 +12,6 @@ import type { ImportTarget } from "./target.ts";
 
 /** Some 5 MB of JSON. */
 const ROWS_AT_ONCE = 20_000;
-const READ_BYTES = 1_048_576;
 const MAGIC = "PAR1";
 const NOTHING = new Uint8Array(0);
 
@@ -63,7 +63,7 @@ async function importRows(options: ParquetImportOptions): Promise<void> {
   const { path, as } = options;
   // Loaded here, so that an import of lines does not load the engine.
   const { ParquetFile } = await import("./parquet-file.ts");
-  const hash = await hashOf(path);
+  const { hash } = await hashOfFile(path);
   const name = as === undefined ? `parquet-${hash}` : nameOf(as);
   const file = await ParquetFile.open(path);
   try {
@@ -128,19 +128,4 @@ function placed(answer: PartAnswer, fromRow: number): PartAnswer {
       message: `row ${fromRow + warning.index}: ${warning.message}`,
     })),
   };
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  const file = await open(path, "r");
-  try {
-    const buffer = new Uint8Array(READ_BYTES);
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, READ_BYTES);
-      if (bytesRead === 0) return hasher.digest("hex");
-      hasher.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
-  }
 }
