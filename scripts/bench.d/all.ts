@@ -2,7 +2,7 @@
  * All comparisons with other servers in one run: the same work for each of them and this gateway in turn, several rounds,
  * and how costs grow with size. Writes a report as Markdown and JSON, with plots.
  */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,6 +36,7 @@ files. Each run is kept: after a failure or Ctrl-C, the same command with --resu
   --resume             continues the run whose report is in the folder of --out
   --out DIR            where the report is written (default: bench-results in the current folder)
   --publish            also writes the report to scripts/bench.d/results, and its headline to README.md
+  --render             measures nothing: writes the published report and the headline again from the published JSON
   --folder DIR         the folder for temporary data folders (default: the system's)
   --no-install         measures only the servers that are installed
   --help               shows this help
@@ -58,6 +59,7 @@ const { values: options } = parseArgs({
     resume: { type: "boolean", default: false },
     out: { type: "string", default: "bench-results" },
     publish: { type: "boolean", default: false },
+    render: { type: "boolean", default: false },
     folder: { type: "string", default: tmpdir() },
     "no-install": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -75,6 +77,8 @@ const counts = (value: string) => value.split(",").filter(Boolean).map(count);
 delete process.env.BUN_CONFIG_MAX_HTTP_REQUESTS;
 
 if (options.help) console.log(HELP);
+else if (options.render)
+  publish(JSON.parse(readFileSync(join(ROOT, PUBLISHED, "results.json"), "utf8")) as Report);
 else process.exitCode = await main();
 
 /** Resolves to the exit code: 1 if a run failed. */
