@@ -32,6 +32,8 @@ interface SeriesExportOptions extends Limits {
 export interface MillisecondRange {
   readonly startMs: number;
   readonly endMs: number;
+  /** Counters are added up from this time on, if it is before the start: the exports of parts of a range agree then. */
+  readonly totalsFromMs?: number;
 }
 
 /** 16 MB of samples, and about 25 MB of text. */
@@ -74,12 +76,12 @@ export class SeriesExport {
   }
 
   /** The part of a range in which anything is stored. */
-  #stored({ startMs, endMs }: MillisecondRange): MillisecondRange | undefined {
+  #stored({ startMs, endMs, totalsFromMs }: MillisecondRange): MillisecondRange | undefined {
     const days = this.#options.rows.days();
     if (days.length === 0) return undefined;
     const first = Math.max(startMs, days[0]!.day * MS_PER_DAY);
     const last = Math.min(endMs, (days.at(-1)!.day + 1) * MS_PER_DAY - 1);
-    return first <= last ? { startMs: first, endMs: last } : undefined;
+    return first <= last ? { startMs: first, endMs: last, totalsFromMs } : undefined;
   }
 
   async #find(
@@ -105,11 +107,12 @@ export class SeriesExport {
 
   async #read(
     sources: readonly Source[],
-    { startMs, endMs }: MillisecondRange,
+    { startMs, endMs, totalsFromMs = startMs }: MillisecondRange,
     signal: AbortSignal | undefined,
   ): Promise<readonly SeriesSamples[]> {
     const afterMs = startMs - HALF_US;
-    const selection = { afterMs, toMs: endMs + 1 - HALF_US, totalsAfterMs: afterMs };
+    const totalsAfterMs = Math.min(startMs, totalsFromMs) - HALF_US;
+    const selection = { afterMs, toMs: endMs + 1 - HALF_US, totalsAfterMs };
     return await this.#within(signal, async (budget) => {
       budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
       const all: SeriesSamples[] = [];

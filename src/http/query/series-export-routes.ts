@@ -22,7 +22,16 @@ interface SeriesExportDependencies {
 }
 
 /** `match` is an old name of `match[]`. `reduce_mem_usage` is accepted: the export always uses little memory. */
-const PARAMETERS = ["match[]", "match", "start", "end", "format", "max_rows_per_line", "reduce_mem_usage"];
+const PARAMETERS = [
+  "match[]",
+  "match",
+  "start",
+  "end",
+  "format",
+  "max_rows_per_line",
+  "reduce_mem_usage",
+  "totals_from",
+];
 /** Numbers of seconds from the year 5138 on are milliseconds by mistake. */
 const SECONDS_MAX = 1e11;
 
@@ -119,9 +128,10 @@ async function stream(
     );
   const startMs = timeOf(parameters, "start") ?? 0;
   const endMs = timeOf(parameters, "end") ?? now();
+  const totalsFromMs = timeOf(parameters, "totals_from");
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
   const answer = await asParameter("match[]", () =>
-    series.export({ texts, range: { startMs, endMs }, format }, request.signal, labels),
+    series.export({ texts, range: { startMs, endMs, totalsFromMs }, format }, request.signal, labels),
   );
   const first = await answer.next();
   const made = first === undefined ? [] : [first];

@@ -88,7 +88,7 @@ export class JoinedStorage implements Storage {
 
   async #read(selection: Selection, budget: ReadBudget): Promise<Reading> {
     const { rules, upstream } = this.#options;
-    const { matchers, toMs } = selection;
+    const { matchers, toMs, totalsAfterMs } = selection;
     const asked = rules.externalLabels.filter(([name]) => mentions(matchers, name));
     const reading = await this.#stored(selection, asked);
     const stored = [...reading.sources, ...reading.labelled];
@@ -96,10 +96,13 @@ export class JoinedStorage implements Storage {
     const afterMs = beginOf(selection, all);
     // A selector that names a label of gateways asks for the series of several.
     if (rules.join === "all" || asked.length > 0 || all.length === 0)
-      return { ...reading, upstream: await upstream.read({ matchers, afterMs, toMs, isOwn: false }, budget) };
+      return {
+        ...reading,
+        upstream: await upstream.read({ matchers, afterMs, toMs, totalsAfterMs, isOwn: false }, budget),
+      };
     const seamMs = await this.#seam(all, afterMs);
     if (seamMs === undefined) return { ...reading, upstream: new Map() };
-    const older = { matchers, afterMs, toMs: Math.min(toMs, seamMs), isOwn: true };
+    const older = { matchers, afterMs, toMs: Math.min(toMs, seamMs), totalsAfterMs, isOwn: true };
     return { ...reading, upstream: await upstream.read(older, budget) };
   }
 

@@ -26,6 +26,8 @@ export function samplesRequest(protocol: UpstreamProtocol, asked: UpstreamAsked)
         ["match[]", selector],
         ["start", seconds(startMs)],
         ["end", seconds(endMs)],
+        // Other servers ignore it.
+        ["totals_from", seconds(asked.totalsFromMs)],
       ]);
     case "remote_read":
       return {

@@ -16,6 +16,8 @@ export interface UpstreamAsked {
   readonly matchers: readonly UpstreamMatcher[];
   readonly startMs: number;
   readonly endMs: number;
+  /** From when on a server adds up counters that it derives from events, as Weir does. The same for all parts of a query. */
+  readonly totalsFromMs: number;
 }
 
 export type UpstreamAnswer =

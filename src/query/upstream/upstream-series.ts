@@ -18,6 +18,8 @@ export interface SeriesAsked {
   readonly afterMs: number;
   /** … up to and including this one. */
   readonly toMs: number;
+  /** See Selection. */
+  readonly totalsAfterMs: number;
   /** Only series that have the labels of this gateway, without them. */
   readonly isOwn: boolean;
 }
@@ -59,7 +61,7 @@ export class UpstreamSeries {
     let days = 1;
     for (let startMs = Math.floor(asked.afterMs) + 1; startMs <= lastMs; ) {
       const endMs = Math.min(lastMs, (Math.floor(startMs / DAY_MS) + days) * DAY_MS - 1);
-      const span = { matchers, startMs, endMs };
+      const span = { matchers, startMs, endMs, totalsFromMs: Math.floor(asked.totalsAfterMs) + 1 };
       const answer = await this.#inTime(this.#ask(span));
       if ("failure" in answer) {
         // Perhaps there is too much in these days.

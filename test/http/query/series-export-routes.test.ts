@@ -185,7 +185,7 @@ describe("are rejected:", () => {
   bad(
     "/api/v1/export",
     { ...selected, extra: "1" },
-    'Query parameter "extra" is unknown; expected match[], match, start, end, format, max_rows_per_line, reduce_mem_usage.',
+    'Query parameter "extra" is unknown; expected match[], match, start, end, format, max_rows_per_line, reduce_mem_usage, totals_from.',
   );
   bad(
     "/api/v1/export/csv",

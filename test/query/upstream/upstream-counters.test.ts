@@ -4,9 +4,10 @@
  */
 import { afterEach, expect, test } from "bun:test";
 import { destinationTable, ForwardingGateway } from "../../forward/forwarding-gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { canRun, type RealServer, startVictoriaMetrics } from "../../real-servers.ts";
 import { until } from "../../until.ts";
-import { askGateway } from "./upstream-gateway.ts";
+import { askGateway, gatewayWith } from "./upstream-gateway.ts";
 
 const present = canRun("victoria-metrics");
 const BEGIN_MS = Date.UTC(2024, 9, 1, 12);
@@ -18,6 +19,50 @@ afterEach(async () => {
   await gateway?.close();
   await server?.stop();
   gateway = server = undefined;
+});
+
+test("another Weir as the upstream adds up counters of all parts of a range from the same time", async () => {
+  const hub = await openTestGatewayAt(BEGIN_MS, "--retention-days=30", "--no-sampler");
+  const { urls } = await hub.listen();
+  const spoke = await gatewayWith(BEGIN_MS, `[upstream]\nurl = "${urls[0]}"\ntimeout = "60s"\n`);
+  try {
+    const hours = 6 * 24;
+    for (let hour = 0; hour < hours; hour++) {
+      hub.nowMs = spoke.nowMs = BEGIN_MS + hour * 3_600_000;
+      const at = { "@timestamp": spoke.nowMs - 20_000, tags: { queue: "q" } };
+      const body = JSON.stringify([
+        { ...at, metric_name: "jobs", type: "counter", value: 3 },
+        { ...at, metric_name: "wait_ms", value: hour % 2 === 0 ? 3 : 300 },
+      ]);
+      await hub.post(body);
+      await spoke.post(body);
+    }
+    await spoke.gateway.ingest.prune();
+    expect(spoke.gateway.store.days().length).toBe(3);
+    const lastMs = spoke.nowMs + 60_000;
+    const ask = async (gateway: TestGateway, query: string) => {
+      const range = { start: (BEGIN_MS + 3_660_000) / 1000, end: lastMs / 1000, step: 3_600 };
+      const { data, warnings } = await askGateway(gateway, "query_range", { query, ...range });
+      expect(warnings).toBeUndefined();
+      return data.result.map(({ metric, values }) => ({ metric, values }));
+    };
+    const expressions = [
+      "jobs_total - jobs_total offset 1h",
+      "jobs_total offset 1h - jobs_total offset 2d",
+      "increase(wait_ms_count[6h])",
+      'rate(wait_ms_bucket{le="10.0"}[1d])',
+      "resets(wait_ms_sum[5d])",
+      "wait_ms",
+    ];
+    for (const query of expressions) {
+      const want = await ask(hub, query);
+      expect(want.length).toBeGreaterThan(0);
+      expect({ query, result: await ask(spoke, query) }).toEqual({ query, result: want });
+    }
+  } finally {
+    await spoke.close();
+    await hub.close();
+  }
 });
 
 test.skipIf(!present)("counters of events continue those that the upstream has", async () => {

@@ -32,7 +32,7 @@ export interface Report {
   readonly differences: readonly Difference[];
 }
 
-interface Answer {
+export interface Answer {
   readonly status: string;
   readonly error?: string;
   readonly data?: {
@@ -47,7 +47,7 @@ interface Series {
   readonly values?: readonly (readonly [number, string])[];
 }
 
-type Ask = (query: Query) => Promise<Answer>;
+export type Ask = (query: Query) => Promise<Answer>;
 
 /**
  * Loads both, and sends `count` queries, the same ones for the same seed.
@@ -97,7 +97,7 @@ async function packFirstHour({ gateway: { ingest, store } }: TestGateway): Promi
 const minutes = fc.integer({ min: 2, max: (END_MS - BEGIN_MS) / 60_000 + 3 });
 const time = (minute: number) => String(BEGIN_MS / 1000 + minute * 60 + 30);
 
-const queries: fc.Arbitrary<Query> = fc
+export const queries: fc.Arbitrary<Query> = fc
   .tuple(
     expressions,
     minutes,
@@ -111,7 +111,7 @@ const queries: fc.Arbitrary<Query> = fc
     return { path: "query_range", parameters: { query, ...range } };
   });
 
-async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask): Promise<Report> {
+export async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask): Promise<Report> {
   const differences: Difference[] = [];
   let refused = 0;
   let empty = 0;
