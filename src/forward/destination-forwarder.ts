@@ -55,7 +55,7 @@ export class DestinationForwarder {
     this.destination = destination;
     this.#parts = parts;
     this.#status = status;
-    const { name, order } = destination;
+    const { name, order, target } = destination;
     const { outbox, store } = parts;
     const { stream, sink, order: ownOrder, sendCounters } = streamsOf(destination, status, parts);
     this.stream = `${name}/${stream}`;
@@ -64,6 +64,10 @@ export class DestinationForwarder {
       ...{ outbox, store, sink, onFault },
       stream: this.stream,
       order: ownOrder ?? order,
+      gather: {
+        ms: destination.batchMs,
+        rows: "samplesPerRequest" in target ? target.samplesPerRequest : sink.rowsMax,
+      },
     });
     if (sendCounters === undefined) return;
     this.#counters = new CounterStream({ ...parts, stream: `${name}/counters`, onFault, send: sendCounters });

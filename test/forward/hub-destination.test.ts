@@ -70,6 +70,32 @@ test("a hub has the same events, kinds, attributes and times, with the labels of
   expect(await times(hub)).toEqual(await times(gateway));
 });
 
+test("new events gather for as long as the setting says, or until a request is full", async () => {
+  const lines: number[] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const text = Buffer.from(
+        Bun.zstdDecompressSync(new Uint8Array(await request.arrayBuffer())),
+      ).toString();
+      const accepted = text.split("\n").length - 1;
+      lines.push(accepted);
+      return Response.json({ accepted, rejected: 0, errors: [] });
+    },
+  });
+  gateway = await ForwardingGateway.openWith(
+    destinationTable({
+      ...{ name: "hub", type: "weir", url: server.url.href, batch_timeout: "10m", samples_per_request: 4 },
+    }),
+  );
+  // Ten minutes would end the test. The fourth event fills a request.
+  for (const event of EVENTS) await gateway.post(JSON.stringify([event]));
+  await gateway.sent("hub");
+  await server.stop(true);
+  expect(lines).toEqual([4]);
+});
+
 test("a request whose answer was lost is stored once, also if the gateway is started again before it is repeated", async () => {
   hub = await openTestGateway();
   const target = await hub.listen();

@@ -37,6 +37,8 @@ const SAMPLES_PER_REQUEST = 10_000;
 /** As in usual pipelines of OpenTelemetry: a batch of 1,000, at least each 30 seconds. */
 const OTLP_POINTS_PER_REQUEST = 1_000;
 const OTLP_BATCH_MS = 30_000;
+const BATCH_MS = 1_000;
+const BATCH_BOUNDS = { min: 1_000, max: 600_000 };
 /** Datadog takes 500 KB of series, compressed, and 1,000 logs. */
 const DATADOG_SAMPLES_PER_REQUEST = 1_000;
 /** About 2 MB before compression. Elasticsearch advises 5 to 15 MB. */
@@ -70,6 +72,7 @@ function readDestination(table: SettingTable, env: Variables): Destination {
     labels: readLabels(table),
     order: table.has("order") ? table.word("order", ["newest-first", "oldest-first"]) : "newest-first",
     backfill: table.flag("backfill", false),
+    batchMs: table.duration("batch_timeout", type === "otlp" ? OTLP_BATCH_MS : BATCH_MS, BATCH_BOUNDS),
     bytesPerSecond: table.bytes("bytes_per_second", 0),
     target: TARGETS[type](table, env),
   };
@@ -98,7 +101,6 @@ const TARGETS: {
       compression: compressionOf(table, variables.compression ?? "gzip"),
       shards: countOf(table, "shards", 1, SHARDS_MAX),
       samplesPerRequest: countOf(table, "samples_per_request", OTLP_POINTS_PER_REQUEST, SAMPLES_MAX),
-      batchMs: table.duration("batch_timeout", OTLP_BATCH_MS, { min: 1_000, max: 600_000 }),
       resourceAttributes: textsOf(table, "resource_attributes"),
     };
   },

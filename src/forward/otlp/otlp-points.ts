@@ -53,7 +53,6 @@ interface OtlpSinkParts {
   /** Rows of a day that is being dropped have no series any more. */
   readonly status: Pick<DestinationStatus, "dropped">;
   readonly samplesPerRequest: number;
-  readonly batchMs: number;
 }
 
 /** Sends the samples of gauges and cumulative series. */
@@ -67,10 +66,6 @@ export class OtlpSink implements RowSink {
 
   get rowsMax(): number {
     return Math.min(ROW_GROUP_ROWS, 16 * this.#parts.samplesPerRequest);
-  }
-
-  get gather() {
-    return { ms: this.#parts.batchMs, rows: this.#parts.samplesPerRequest };
   }
 
   async send({ day, range, requireCurrent }: SentRows, stop: AbortSignal): Promise<void> {

@@ -13,7 +13,7 @@ import { type Epoch, type Outbox, RowsRenumbered } from "../outbox/outbox.ts";
 import { countOf, firstGap, withRange } from "../outbox/row-ranges.ts";
 import { settledWithin } from "../sending/grace.ts";
 
-/** How long new rows gather. Each time, the journal moves to its tables, which costs the same for few rows and for many. */
+/** New rows gather for at least so long: a move of the journal costs the same for few rows and for many. */
 const GATHER_MS = 1_000;
 /** After a fault of the gateway itself. */
 const FAULT_PAUSE_MS = 1_000;
@@ -38,8 +38,6 @@ export interface SentRows {
 export interface RowSink {
   /** Rows of one range. */
   readonly rowsMax: number;
-  /** How long new rows gather until there are enough of them, if that is longer than usual. */
-  readonly gather?: { readonly ms: number; readonly rows: number };
   /**
    * Whether a range is noted before it is sent. It is then sent again with the same key after a kill.
    * The key of a request that begins now.
@@ -56,6 +54,8 @@ export interface RowLanesParts {
   readonly store: ForwardStore;
   readonly sink: RowSink;
   readonly order: "newest-first" | "oldest-first";
+  /** How long new rows gather, unless there are enough of them. Each time, the journal moves to its tables. */
+  readonly gather: { readonly ms: number; readonly rows: number };
   readonly onFault: (error: Error) => void;
 }
 
@@ -138,7 +138,7 @@ export class RowLanes {
   }
 
   async #gathered(signal: AbortSignal): Promise<void> {
-    const { ms, rows } = this.#parts.sink.gather ?? { ms: GATHER_MS, rows: 0 };
+    const { ms, rows } = this.#parts.gather;
     const endMs = performance.now() + ms;
     do {
       const leftMs = endMs - performance.now();

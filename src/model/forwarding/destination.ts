@@ -53,8 +53,6 @@ export type DestinationTarget =
       readonly shards: number;
       /** Data points of a request. */
       readonly samplesPerRequest: number;
-      /** How long new samples gather if there are fewer than a request can have. */
-      readonly batchMs: number;
       /** Attributes that each resource has. They replace those that labels make. */
       readonly resourceAttributes: Readonly<Record<string, string>>;
     })
@@ -91,6 +89,8 @@ export interface Destination {
   readonly order: "newest-first" | "oldest-first";
   /** Whether a new destination gets what is stored already. */
   readonly backfill: boolean;
+  /** How long new samples gather if there are fewer than a request can have. */
+  readonly batchMs: number;
   /** Bytes of requests per second. 0 is no limit. */
   readonly bytesPerSecond: number;
   readonly target: DestinationTarget;

@@ -31,6 +31,7 @@ test("has defaults", () => {
     labels: {},
     order: "newest-first",
     backfill: false,
+    batchMs: 1_000,
     bytesPerSecond: 0,
     target: {
       type: "remote_write",

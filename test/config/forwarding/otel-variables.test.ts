@@ -1,17 +1,19 @@
 /** The variables of OpenTelemetry's exporters as defaults of a destination, with the rules of their specification. */
 import { expect, test } from "bun:test";
 import { loadConfig } from "../../../src/config/config.ts";
-import type { DestinationTarget } from "../../../src/model/forwarding/destination.ts";
+import type { Destination, DestinationTarget } from "../../../src/model/forwarding/destination.ts";
 
 type Otlp = Extract<DestinationTarget, { type: "otlp" }>;
 
-function otlpOf(env: Record<string, string>, lines = ""): Otlp {
+function destinationOf(env: Record<string, string>, lines = ""): Destination {
   const toml = `[[forward]]\nname = "o"\ntype = "otlp"\n${lines}`;
   const { forward } = loadConfig(["--config=/weir.toml"], env, (path) =>
     path === "/weir.toml" ? toml : undefined,
   );
-  return forward[0]!.target as Otlp;
+  return forward[0]!;
 }
+
+const otlpOf = (env: Record<string, string>, lines = "") => destinationOf(env, lines).target as Otlp;
 
 const urlOf = (env: Record<string, string>, lines = "") => (otlpOf(env, lines).url as { text: string }).text;
 const AT = "OTEL_EXPORTER_OTLP_";
@@ -77,9 +79,10 @@ test("the table comes before the variables, and those of metrics before the gene
 
 test("has the batches of a usual pipeline as defaults: 1,000 points, at least each 30 seconds", () => {
   expect(otlpOf({ [`${AT}ENDPOINT`]: "http://c" })).toMatchObject({
-    ...{ samplesPerRequest: 1_000, batchMs: 30_000, timeoutMs: 30_000, compression: "gzip", shards: 1 },
+    ...{ samplesPerRequest: 1_000, timeoutMs: 30_000, compression: "gzip", shards: 1 },
     resourceAttributes: {},
   });
+  expect(destinationOf({ [`${AT}ENDPOINT`]: "http://c" }).batchMs).toBe(30_000);
 });
 
 test("a variable sets up no destination by itself", () => {
