@@ -29,6 +29,7 @@ Measures the gateway on generated events: 4 requests, 1 upload and 1 duration pe
 \`scripts/bench soak --help\`: memory over time, under a constant load.
 \`scripts/bench forward --help\`: what it costs to send samples on, and how fast a backlog is sent.
 \`scripts/bench archive --help\`: how long a day takes to become Parquet, and how much memory.
+\`scripts/bench hub --help\`: what a fleet of gateways costs the hub that they send to.
 \`scripts/bench start --help\`: how long a start takes, and what an idle gateway takes.
 \`scripts/bench rules --help\`: what many rules take of a processor.
 \`scripts/bench page --help\`: the page in a browser: first paint, frames per second, and what an open tab costs.
