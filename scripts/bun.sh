@@ -110,12 +110,14 @@ install_dependencies() {
 
 # The bundle of `weir serve` (scripts/build.d/serve-bundle.ts) is in a folder node_modules/.weir-XXXXXX. The file
 # node_modules/.weir-serve names the newest one, its Bun, and what it was made of. A bundle is used only if nothing has changed
-# since: the sum covers the path, the inode, the size and both times of each source, of each bundled file of a package, of Bun, of
-# the lock and of the page. A system whose `find` has no -printf starts from the sources.
+# since: the sum covers the path, the inode, the size and both times of each source, of the lock and of the page. Of Bun and of each
+# bundled file of a package it covers all but the second time: these files may be hard links to a cache, and the install of another
+# project then changes that time. A system whose `find` has no -printf starts from the sources.
 serve_sum() {
   # shellcheck disable=SC2046 # a path of a package has no spaces
   (cd "$root" && find -H src scripts/bun.sh scripts/build.d package.json bun.lock tsconfig.json node_modules/.installed \
-    dist/ui/index.html "$1" $(cat "$2/files") -type f -printf '%p %i %s %T@ %C@\n' 2>/dev/null || echo incomplete) | cksum
+    dist/ui/index.html "$1" $(cat "$2/files") -type f \
+    \( -path '*node_modules/*' -printf '%p %i %s %T@\n' -o -printf '%p %i %s %T@ %C@\n' \) 2>/dev/null || echo incomplete) | cksum
 }
 
 # True if there is a bundle of exactly this checkout for the Bun that need_bun would find. Sets `bun` and `bundle`.
