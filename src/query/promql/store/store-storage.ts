@@ -1,6 +1,6 @@
 /**
  * PromQL's storage over the real store: series are found in memory, and their rows are read by series and time from the
- * days of the range, some two million at a time. Gauges and cumulative series are their rows. Observations and deltas
+ * days of the range, about a million at a time. Gauges and cumulative series are their rows. Observations and deltas
  * are also counters, see running-totals.ts.
  */
 import { DAY_MS } from "../../../model/duration.ts";

@@ -151,6 +151,7 @@ export class RemoteRows implements StoredRows {
     (await this.#asker.ask({ what: "upstream", asked })) as UpstreamAnswer;
 
   readonly large: StoredRows["large"] = {
+    free: () => Bun.gc(true),
     run: async (read, signal) => {
       signal.throwIfAborted();
       await this.#asker.ask({ what: "large" });
