@@ -118,6 +118,8 @@ export interface Transaction {
 export interface SeriesOwner {
   /** Whether it has a series. Retention keeps such a series, however old its samples are. */
   holds(seriesId: number): boolean;
+  /** Whether it has any series. */
+  readonly holdsAny: boolean;
   /** The decided changes are stored, and their samples are in the running totals. */
   committed(): void;
   /** None of the decided changes is stored. */

@@ -8,6 +8,7 @@ function owner(...seriesIds: number[]) {
   return {
     calls,
     holds: (seriesId: number) => seriesIds.includes(seriesId),
+    holdsAny: seriesIds.length > 0,
     committed: () => void calls.push("committed"),
     failed: () => void calls.push("failed"),
   };
@@ -31,6 +32,7 @@ test("an owner's samples of its own series count, and those of every other proto
 test("nothing is asked per sample where no other protocol owns series", () => {
   expect(new Owners().heldByOthers("a")).toBeUndefined();
   expect(new Owners(new Map([["a", owner(1)]])).heldByOthers("a")).toBeUndefined();
+  expect(new Owners(new Map([["a", owner()]])).heldByOthers("b")).toBeUndefined();
 });
 
 test("every owner learns the outcome of a commit", () => {

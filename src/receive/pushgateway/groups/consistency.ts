@@ -58,6 +58,11 @@ export class Consistency {
     }
   }
 
+  /** Whether there is any group. */
+  get ownsAny(): boolean {
+    return this.#numbers.size > 0;
+  }
+
   /** Whether a series is in any group. */
   owns(seriesId: number): boolean {
     return this.#owners.get(seriesId) !== 0;

@@ -156,6 +156,10 @@ export class Groups implements Owner {
     return { total, groups };
   }
 
+  get holdsAny(): boolean {
+    return this.#consistency.ownsAny;
+  }
+
   /** Whether a series is in a group. The group then exposes and keeps it, whatever its age. */
   holds(seriesId: number): boolean {
     return this.#consistency.owns(seriesId);
