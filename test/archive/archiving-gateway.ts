@@ -73,9 +73,14 @@ export class ArchivingGateway extends TestGateway {
       .map((line) => JSON.parse(line));
   }
 
-  override async close(): Promise<void> {
+  /** Closes the gateway. The archive stays. */
+  async closeKeeping(): Promise<void> {
     await this.archive.stop();
     await super.close();
+  }
+
+  override async close(): Promise<void> {
+    await this.closeKeeping();
     rmSync(this.to, { recursive: true, force: true });
   }
 }
