@@ -190,13 +190,21 @@ describe("runs that are kept", () => {
 
 describe("the headline", () => {
   test("has the medians of one report, with ratios", () => {
+    const groups = {
+      ...EVENTS,
+      id: "groups",
+      title: "10,000 groups of 6 metrics, one push each, 16 at once",
+    };
     const text = headlineOf(
-      { about: ABOUT, cases: [EVENTS, storedAt(1e6, 9, 5), storedAt(1e7, 40, 50)] },
+      { about: ABOUT, cases: [EVENTS, groups, storedAt(1e6, 9, 5), storedAt(1e7, 40, 50)] },
       "r",
     );
     expect(text).toContain(
       "| events with a `task_id`, 1,000 per push: per second | 200 | InfluxDB 100 (2) |\n" +
         "| … CPU-seconds per million | 3 | InfluxDB 7.5 (2.5) |\n",
+    );
+    expect(text).toContain(
+      "| 10,000 groups of 6 metrics: resident memory, MB | 300 | InfluxDB 150 (0.5) |\n",
     );
     expect(text).toContain("With 10,000,000 stored samples");
     expect(text).toContain("takes 40 ms in Weir and 50 ms in Prometheus.");

@@ -10,6 +10,7 @@ const END = "<!-- /benchmark -->";
 interface Row {
   readonly id: string;
   readonly figure: Figure;
+  /** `{title}` is the beginning of the title of the case. */
   readonly what: string;
 }
 
@@ -21,7 +22,7 @@ const ROWS: readonly Row[] = [
   { id: "remote-write", figure: "perSecond", what: "`remote_write`, 10,000 series: samples per second" },
   { id: "remote-write", figure: "cpuPerMillion", what: "… CPU-seconds per million" },
   { id: "remote-write", figure: "bytesPerUnit", what: "… bytes on disk per sample" },
-  { id: "groups", figure: "residentMb", what: "groups of 6 metrics, all kept: resident memory, MB" },
+  { id: "groups", figure: "residentMb", what: "{title}: resident memory, MB" },
 ];
 
 /**
@@ -31,7 +32,7 @@ const ROWS: readonly Row[] = [
  */
 export function headlineOf({ about, cases }: Report, folder: string): string {
   const rows = ROWS.flatMap(({ id, figure, what }) => {
-    const servers = cases.find((one) => one.id === id && one.size === undefined)?.servers ?? [];
+    const { servers = [], title = "" } = cases.find((one) => one.id === id && one.size === undefined) ?? {};
     const own = servers.find(({ name }) => name === OWN)?.medians[figure];
     const others = servers.filter(({ name, medians }) => name !== OWN && medians[figure] !== undefined);
     if (own === undefined || others.length === 0) return [];
@@ -39,7 +40,8 @@ export function headlineOf({ about, cases }: Report, folder: string): string {
       ({ name, medians, ratios }) =>
         `${nameOf(name)} ${numberText(medians[figure])}${ratios?.[figure] === undefined ? "" : ` (${numberText(ratios[figure])})`}`,
     );
-    return [[what, numberText(own), texts.join(", ")]];
+    const text = what.replace("{title}", title.split(", ")[0]!);
+    return [[text, numberText(own), texts.join(", ")]];
   });
   const { date, cores, rounds } = about;
   return [
