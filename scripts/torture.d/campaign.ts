@@ -9,7 +9,7 @@ import { STORE_FILE } from "../../src/store/inspection.ts";
 import { GatewayProcess } from "../../test/gateway-process.ts";
 import { Client } from "./client.ts";
 import { Crowd } from "./crowd.ts";
-import { countsOf, openDamaged } from "./damage.ts";
+import { countsOf, openDamaged, packedSamplesOf } from "./damage.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
 import { countingSql, Ledger, type Push, type StoredPush } from "./ledger.ts";
 import { type Disk, killedRun, runToEnd } from "./processes.ts";
@@ -130,6 +130,7 @@ export class Campaign {
       const code = await gateway.stop("SIGTERM");
       if (code !== 0) this.tally.faults.push(`the stop ended with ${code}: ${gateway.log.text}`);
     }
+    this.tally.events.set("samples in blocks", await packedSamplesOf(this.#data));
   }
 
   get #tokenFile(): string {
@@ -156,7 +157,7 @@ export class Campaign {
         "--retention-days=3",
         // What the clock's steps must not end.
         ...["--idempotency-ttl-ms=30d", "--totals-late-ms=30d", "--series-idle-ms=365d"],
-        ...["--disk-reserve-bytes=4MiB", "--memory-limit-bytes=128MiB"],
+        ...["--disk-reserve-bytes=4MiB", "--memory-limit-bytes=256MiB"],
         `--decode-workers=${this.#options.decodeWorkers}`,
       ],
     };

@@ -58,6 +58,14 @@ export async function countsOf(folder: string): Promise<StoredPush[]> {
   }
 }
 
+/** How many samples are in blocks, in the store of a folder. */
+export async function packedSamplesOf(folder: string): Promise<number> {
+  const { store } = await openStore(storeOptions(folder));
+  const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
+  await store.close();
+  return packed;
+}
+
 export type Outcome =
   | { readonly kind: "opened"; readonly stored: readonly StoredPush[]; readonly what: string }
   | { readonly kind: "reported"; readonly what: string }

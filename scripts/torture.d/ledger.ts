@@ -10,8 +10,8 @@ export const DONE = "torture.done";
 export const SCRAP = "torture.scrap";
 /** A gauge, whose samples become blocks. */
 export const LEVEL = "torture.level";
-/** Samples of it in each push of events. */
-const LEVELS = 20;
+/** The most samples of it in a push. */
+export const LEVELS = 20;
 const DAY_MS = 86_400_000;
 
 export interface Push {
@@ -44,8 +44,8 @@ interface Event {
 }
 
 /**
- * Makes a push of `length` events at one time, half of them observations and half increments, and of samples of a gauge. A table
- * has observations alone.
+ * Makes a push of `length` events at one time, half of them observations and half increments, and `levels` samples of a
+ * gauge on the same day, at most LEVELS. A table has observations alone.
  */
 export function makePush(
   { worker, number, round }: { worker: number; number: number; round: number },
@@ -53,6 +53,7 @@ export function makePush(
   scrap: number,
   timestampMs: number,
   form: PushForm = "events",
+  levels = 0,
 ): Push {
   const name = `w${worker}-${number}`;
   let durations = 0;
@@ -77,9 +78,9 @@ export function makePush(
     });
   }
   let levelSum = 0;
-  const levels = form === "events" ? LEVELS : 0;
   const dayMs = Math.floor(timestampMs / DAY_MS) * DAY_MS;
-  for (let index = 0; index < levels; index++) {
+  const held = form === "events" ? levels : 0;
+  for (let index = 0; index < held; index++) {
     // No other sample of its series has this time, or this value.
     const value = number * LEVELS + index;
     levelSum += value;
@@ -106,7 +107,7 @@ export function makePush(
     worker,
     day: Math.floor(timestampMs / DAY_MS),
     ...bodyOf(events, form),
-    events: length + levels,
+    events: length + held,
     sum: durationSum + doneSum + levelSum,
     durations,
     durationSum,

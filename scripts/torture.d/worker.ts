@@ -4,7 +4,7 @@
  */
 import type { Client } from "./client.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
-import { type Ledger, makePush, type Push, type PushForm } from "./ledger.ts";
+import { LEVELS, type Ledger, makePush, type Push, type PushForm } from "./ledger.ts";
 import type { Seeded } from "./seeded.ts";
 
 /** Small pushes wait in the journal, and the largest commit to their tables at once. */
@@ -58,9 +58,13 @@ export class Worker {
     const length = this.#random.pick(this.#random.chance(LARGE_CHANCE) ? LARGE : LENGTHS);
     const scrap = this.#random.chance(0.3) ? 1 + this.#random.below(3) : 0;
     const now = this.#clock.now() - this.#random.below(60_000);
-    const timestampMs = Math.floor(now - this.#random.pick(DAYS_BACK) * DAY_MS);
+    const daysBack = this.#random.pick(DAYS_BACK);
+    const timestampMs = Math.floor(now - daysBack * DAY_MS);
+    // Today's can be in the future for a gateway whose clock goes back, which then stores a part of the push.
+    const levels = daysBack > 0 ? LEVELS : 0;
     const form = this.#random.pick(FORMS);
-    return makePush({ worker: this.index, number: this.#number++, round }, length, scrap, timestampMs, form);
+    const name = { worker: this.index, number: this.#number++, round };
+    return makePush(name, length, scrap, timestampMs, form, levels);
   }
 
   /**
