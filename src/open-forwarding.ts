@@ -32,15 +32,13 @@ export function openForwarding(
   ingest: () => Ingest,
 ): Forwarding | undefined {
   if (config.forward.length === 0) return undefined;
-  // Forwarding reads rows by their ids, and packing would change these.
-  store.holdRows(() => true);
   const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
   const known = new Set(stored.forwards.map(({ key }) => key.split("/")[0]));
   for (const { name, backfill } of config.forward)
     if (backfill && packed > 0 && !known.has(name))
       log("forward_without_blocks", { destination: name, samples: packed });
   const added = externalLabels(config);
-  return new Forwarding({
+  const forwarding = new Forwarding({
     ...{ log, now, totals },
     store: rowsOnly(store),
     destinations: config.forward.map((each) => ({ ...each, labels: { ...added, ...each.labels } })),
@@ -60,6 +58,9 @@ export function openForwarding(
     idleMs: config.seriesIdleMs,
     metrics: counters.registry,
   });
+  // Forwarding reads rows by their ids, and packing changes these.
+  store.holdRows(() => false, forwarding);
+  return forwarding;
 }
 
 /** The store as one without blocks: the rows of a day are those of its table. */

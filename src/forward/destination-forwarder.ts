@@ -73,7 +73,8 @@ export class DestinationForwarder {
     this.#counters = new CounterStream({ ...parts, stream: `${name}/counters`, onFault, send: sendCounters });
   }
 
-  get #streams(): string[] {
+  /** All of its streams in the outbox. */
+  get streams(): string[] {
     return this.#counters === undefined ? [this.stream] : [this.stream, `${this.destination.name}/counters`];
   }
 
@@ -84,7 +85,7 @@ export class DestinationForwarder {
     if (isNew && !this.destination.backfill) {
       await store.moveJournal();
       for (const { day, rows } of store.days())
-        for (const stream of this.#streams) await outbox.acknowledge(stream, day, [0, rows], outbox.epoch);
+        for (const stream of this.streams) await outbox.acknowledge(stream, day, [0, rows], outbox.epoch);
     }
     this.#lanes.start();
     this.#counters?.start();

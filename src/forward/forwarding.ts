@@ -106,7 +106,22 @@ export class Forwarding implements Service {
     this.#parts.outbox.hold();
   }
 
-  /** Samples were deleted. */
+  /** Rows will get other ids. `forget` follows. Resolves when nothing is noted by the present ids any more. */
+  async expectRenumbering(): Promise<void> {
+    await this.#parts.outbox.holdStill();
+  }
+
+  /** The streams of all destinations, by which what they have received is stored. */
+  streams(): string[] {
+    return this.#forwarders.flatMap((forwarder) => forwarder.streams);
+  }
+
+  /** Up to which row of a day all destinations have received everything. */
+  receivedBefore(day: number): number {
+    return Math.min(...this.streams().map((stream) => this.#parts.outbox.receivedBefore(stream, day)));
+  }
+
+  /** Samples were deleted, or have got other ids. */
   forget(): void {
     this.#parts.outbox.forget();
     this.noteRows();

@@ -13,7 +13,7 @@ import type { Rows } from "../model/sample.ts";
 import type { Observations } from "../model/metrics/tallies.ts";
 import { dateText } from "../model/time.ts";
 import { Copying } from "./backup/copying.ts";
-import { type PackRequest, packDay } from "./blocks/packing.ts";
+import { type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
@@ -159,6 +159,7 @@ export class DuckDBStore implements Store {
   /** Changes when rows of a day get other ids. */
   numbering = 0;
   readonly #holders: ((day: number) => boolean)[] = [];
+  #follower: RowIdFollower | undefined;
   /** How many changes with rows are being written. */
   #writing = 0;
   /** Resolves when the engine, which gave up on the file, has opened it again. */
@@ -352,6 +353,7 @@ export class DuckDBStore implements Store {
         day: (day) => this.#days.get(day),
         isHeld: (day) =>
           this.#closed || this.#copying.isUnderWay || this.#holders.some((isHeld) => isHeld(day)),
+        follower: () => this.#follower,
         numbering: () => this.numbering,
         noteRenumbering: this.#noteRenumbering,
       },
@@ -359,8 +361,9 @@ export class DuckDBStore implements Store {
     );
   }
 
-  holdRows(isHeld: (day: number) => boolean): void {
+  holdRows(isHeld: (day: number) => boolean, follower?: RowIdFollower): void {
     this.#holders.push(isHeld);
+    this.#follower ??= follower;
   }
 
   readonly #noteRenumbering = () => {

@@ -26,7 +26,7 @@ import type {
   TotalsSnapshot,
 } from "../model/records.ts";
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
-import type { PackRequest } from "./blocks/packing.ts";
+import type { PackRequest, RowIdFollower } from "./blocks/packing.ts";
 import type { BlockVisitor, ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
 import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
 
@@ -318,9 +318,10 @@ export interface Store {
   pack(request: PackRequest): Promise<number>;
   /**
    * Holds days: while a consumer reads ranges of ids, the rows of the days that it holds keep their ids. A day is held if any
-   * consumer holds it. Nothing is packed while there are records of forwarding (`Change.forwards`).
+   * consumer holds it. A follower has records of forwarding (`Change.forwards`): rows are packed when it has received them. While
+   * there are records and no follower, nothing is packed.
    */
-  holdRows(isHeld: (day: number) => boolean): void;
+  holdRows(isHeld: (day: number) => boolean, follower?: RowIdFollower): void;
   /** A number that changes when rows of a day get other ids. Who notes ids compares it after reading. */
   readonly numbering: number;
   /**

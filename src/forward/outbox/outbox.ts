@@ -64,6 +64,21 @@ export class Outbox {
     this.#held ??= Promise.withResolvers();
   }
 
+  /** As `hold`. Resolves when no record is being stored either. */
+  async holdStill(): Promise<void> {
+    this.hold();
+    // Its acknowledgements were noted before, and the records that are renumbered include them, or they are repeated.
+    await this.#storing?.catch(() => undefined);
+  }
+
+  /** Up to which row a stream has all rows of a day, and no request is under way. 0 while rows get other ids. */
+  receivedBefore(stream: string, day: number): number {
+    if (this.#isLost || this.#held !== undefined) return 0;
+    const { sent, open = [] } = this.of(stream, day);
+    const end = sent[0]?.[0] === 0 ? sent[0][1] : 0;
+    return Math.min(end, ...open.map(([from]) => from));
+  }
+
   /** Samples were deleted: the stored records were renumbered, and are read again. */
   forget(): void {
     this.#epoch++;
@@ -135,6 +150,9 @@ export class Outbox {
   /** Stores what changed. Changes that come meanwhile are stored together. */
   async #store(): Promise<void> {
     while (this.#dirty.size > 0) {
+      // Records that are stored while rows get other ids would replace the renumbered ones. `forget` drops them.
+      await this.#held?.promise;
+      if (this.#dirty.size === 0) return;
       this.#storing ??= this.#storeOnce().finally(() => {
         this.#storing = undefined;
       });
@@ -146,6 +164,7 @@ export class Outbox {
     let keys: string[] = [];
     try {
       await this.#parts.store(() => {
+        if (this.#held !== undefined) return [];
         // A deletion empties it, since its own records count.
         keys = [...this.#dirty];
         this.#dirty.clear();

@@ -13,6 +13,7 @@ import { TimeSlices } from "../../model/tasks/time-slices.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
+import { areReceived, shiftForwarded } from "../tables/forward-rows.ts";
 import type { Reader } from "../store.ts";
 import type { DayColumns } from "../tables/days.ts";
 import { BLOCK_TYPES, blockColumns } from "./block-columns.ts";
@@ -46,10 +47,24 @@ export interface PackingHost {
   day(day: number): DayColumns | undefined;
   /** Whether the rows of a day have to stay where they are. */
   isHeld(day: number): boolean;
+  /** Who reads rows of the store by their ids, if anyone does. */
+  follower(): RowIdFollower | undefined;
   /** A number that changes when rows of day tables get other ids. */
   numbering(): number;
   /** Call it before rows get other ids, and again afterwards. */
   noteRenumbering(): void;
+}
+
+/** Destinations that read rows by their ids. They get no samples from blocks, so rows that all of them have can be packed. */
+export interface RowIdFollower {
+  /** The keys of what they have received, without the day. */
+  streams(): readonly string[];
+  /** Up to which row of a day all of them have received everything. */
+  receivedBefore(day: number): number;
+  /** Rows will get other ids. Resolves when nothing is stored by the present ids any more. `forget` follows. */
+  expectRenumbering(): Promise<void>;
+  /** Rows have other ids, and stored records were changed. */
+  forget(): void;
 }
 
 export interface PackRequest {
@@ -72,6 +87,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
   const rowEnd = await host.inOrder((writer) => packableEnd(host, writer, day));
   if (rowEnd === 0) return 0;
   const table = host.day(day)!.table;
+  let isExpected = false;
   const reader = await host.reader();
   try {
     const packed = { rowEnd, untilUs };
@@ -94,12 +110,19 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
       }
     }
     if (made !== samples) return 0;
+    const follower = host.follower();
+    await follower?.expectRenumbering();
+    isExpected = follower !== undefined;
     return await host.inOrder(async (writer) => {
       const now = host.day(day);
       // Samples were deleted, or the day was dropped, meanwhile.
       if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
-      if (await isForwarded(writer)) return 0;
       if (!(await isAllMade(writer, day, samples))) return 0;
+      const isReceived =
+        follower === undefined
+          ? !(await isForwarded(writer))
+          : await areReceived(writer, day, follower.streams(), rowEnd);
+      if (!isReceived) return 0;
       await replaceRows(host, writer, now, packed, samples);
       return samples;
     });
@@ -108,6 +131,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
     if (faultOf(error) === "day dropped") return 0;
     throw error;
   } finally {
+    if (isExpected) host.follower()?.forget();
     reader.close();
   }
 }
@@ -116,16 +140,17 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
 async function packableEnd(host: PackingHost, writer: Connection, day: number): Promise<number> {
   const found = host.day(day);
   if (found === undefined) return 0;
-  if (await isForwarded(writer)) return 0;
+  const follower = host.follower();
+  if (follower === undefined && (await isForwarded(writer))) return 0;
+  const received = follower?.receivedBefore(day) ?? Number.POSITIVE_INFINITY;
   // The stored watermark: what the store knows of it may be of a snapshot that failed.
   const watermarks = await writer.all<{ day: number; rows: number }>(statement("store/load_watermarks"));
   const watermark = watermarks.find((each) => each.day === day)?.rows ?? 0;
-  return Math.max(0, Math.min(watermark, found.rows) - found.packed);
+  return Math.min(received, Math.max(0, Math.min(watermark, found.rows) - found.packed));
 }
 
 /**
- * Whether the store has destinations to which rows are forwarded. What they have received is noted by row ids, and they get no
- * samples from blocks, also of days of which they have received nothing yet.
+ * Whether the store has records of destinations. Without forwarding, nobody knows which destinations have received nothing yet.
  */
 async function isForwarded(writer: Connection): Promise<boolean> {
   return (await writer.all(statement("store/load_forwards"))).length > 0;
@@ -255,6 +280,7 @@ async function replaceRows(
   host.noteRenumbering();
   try {
     await host.transaction(async () => {
+      if (host.follower() !== undefined) await shiftForwarded(writer, day.day, rowEnd, samples);
       await writer.run(statement("store/create_packing"));
       await writer.run(statement("store/insert_packing"), [rowEnd, untilUs]);
       await writer.run(statement("store/rewrite_packed_day", { table }));

@@ -54,6 +54,63 @@ export async function renumberForwarded(
   }
 }
 
+/**
+ * Whether all of these streams have the rows of a day before `rowEnd`, and no request with some of them is under way, by the stored
+ * records. Streams that have received nothing have no record.
+ */
+export async function areReceived(
+  writer: Connection,
+  day: number,
+  streams: readonly string[],
+  rowEnd: number,
+): Promise<boolean> {
+  const records = await writer.all<{ key: string; definition: string }>(
+    statement("store/load_forwards_of_day"),
+    [dateText(day)],
+  );
+  const received = new Set(
+    records
+      .filter(({ definition }) => {
+        const { sent, open = [] } = JSON.parse(definition) as ForwardedRows;
+        return sent[0]?.[0] === 0 && sent[0][1] >= rowEnd && open.every(([from]) => from >= rowEnd);
+      })
+      .map(({ key }) => key),
+  );
+  return streams.every((stream) => received.has(`${stream}/${dateText(day)}`));
+}
+
+/**
+ * Renumbers the rows of a day in all records, after `removed` of the rows before `rowEnd` have left its table. Records that do not
+ * have all of these rows are of destinations that the settings do not have any more, and are deleted.
+ */
+export async function shiftForwarded(
+  writer: Connection,
+  day: number,
+  rowEnd: number,
+  removed: number,
+): Promise<void> {
+  const records = await writer.all<{ key: string; version: number; definition: string }>(
+    statement("store/load_forwards_of_day"),
+    [dateText(day)],
+  );
+  for (const { key, version, definition } of records) {
+    const rows = JSON.parse(definition) as ForwardedRows;
+    const { sent, open = [] } = rows;
+    const isKept = sent[0]?.[0] === 0 && sent[0][1] >= rowEnd && open.every(([from]) => from >= rowEnd);
+    const moved = (row: number) => Math.max(0, row - removed);
+    const next: ForwardedRows = {
+      ...rows,
+      sent: sent.map(([from, to]) => [moved(from), moved(to)]),
+      open: open.map(([from, to, ...rest]) => [moved(from), moved(to), ...rest] as never as OpenRange),
+    };
+    await writer.run(statement("store/replace_forward"), [
+      isKept ? JSON.stringify(next) : null,
+      key,
+      version,
+    ]);
+  }
+}
+
 /** Ranges with one behind all of them. */
 function withLast(ranges: readonly RowRange[], [from, to]: RowRange): readonly RowRange[] {
   if (from === to) return ranges;

@@ -304,7 +304,7 @@ test("retention drops the blocks of a day", async () => {
   expect(store.days()).toEqual([]);
 });
 
-test("a held day is not packed, and nothing is while there are records of forwarding", async () => {
+test("a held day is not packed, and nothing is while there are records of forwarding that nobody follows", async () => {
   await commitSeries();
   await commit(samplesOfHours());
   await snapshot();
