@@ -13,7 +13,7 @@ import type { Rows } from "../model/sample.ts";
 import type { Observations } from "../model/metrics/tallies.ts";
 import { dateText } from "../model/time.ts";
 import { Copying } from "./backup/copying.ts";
-import { type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
+import { type PackingHost, type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
@@ -345,20 +345,18 @@ export class DuckDBStore implements Store {
 
   pack(request: PackRequest): Promise<number> {
     if (this.#closed) return Promise.resolve(0);
-    return packDay(
-      {
-        reader: () => this.reader(),
-        inOrder: (action) => this.#exclusive(() => action(this.#writer)),
-        transaction: this.#inTransaction,
-        day: (day) => this.#days.get(day),
-        isHeld: (day) =>
-          this.#closed || this.#copying.isUnderWay || this.#holders.some((isHeld) => isHeld(day)),
-        follower: () => this.#follower,
-        numbering: () => this.numbering,
-        noteRenumbering: this.#noteRenumbering,
-      },
-      request,
-    );
+    const host: PackingHost = {
+      reader: () => this.reader(),
+      inOrder: (action) => this.#exclusive(() => action(this.#writer)),
+      transaction: this.#inTransaction,
+      day: (day) => this.#days.get(day),
+      isHeld: (day) =>
+        this.#closed || this.#copying.isUnderWay || this.#holders.some((isHeld) => isHeld(day)),
+      follower: () => this.#follower,
+      numbering: () => this.numbering,
+      noteRenumbering: this.#noteRenumbering,
+    };
+    return packDay(host, request);
   }
 
   holdRows(isHeld: (day: number) => boolean, follower?: RowIdFollower): void {
