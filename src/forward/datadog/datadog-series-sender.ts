@@ -18,6 +18,10 @@ import type { PointsSender } from "../streams/sample-sink.ts";
 /** The number of the type "gauge". */
 const GAUGE = 3;
 
+/** Samples that are reported one by one. */
+const REPORTED_MAX = 20;
+const NOT_FINITE = "Datadog takes finite numbers only";
+
 interface DatadogSeriesSenderParts {
   readonly target: Extract<DestinationTarget, { type: "datadog" }>;
   readonly status: DestinationStatus;
@@ -58,8 +62,16 @@ export class DatadogSeriesSender implements PointsSender {
 
   async #sendOnce(points: Points, from: number, to: number, stop: AbortSignal): Promise<Refusal | undefined> {
     const { target, status, bandwidth } = this.#parts;
+    const unsendable = unsendableOf(points, from, to);
+    const giveUp = () => {
+      const first = unsendable.slice(0, REPORTED_MAX).map((at) => refusedSample(points, at, NOT_FINITE));
+      status.dropped("refused", unsendable.length, first);
+    };
     const text = this.#textOf(points, from, to);
-    if (text === undefined) return undefined;
+    if (text === undefined) {
+      giveUp();
+      return undefined;
+    }
     const { body, headers } = await compressedBody(text, target.compression);
     await bandwidth.take(body.length, stop);
     const beginMs = performance.now();
@@ -71,7 +83,8 @@ export class DatadogSeriesSender implements PointsSender {
     // Which samples it means is found by division. Those that it stores twice replace each other.
     if (errors.length > 0)
       return { reason: `the destination answered with an error${reasonText(errors.join("; "))}` };
-    status.sent(to - from, body.length, (performance.now() - beginMs) / 1_000);
+    status.sent(to - from - unsendable.length, body.length, (performance.now() - beginMs) / 1_000);
+    giveUp();
     return undefined;
   }
 
@@ -111,6 +124,13 @@ export class DatadogSeriesSender implements PointsSender {
     this.#headers.set(series, header);
     return header;
   }
+}
+
+/** The samples of a range that JSON cannot express. A stale marker is no sample. */
+function unsendableOf({ value, stale }: Points, from: number, to: number): number[] {
+  const found: number[] = [];
+  for (let at = from; at < to; at++) if (stale[at] !== 1 && !Number.isFinite(value[at])) found.push(at);
+  return found;
 }
 
 /** The errors of an answer. */

@@ -120,6 +120,24 @@ test("sends the key of the API, and divides a request until the series are found
   expect(await gateway.own('weir_forward_dropped_samples_total{destination="dd",reason="refused"}')).toBe(1);
 });
 
+test("values that are not finite are counted and reported, and the others are sent", async () => {
+  const received = serve(() => Response.json({ errors: [] }, { status: 202 }));
+  gateway = await ForwardingGateway.openWith(table(server!.url.href));
+  const values = [1, Number.NaN, Number.POSITIVE_INFINITY, 4];
+  await gateway.push(values.map((value, at) => ({ metric: `m${at}`, value, atMs: NOON_MS - 1_000 })));
+  await gateway.sent("dd");
+  const sent = received.flatMap(({ body }) => (body as { series: { metric: string }[] }).series);
+  expect(sent.map(({ metric }) => metric).toSorted()).toEqual(["m0", "m3"]);
+  expect(await gateway.own('weir_forward_samples_total{destination="dd"}')).toBe(2);
+  expect(await gateway.own('weir_forward_dropped_samples_total{destination="dd",reason="refused"}')).toBe(2);
+  await until("the rejected samples", async () => {
+    const rows = await gateway!.query("SELECT metric, reason FROM weir.rejected ORDER BY metric");
+    const reason = "dd: Datadog takes finite numbers only";
+    expect(rows).toEqual(["m1", "m2"].map((metric) => ({ metric, reason })));
+    return true;
+  });
+});
+
 test("logs are the events as workers write them, with what Datadog reads of each log", async () => {
   const received = serve((_, before) => new Response("{}", { status: before === 0 ? 503 : 202 }));
   gateway = await ForwardingGateway.openWith(
