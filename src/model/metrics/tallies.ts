@@ -38,10 +38,8 @@ export class TalliedCounter<Name extends string> extends Counter<Name> {
   }
 
   override async get() {
-    for (const { labels, tally } of this.#tallies) {
-      const count = tally.take();
-      if (count > 0) this.inc(labels, count);
-    }
+    // Also those that have counted nothing: a series with 0 is exposed.
+    for (const { labels, tally } of this.#tallies) this.inc(labels, tally.take());
     return await super.get();
   }
 }

@@ -41,7 +41,7 @@ test("a counter adds what its tallies counted since the last read, once", async 
   // The same labels have the same tally.
   expect(counter.tally({ route: "/a" })).toBe(tally);
   const read = async () => (await counter.get()).values.map(({ labels, value }) => [labels.route, value]);
-  expect(await read()).toEqual([]);
+  expect(await read()).toEqual([["/a", 0]]);
   tally.add(2);
   expect(await read()).toEqual([["/a", 2]]);
   expect(await read()).toEqual([["/a", 2]]);
