@@ -93,7 +93,7 @@ export class DayArchiver {
     const before = await this.#manifest(folder);
     // A kill came between the manifest and the note of it.
     const isWritten = before !== undefined && before.writing === rows.writing;
-    const manifest = isWritten ? before : await this.#write(begun, existing, before);
+    const manifest = isWritten ? before : await this.#writeFitting(begun, existing, before);
     check();
     if (!isWritten) await target.putText(folder + MANIFEST_FILE, `${JSON.stringify(manifest, null, 1)}\n`);
     await days.set(
@@ -108,7 +108,7 @@ export class DayArchiver {
       },
       check,
     );
-    await this.#removeOthers(folder, existing, manifest);
+    await this.#removeOthers(folder, manifest);
     return manifest.rows - (rows.archivedEnd === undefined ? 0 : rows.rows);
   }
 
@@ -149,6 +149,24 @@ export class DayArchiver {
     throw new ArchiveFault(
       `${folder}${MANIFEST_FILE} is of another gateway (${manifest.gateway.id}); give each gateway a folder or a prefix of its own`,
     );
+  }
+
+  /** Writes the files. If the memory of the engine is too small for one, all are written again, smaller. */
+  async #writeFitting(
+    ...day: [
+      begun: { readonly table: Day; readonly rows: ArchivedRows },
+      existing: ReadonlyMap<string, number>,
+      before: Manifest | undefined,
+    ]
+  ): Promise<Manifest> {
+    for (;;) {
+      const rowsMax = this.#fileRowsMax;
+      try {
+        return await this.#write(...day);
+      } catch (error) {
+        if (this.#fileRowsMax === rowsMax) throw error;
+      }
+    }
   }
 
   async #write(
@@ -205,7 +223,7 @@ export class DayArchiver {
       if (before !== undefined && rows.replaces !== true) requireSame(before, made);
       return made;
     } catch (error) {
-      // Other queries use the memory too. The next attempt writes smaller files.
+      // Other queries use the memory too.
       if (faultOf(error) === "out of memory")
         this.#fileRowsMax = Math.max(FILE_ROWS_MIN, Math.floor(this.#fileRowsMax / 2));
       throw error;
@@ -238,14 +256,11 @@ export class DayArchiver {
   }
 
   /** Removes files of the day that the manifest does not have: of writings that were given up, or that were replaced. */
-  async #removeOthers(
-    folder: string,
-    existing: ReadonlyMap<string, number>,
-    manifest: Manifest,
-  ): Promise<void> {
+  async #removeOthers(folder: string, manifest: Manifest): Promise<void> {
     const had = new Set(filesOf(manifest).map(({ file }) => folder + file));
     const ours = /\/(part|series|exemplars)-[0-9a-f]{64}(-\d+)?\.parquet$/;
-    for (const path of existing.keys())
+    // Listed again: attempts that failed have written files too.
+    for (const path of (await this.#parts.target.list(folder)).keys())
       if (!had.has(path) && ours.test(path)) await this.#parts.target.remove(path);
   }
 
