@@ -82,8 +82,14 @@ export interface Manifest {
 /** The columns that all parts have. */
 export const PART_SCHEMA = { ts: "TIMESTAMP", value: "DOUBLE", series: "UINTEGER" } as const;
 
-/** Names that columns of tags cannot have: those of all parts, and those of the folders, which readers make columns of. */
-export const RESERVED_COLUMNS: readonly string[] = [...Object.keys(PART_SCHEMA), "date", "metric"];
+/**
+ * Names that columns of tags cannot have: those of all parts, those of the folders, which readers make columns of, and that of the
+ * numbers of rows, which the engine adds when a part is restored.
+ */
+export const RESERVED_COLUMNS: readonly string[] = [
+  ...Object.keys(PART_SCHEMA),
+  ...["date", "metric", "file_row_number"],
+];
 
 const NAME_BYTES_MAX = 200;
 const CUT_BYTES = 130;

@@ -108,6 +108,43 @@ test("a statement reads only the files that it needs, with parameters too", asyn
   expect((await count("true")).status).toBeGreaterThanOrEqual(400);
 });
 
+test("conditions on tags and values find archived samples, whatever the values are", async () => {
+  gateway = await ArchivingGateway.openWith(undefined, "--archive-read");
+  const at = gateway.nowMs - 10_000;
+  await gateway.store([
+    event(at, 1, { host: "zeus" }),
+    event(at + 1, 2, { host: "été" }),
+    event(at + 2, 3, { host: "日本" }),
+    event(at + 3, 4, {}),
+    { ...event(at + 4, 5, {}, "temp"), type: "gauge", value: "Infinity" },
+    { ...event(at + 5, 5, {}, "temp"), type: "gauge", value: "stale" },
+    // A column of its file has the name that the labels of a sample have in the table `samples`.
+    event(at + 5, 6, { labels: "x", ts: "y" }, "odd"),
+  ]);
+  await gateway.archiveAll();
+  gateway.nowMs = NOON_MS + 4 * DAY_MS;
+  expect((await gateway.gateway.ingest.prune()).days).toHaveLength(1);
+  const found = async (where: string) =>
+    (await gateway!.ask(`SELECT value FROM http_request_ms WHERE ${where}`)).map(
+      (row) => (row as { value: unknown }).value,
+    );
+  expect(await found("host = 'zeus'")).toEqual([1]);
+  expect(await found("host LIKE 'ze%'")).toEqual([1]);
+  expect(await found("host = 'été'")).toEqual([2]);
+  expect(await found("host > 'zz' AND host > 'é'")).toEqual([2, 3]);
+  expect(await found("host IS NULL")).toEqual([4]);
+  expect(await gateway.ask("SELECT count(*) AS n FROM temp WHERE value > 1e308")).toEqual([{ n: 1 }]);
+  expect(await gateway.ask("SELECT metric FROM samples WHERE value IS NULL")).toEqual([{ metric: "temp" }]);
+  // A text that looks like the number of a file.
+  expect(await found("host = 'archived_part = 99999' OR value = 1")).toEqual([1]);
+  expect(await gateway.ask("SELECT metric, labels FROM samples WHERE labels['host'] = 'zeus'")).toEqual([
+    { metric: "http.request_ms", labels: { host: "zeus" } },
+  ]);
+  expect(await gateway.ask("SELECT metric, labels, value FROM samples WHERE metric = 'odd'")).toEqual([
+    { metric: "odd", labels: { labels: "x", ts: "y" }, value: 6 },
+  ]);
+});
+
 test("an archive that is away fails only the statements that may need it", async () => {
   gateway = await opened();
   await gateway.store([event(gateway.nowMs, 1, {}, "new.metric")]);

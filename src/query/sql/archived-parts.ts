@@ -65,6 +65,8 @@ export interface SqlArchive {
 
 /** Arms of a view that are planned: more would take seconds. */
 const PARTS_MAX = 4_000;
+/** The column with the labels of a series. A tag can be named `labels`, and no tag has a space in its name. */
+const LABELS = quoteIdentifier("labels of series");
 const PART_OF_PLAN = /archived_part\s*=\s*(\d+)/g;
 
 /** What a statement reads of an archive: first as a plan, then as files. */
@@ -106,7 +108,13 @@ export class ArchivedStatement {
     const parts = this.#known() ?? [...this.#archive.metrics.values().flatMap((metric) => metric.parts)];
     return this.#arms(parts, (part, source) => {
       const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
-      const columns = ["ts", `${quoteText(part.metric)} AS metric`, "labels", "value", ...selected];
+      const columns = [
+        "ts",
+        `${quoteText(part.metric)} AS metric`,
+        `${LABELS} AS labels`,
+        "value",
+        ...selected,
+      ];
       return `SELECT ${columns.join(", ")} FROM ${source.fromWithLabels} WHERE ${source.where}`;
     });
   }
@@ -128,7 +136,7 @@ export class ArchivedStatement {
       }
       const from = parquet([fetched.path(part)]);
       const fromWithLabels = this.#isWithSeries
-        ? `${from} JOIN (SELECT series, labels FROM ${parquet(fetched.series(part))}) USING (series)`
+        ? `${from} JOIN (SELECT series, labels AS ${LABELS} FROM ${parquet(fetched.series(part))}) USING (series)`
         : from;
       return [text(part, { from, fromWithLabels, where: times, isPlaceholder: false })];
     });
@@ -158,7 +166,10 @@ export class ArchivedStatement {
       .catch(() => []);
     const text = plan.flatMap((row) => Object.values(row).map(String)).join("\n");
     this.#needed = new Set(Array.from(text.matchAll(PART_OF_PLAN), ([, number]) => Number(number)));
-    const needed = [...this.#needed].map((number) => this.#parts[number]!);
+    // A literal of the statement can have the text of an arm's condition.
+    const needed = [...this.#needed]
+      .map((number) => this.#parts[number])
+      .filter((part) => part !== undefined);
     if (needed.includes(this.#unknown)) throw this.#archive.fault;
     this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries);
   }
@@ -175,7 +186,7 @@ export class ArchivedStatement {
 
 interface PartSource {
   readonly from: string;
-  /** With a column `labels`. */
+  /** With the column LABELS. */
   readonly fromWithLabels: string;
   readonly where: string;
   readonly isPlaceholder: boolean;

@@ -55,7 +55,7 @@ const EVENTS = [
     "@timestamp": NOON + 1,
     metric_name: "d.ms",
     value: 1e300,
-    tags: { Op: "x", "a.b": "y", metric: "m" },
+    tags: { Op: "x", "a.b": "y", metric: "m", file_row_number: "f" },
   },
   { "@timestamp": NOON, metric_name: "jobs", type: "counter", value: 2, tags: { queue: "ü \"'\n" } },
   { "@timestamp": NOON, metric_name: "temp", type: "gauge", value: "-0.0", tags: {} },
