@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import { openStore } from "../../../src/store/duckdb-store.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
-import { migrations, statement } from "../../../src/store/statements.ts";
+import { statement } from "../../../src/store/statements.ts";
+import { migrate } from "../../../src/store/tables/migrate.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
 const START_US = 1_795_737_600_000_000; // 2026-11-27T00:00:00Z
@@ -63,16 +64,12 @@ test("an upgrade stores blocks without lines, and makes a backup before", async 
       temporaryDirectory: join(folder, "tmp"),
       counters: createCounters(),
     };
-    const earlier = await openStore({
-      ...options,
-      migrations: migrations().filter(({ version }) => version <= 13),
-    });
-    await earlier.store.close();
-    const changed = await Database.open(options.path, options);
-    const connection = await changed.connect();
+    const earlier = await Database.open(options.path, options);
+    const connection = await earlier.connect();
+    await migrate(connection, { path: options.path, upTo: 13 });
     await connection.run(`INSERT INTO weir.blocks VALUES ${BLOCKS.join(", ")}`);
     connection.close();
-    changed.close();
+    earlier.close();
 
     const { store } = await openStore(options);
     const reader = await store.reader();
