@@ -9,11 +9,12 @@ export interface PlainEvent {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-const STALE = ',"value":"stale",';
+/** The value of a stale marker, behind the time and the name: a tag can be named `value` too. */
+const STALE = /^\{"@timestamp":[^,]+,"metric_name":"(?:[^"\\]|\\.)*","value":"stale",/;
 
 /** The lines of events, without their line feeds. */
 export function plainLines(text: string): string[] {
-  return text.split("\n").filter((line) => line !== "" && !line.includes(STALE));
+  return text.split("\n").filter((line) => line !== "" && !STALE.test(line));
 }
 
 /** The time of a line, in milliseconds since the epoch. It is the first field of each. */

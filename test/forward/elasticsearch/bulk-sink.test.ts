@@ -81,6 +81,16 @@ const EVENTS = [
   },
 ];
 
+test("an event is no stale marker because a tag has such a name and value", async () => {
+  const bulk = serve();
+  gateway = await ForwardingGateway.openWith(table());
+  const like = { ...EVENTS[0]!, metric_name: 'a"b\\', tags: { a: "1", value: "stale", zone: "z" } };
+  const stale = { "@timestamp": NOON_MS, metric_name: 'a"b\\', type: "gauge", value: "stale", tags: {} };
+  await gateway.post(JSON.stringify([like, { ...stale, metric_name: "g" }]));
+  await gateway.sent("es");
+  expect([...bulk.documents.values()]).toEqual([like] as never);
+});
+
 test("documents have the shape of the metric files of workers, in the index of their day", async () => {
   const bulk = serve();
   gateway = await ForwardingGateway.openWith(
