@@ -62,7 +62,7 @@ export async function readPeers(values: PeerValues, io: Io, timeoutMs: number): 
   const given = addresses.map(({ name, url, tokenFile }) => ({
     name,
     url: withoutPassword(url),
-    host: url.replace(/^[a-z]+:\/\//, "").replace(/\/.*$/, ""),
+    host: hostOf(url),
     send: gatewayAt(url, io, values.ca, undefined, () =>
       tokenFile === undefined ? io.env.WEIR_TOKEN || undefined : tokenOf(tokenFile),
     ),
@@ -127,6 +127,11 @@ function addressOf(text: string, where: string): Address {
     );
   }
   return { name, url };
+}
+
+/** The host and the port of an address, without its user and password, or the path of a Unix socket. */
+function hostOf(url: string): string {
+  return URL.parse(url)?.host || url.replace(/^unix:/, "");
 }
 
 function tokenOf(path: string): string {

@@ -231,4 +231,14 @@ test("rejects arguments that are wrong, and quotes no password", async () => {
   await bad(["promql", "--peers", "x:1", "--label", "a-b", "up"], /--label is "a-b"/);
   const { err } = await fleet(["promql", "--peers", "http://u:hunter2@:0", "up"]);
   expect(err).not.toContain("hunter2");
+  // A gateway without a name is called by its host.
+  for (const question of [["promql", "up"], ["status"], ["status", "--format=json"]]) {
+    const { out, err: said } = await fleet([
+      ...question,
+      "--peers",
+      `http://u:hunter2@${away.slice("http://".length)}/x`,
+    ]);
+    expect(out + said).not.toContain("hunter2");
+    expect(out + said).toContain(away.slice("http://".length));
+  }
 });
