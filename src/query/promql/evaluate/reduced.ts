@@ -1,7 +1,7 @@
 /**
  * Functions of ranges that a storage can compute without giving the engine the samples: X_over_time over a single step,
  * where the storage computes the number itself; and rates of counters that the storage adds up itself, where the ends
- * of windows are enough. Used only where the result is the same to the last bit, or for sums to the last few.
+ * of windows are enough. Used only where the result is the same to the last bit, or for sums of events to the last few.
  *
  * `scripts/bench promql` measures both: `max_over_time(m[1d])`, and the p95 by domain over a day of events.
  */

@@ -4,7 +4,6 @@
  */
 import { DAY_MS } from "../../../model/duration.ts";
 import { type DecodedBlocks, decodeBlocks } from "../../../store/blocks/decode.ts";
-import { CompensatedSum } from "../compensated-sum.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
 import type { DayStatement, RowColumns, StoredDay, TableReader } from "./table-reader.ts";
@@ -47,7 +46,6 @@ const OVER_BLOCKS: ReadonlySet<string> = new Set([
   "query/promql_counts",
   "query/promql_latest",
   "query/promql_reduce",
-  "query/promql_sums",
 ]);
 
 /** The days that a range has a part of. */
@@ -57,18 +55,6 @@ export function daysIn<Of extends StoredDay>(days: readonly Of[], { afterMs, toM
     return Math.min(toMs, beginMs + DAY_MS) > Math.max(afterMs, beginMs - 1) && toMs >= beginMs;
   });
 }
-
-/** Receives the samples of a block, from one index up to another. */
-type BlockReducer = (seriesId: number, samples: DecodedBlocks, from: number, to: number) => void;
-
-interface BlockSum {
-  count: number;
-  nanCount: number;
-  readonly sum: CompensatedSum;
-  magnitude: number;
-}
-
-const newBlockSum = (): BlockSum => ({ count: 0, nanCount: 0, sum: new CompensatedSum(), magnitude: 0 });
 
 export class DayReader {
   readonly #days: readonly StoredDay[];
@@ -123,7 +109,7 @@ export class DayReader {
     range: Range,
     visit: (seriesId: number, count: number, nanCount: number, extreme: number) => void,
   ): Promise<void> {
-    const reduce: BlockReducer = (seriesId, { values, stale }, from, to) => {
+    const ofBlock = (seriesId: number, { values, stale }: DecodedBlocks, from: number, to: number) => {
       let count = 0;
       let nanCount = 0;
       let extreme = aggregate === "max" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
@@ -136,55 +122,34 @@ export class DayReader {
       }
       if (count > 0) visit(seriesId, count, nanCount, extreme);
     };
-    await this.#reduce("query/promql_reduce", seriesIds, range, { aggregate }, visit, reduce);
+    await this.#eachDay("query/promql_reduce", seriesIds, range, {}, async (asked) => {
+      const { afterUs, toUs } = asked.parameters as { afterUs: number; toUs: number };
+      await this.#tables.scanBlocks({ ...asked, identifiers: { aggregate } }, (blocks) => {
+        const { seriesIds: ids, samples, firstUs, unitUs, step } = blocks;
+        const decoded = decodeBlocks(blocks, { afterUs, toUs });
+        for (let row = 0; row < ids.length; row++) {
+          const from = decoded.begins[row];
+          // One line for the rows of a series, and one for each block.
+          if (samples[row] === 0) visit(ids[row], firstUs[row], unitUs[row], step[row]);
+          else ofBlock(ids[row], decoded, from, from + decoded.lengths[row]);
+        }
+      });
+    });
   }
 
   /**
-   * The number of samples of each series, how many of them are NaN, and the sums of the values and of their magnitudes.
+   * The number of samples of each series of events, how many of them are NaN, and the sums of the values and of their
+   * magnitudes.
    */
   async sums(
     seriesIds: readonly number[],
     range: Range,
     visit: (seriesId: number, count: number, nanCount: number, sum: number, magnitude: number) => void,
   ): Promise<void> {
-    // One sum for all blocks of a series.
-    const sums = new Map<number, BlockSum>();
-    const reduce: BlockReducer = (seriesId, { values, stale }, from, to) => {
-      const known = sums.getOrInsertComputed(seriesId, newBlockSum);
-      for (let at = from; at < to; at++) {
-        if (stale?.[at] === 1) continue;
-        const value = values[at];
-        known.count++;
-        if (Number.isNaN(value)) known.nanCount++;
-        known.sum.add(value);
-        known.magnitude += Math.abs(value);
-      }
-    };
-    await this.#reduce("query/promql_sums", seriesIds, range, {}, visit, reduce);
-    for (const [seriesId, { count, nanCount, sum, magnitude }] of sums)
-      if (count > 0) visit(seriesId, count, nanCount, sum.total, magnitude);
-  }
-
-  /** Visits one number for the rows of each series of a day, and passes on its blocks. */
-  async #reduce(
-    name: string,
-    seriesIds: readonly number[],
-    range: Range,
-    identifiers: Readonly<Record<string, string>>,
-    visit: (seriesId: number, count: number, nanCount: number, value: number, magnitude: number) => void,
-    reduce: BlockReducer,
-  ): Promise<void> {
-    await this.#eachDay(name, seriesIds, range, {}, async (asked) => {
-      const { afterUs, toUs } = asked.parameters as { afterUs: number; toUs: number };
-      await this.#tables.scanBlocks({ ...asked, identifiers }, (blocks) => {
-        const { seriesIds: ids, samples, firstUs, unitUs, step, base } = blocks;
-        const decoded = decodeBlocks(blocks, { afterUs, toUs });
-        for (let row = 0; row < ids.length; row++) {
-          const from = decoded.begins[row];
-          if (samples[row] === 0) visit(ids[row], firstUs[row], unitUs[row], step[row], base[row]);
-          else reduce(ids[row], decoded, from, from + decoded.lengths[row]);
-        }
-      });
+    await this.#scan("query/promql_sums", seriesIds, range, 0, ({ columns, rowCount }) => {
+      const [ids, counts, nanCounts, sums, magnitudes] = columns;
+      for (let row = 0; row < rowCount; row++)
+        visit(ids[row], counts[row], nanCounts[row], sums[row], magnitudes[row]);
     });
   }
 

@@ -153,7 +153,8 @@ export function orderOf(sources: readonly Source[]): SampleOrder {
   return { withArrivals: needArrivals(sources), mayBePacked: sources.some(mayBePacked) };
 }
 
-function mayBePacked({ shape, metric: { kind } }: Source): boolean {
+/** Whether samples of a source can be in blocks. */
+export function mayBePacked({ shape, metric: { kind } }: Source): boolean {
   return shape === "raw" && (kind === "gauge" || kind === "cumulative");
 }
 

@@ -1,4 +1,4 @@
-/** Combines the reduced numbers of days and stored series to one number per PromQL series. */
+/** Combines the reduced numbers of days and stored series to one number per PromQL series. Sums are those of events. */
 import { isSumExact } from "../compensated-sum.ts";
 import type { LabelSet } from "../labels.ts";
 import type { ReducedSeries, Reduction } from "../storage.ts";

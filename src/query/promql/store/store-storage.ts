@@ -28,7 +28,7 @@ import type {
 import { lookBefore } from "./before.ts";
 import { DayReader, daysIn, type Range, samplesStatement } from "./day-reader.ts";
 import { held, type Latest } from "./held.ts";
-import { idsOf, orderOf, portions } from "./portions.ts";
+import { idsOf, mayBePacked, orderOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import { areShared, isShareable, sharedSamples } from "../shared/shared-reads.ts";
 import {
@@ -98,9 +98,9 @@ export class StoreStorage implements Storage {
     const sources = await this.#options.rows.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     // Running totals are not rows, and held values are more than rows.
     if (sources.some(({ shape, held: last }) => shape !== "raw" || last !== undefined)) return undefined;
-    // The engine's sums differ from those of samples in their last digits.
-    if (reduction !== "sum" && (await areShared(sources, { afterMs, toMs }, this.#options.rows)))
-      return undefined;
+    // The engine's sums differ from those of samples in their last digits, and blocks are summed here.
+    if (reduction === "sum" && sources.some(mayBePacked)) return undefined;
+    if (await areShared(sources, { afterMs, toMs }, this.#options.rows)) return undefined;
     const ids = idsOf(sources);
     const reader = this.#reader(budget);
     const reducer = new Reducer(reduction);

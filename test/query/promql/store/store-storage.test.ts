@@ -139,34 +139,64 @@ test("of two metrics with one spelling, one selector can find one, and another s
   ]);
 });
 
-test("a sum over days keeps small values beside large ones that cancel out", async () => {
+test.each([
+  ["queue_depth", gauge],
+  ["task_ms", event],
+] as const)(
+  "a sum of %s over days keeps small values beside large ones that cancel out",
+  async (metric, of) => {
+    const { ask } = await over([
+      ...[1e100, 1, -1e100].map((value, index) => of(`10:00:0${index}`, value, { q: "day" })),
+      of("2024-01-01T23:59:00", 1e100, { q: "days" }),
+      of("2024-01-02T00:00:01", 1, { q: "days" }),
+      of("2024-01-02T00:00:02", -1e100, { q: "days" }),
+      ...[-1e308, -1e308].map((value, index) => of(`10:00:0${index}`, value, { q: "vast" })),
+      ...[0, 0].map((value, index) => of(`10:00:0${index}`, value, { q: "zero" })),
+      ...[0.5, 2].map((value, index) => of(`10:00:0${index}`, value, { q: "half" })),
+    ]);
+    expect(await ask(`sum_over_time(${metric}[12h])`, "10:01:00")).toEqual([
+      '{q="day"} 1',
+      '{q="days"} 1',
+      '{q="half"} 2.5',
+      '{q="vast"} -Infinity',
+      '{q="zero"} 0',
+    ]);
+    expect(await ask(`avg_over_time(${metric}[12h]) * 3`, "10:01:00")).toEqual([
+      '{q="day"} 1',
+      '{q="days"} 1',
+      '{q="half"} 3.75',
+      '{q="vast"} -Infinity',
+      '{q="zero"} 0',
+    ]);
+    expect(await ask(`sum_over_time(${metric}{q="day"}[12h]) > 0`, "10:01:00")).toEqual(['{q="day"} 1']);
+    // These are added by the engine, if they are events.
+    expect(await ask(`sum_over_time(${metric}{q=~"half|zero"}[12h])`, "10:01:00")).toEqual([
+      '{q="half"} 2.5',
+      '{q="zero"} 0',
+    ]);
+  },
+);
+
+test("a sum of infinite values is infinite or NaN", async () => {
   const { ask } = await over([
-    ...[1e100, 1, -1e100].map((value, index) => gauge(`10:00:0${index}`, value, { q: "day" })),
-    gauge("2024-01-01T23:59:00", 1e100, { q: "days" }),
-    gauge("2024-01-02T00:00:01", 1, { q: "days" }),
-    gauge("2024-01-02T00:00:02", -1e100, { q: "days" }),
-    ...[-1e308, -1e308].map((value, index) => gauge(`10:00:0${index}`, value, { q: "vast" })),
     ...[Infinity, -Infinity].map((value, index) => gauge(`10:00:0${index}`, value, { q: "opposite" })),
     gauge("10:00:00", -Infinity, { q: "infinite" }),
-    ...[0, 0].map((value, index) => gauge(`10:00:0${index}`, value, { q: "zero" })),
   ]);
-  expect(await ask("sum_over_time(queue_depth[12h])", "10:01:00")).toEqual([
-    '{q="day"} 1',
-    '{q="days"} 1',
-    '{q="infinite"} -Infinity',
-    '{q="opposite"} NaN',
-    '{q="vast"} -Infinity',
-    '{q="zero"} 0',
+  const answer = ['{q="infinite"} -Infinity', '{q="opposite"} NaN'];
+  expect(await ask("sum_over_time(queue_depth[12h])", "10:01:00")).toEqual(answer);
+  expect(await ask("avg_over_time(queue_depth[12h]) * 3", "10:01:00")).toEqual(answer);
+});
+
+test("a sum and a mean at one time keep the digits that a range query keeps", async () => {
+  // The exact sum is 2^54 + 21. Doubles of this size are 4 apart, so the nearest one is 2^54 + 20.
+  const values = [7, 2 ** 54, 7, 7];
+  const { ask, range } = await over(values.map((value, index) => gauge(`10:00:0${index}`, value)));
+  const sum = 2 ** 54 + 20;
+  expect(await ask("sum_over_time(queue_depth[12h])", "10:01:00")).toEqual([`{} ${sum}`]);
+  expect(await ask("avg_over_time(queue_depth[12h])", "10:01:00")).toEqual([`{} ${sum / 4}`]);
+  expect(await range("sum_over_time(queue_depth[12h])", "10:01:00", "10:02:00", 60_000)).toEqual([
+    `{} ${sum}@0 ${sum}@60`,
   ]);
-  expect(await ask("avg_over_time(queue_depth[12h]) * 3", "10:01:00")).toEqual([
-    '{q="day"} 1',
-    '{q="days"} 1',
-    '{q="infinite"} -Infinity',
-    '{q="opposite"} NaN',
-    '{q="vast"} -Infinity',
-    '{q="zero"} 0',
-  ]);
-  expect(await ask('sum_over_time(queue_depth{q="day"}[12h]) > 0', "10:01:00")).toEqual(['{q="day"} 1']);
 });
 
 test("a running sum keeps small values if large ones before the range cancel out", async () => {
