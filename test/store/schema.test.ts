@@ -131,7 +131,7 @@ test("opens a database of schema 7 that an earlier gateway wrote, with all of it
       createdUs: 1795702468000000,
       lastUs: 1795702469000000,
       arrivedUs: 1795702479287000,
-      buckets: [0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+      buckets: Float64Array.of(0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0),
     });
     expect(totals.get(2)).toMatchObject({ count: 1, sumHigh: 3 });
     expect(totals.get(7)).toMatchObject({ count: 5, sumHigh: 15 });
