@@ -289,6 +289,8 @@ export function rewritten(part: SharedPart): SharedMade {
   const stale = new Uint8Array(total);
   let end = 0;
   for (const [slot, own] of all.entries()) {
+    // A list without items would begin where the next one does.
+    if (own.values.length === 0) continue;
     const begin = end;
     timestampsMs.set(own.timestampsMs, begin);
     values.set(own.values, begin);
