@@ -202,6 +202,8 @@ export class CounterStream {
         if (unit === undefined) break;
         const rows = new CountedRows(stepMs, seriesById);
         if (this.#hasEvents()) await readRows(store, day, unit.range, rows.add);
+        // They may be other rows than those of the range.
+        if (this.#epoch !== outbox.epoch) throw new RowsRenumbered();
         await this.#send(this.#pointsOf(rows, unit.instantMs));
         const [, to] = unit.range;
         this.#cursors.set(day.day, to);
