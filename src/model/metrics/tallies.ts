@@ -47,13 +47,13 @@ export class TalliedCounter<Name extends string> extends Counter<Name> {
 /** The observations of one set of labels. */
 export class Observations {
   readonly #bounds: readonly number[];
-  /** By bound, then those above all bounds. */
-  readonly counts: Uint32Array;
+  /** By bound, then those above all bounds. Doubles: 32 bits are full after five days with 10,000 requests per second. */
+  readonly counts: Float64Array;
   #sum = 0;
 
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds;
-    this.counts = new Uint32Array(bounds.length + 1);
+    this.counts = new Float64Array(bounds.length + 1);
   }
 
   observe(value: number): void {

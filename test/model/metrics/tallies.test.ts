@@ -53,3 +53,12 @@ test("a counter adds what its tallies counted since the last read, once", async 
     ["/b", 1],
   ]);
 });
+
+test("a histogram goes on counting beyond 32 bits", async () => {
+  const histogram = new TalliedHistogram({ name: "seconds", help: "Time.", buckets: BUCKETS });
+  const observations = histogram.of({});
+  observations.counts[0] = 2 ** 32 - 1;
+  observations.observe(0);
+  const count = (await histogram.get()).values.find(({ metricName }) => metricName === "seconds_count");
+  expect(count?.value).toBe(2 ** 32);
+});
