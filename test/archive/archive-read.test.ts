@@ -10,6 +10,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 import { ArchivingGateway } from "./archiving-gateway.ts";
 
 let gateway: ArchivingGateway | undefined;
+const never = new AbortController().signal;
 
 afterEach(async () => {
   await gateway?.close();
@@ -180,20 +181,20 @@ test("a statement may read a number of bytes, and copies of files are kept up to
       days: () => [],
       now: () => gateway!.nowMs,
     });
-    await archive.ready();
+    await archive.ready(never);
     return { archive, parts: archive.metrics.get("http.request_ms")!.parts };
   };
   const { archive, parts: all } = await parts(1e6);
   expect(all.map(({ first }) => first.slice(0, 10))).toEqual(["2024-10-04", "2024-10-05", "2024-10-06"]);
-  const held = await archive.fetch(all, true);
+  const held = await archive.fetch(all, true, never);
   expect(all.map((part) => existsSync(held.path(part)))).toEqual([true, true, true]);
   held.release();
   const [first, second] = [all[0]!, all[1]!];
   const small = await parts(first.bytes + second.bytes);
-  await expect(small.archive.fetch(all, false)).rejects.toThrow(
+  await expect(small.archive.fetch(all, false, never)).rejects.toThrow(
     `may read ${first.bytes + second.bytes} (archiveCacheBytes); a narrower range of ts may help`,
   );
-  (await small.archive.fetch(all.slice(0, 2), false)).release();
+  (await small.archive.fetch(all.slice(0, 2), false, never)).release();
   expect(readdirSync(folder).sort()).toEqual([first, second].map((part) => basename(held.path(part))).sort());
   rmSync(folder, { recursive: true });
 });

@@ -17,6 +17,8 @@ import type { CachedFile, PartCache } from "./part-cache.ts";
 const REFRESH_MS = 60_000;
 /** The same after it could not be read. */
 const RETRY_MS = 5_000;
+/** How long a statement waits until the archive has been read. */
+const READY_MS_MAX = 5_000;
 /** Days of which the manifest can still change: that of an earlier day is read once. */
 const CHANGING_DAYS = 2;
 
@@ -58,7 +60,7 @@ export class ReadableArchive implements SqlArchive {
     return this.#metrics;
   }
 
-  async ready(): Promise<void> {
+  async ready(stop: AbortSignal): Promise<void> {
     const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
     // The archive has a day that was dropped since, and its manifest was not read.
     const isDropped = [...this.#here].some((day) => !here.has(day) && !this.#manifests.has(day));
@@ -66,7 +68,11 @@ export class ReadableArchive implements SqlArchive {
       this.#refreshing ??= this.#read().finally(() => {
         this.#refreshing = undefined;
       });
-    if (this.fault !== undefined || isDropped) await this.#refreshing;
+    // Statements about days that are here must not wait for an archive that does not answer.
+    if (this.fault !== undefined || isDropped)
+      await until(this.#refreshing, AbortSignal.any([stop, AbortSignal.timeout(READY_MS_MAX)])).catch(
+        () => undefined,
+      );
   }
 
   async #read(): Promise<void> {
@@ -104,7 +110,11 @@ export class ReadableArchive implements SqlArchive {
     this.#metrics = metrics;
   }
 
-  async fetch(parts: readonly ArchivedTablePart[], withSeries: boolean): Promise<FetchedParts> {
+  async fetch(
+    parts: readonly ArchivedTablePart[],
+    withSeries: boolean,
+    stop: AbortSignal,
+  ): Promise<FetchedParts> {
     const { cache, target, bytesMax } = this.#parts;
     const asked = parts as readonly PartOfDay[];
     const files = new Map(
@@ -119,9 +129,17 @@ export class ReadableArchive implements SqlArchive {
         "sql",
       );
     const pathOf = (file: CachedFile) => cache?.pathOf(file) ?? join(target.text, file.path);
-    const release = await cache?.hold([...files.values()]).catch((error: unknown) => {
+    const holding = cache?.hold([...files.values()]);
+    let release: (() => void) | undefined;
+    try {
+      release = await until(holding, stop);
+    } catch (error) {
+      void holding?.then(
+        (late) => late(),
+        () => undefined,
+      );
       throw unavailable(error);
-    });
+    }
     let isReleased = false;
     return {
       path: (part) => pathOf((part as PartOfDay).file),
@@ -131,6 +149,22 @@ export class ReadableArchive implements SqlArchive {
         isReleased = true;
       },
     };
+  }
+}
+
+/** A result, unless a signal aborts before it is there. */
+async function until<Result>(
+  work: Promise<Result> | undefined,
+  signal: AbortSignal,
+): Promise<Result | undefined> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -68,15 +68,18 @@ export class DayArchiver {
   readonly #parts: DayArchiverParts;
   #reader: Reader | undefined;
   #isStopped = false;
+  readonly #stopped = Promise.withResolvers<never>();
   #fileRowsMax = FILE_ROWS_MAX;
 
   constructor(parts: DayArchiverParts) {
     this.#parts = parts;
+    this.#stopped.promise.catch(() => undefined);
   }
 
   /** Ends what runs, as soon as possible. */
   stop(): void {
     this.#isStopped = true;
+    this.#stopped.reject(new Stopped("the gateway is stopping"));
     this.#reader?.interrupt();
   }
 
@@ -89,13 +92,14 @@ export class DayArchiver {
       if (store.numbering !== numbering) throw new DayChanged("samples were deleted meanwhile");
     };
     const folder = dayFolder(day);
-    const existing = await target.list(folder);
+    const existing = await this.#orStop(target.list(folder));
     const before = await this.#manifest(folder);
     // A kill came between the manifest and the note of it.
     const isWritten = before !== undefined && before.writing === rows.writing;
     const manifest = isWritten ? before : await this.#writeFitting(begun, existing, before);
     check();
-    if (!isWritten) await target.putText(folder + MANIFEST_FILE, `${JSON.stringify(manifest, null, 1)}\n`);
+    if (!isWritten)
+      await this.#orStop(target.putText(folder + MANIFEST_FILE, `${JSON.stringify(manifest, null, 1)}\n`));
     await days.set(
       day,
       {
@@ -142,7 +146,7 @@ export class DayArchiver {
 
   async #manifest(folder: string): Promise<Manifest | undefined> {
     const { target, gateway } = this.#parts;
-    const text = await target.read(folder + MANIFEST_FILE);
+    const text = await this.#orStop(target.read(folder + MANIFEST_FILE));
     if (text === undefined) return undefined;
     const manifest = readManifest(text, folder + MANIFEST_FILE);
     if (manifest.gateway.id === gateway.id) return manifest;
@@ -248,7 +252,7 @@ export class DayArchiver {
     for (let n = 2; kind === "part" && taken.has(file); n++) file = `${folder}${kind}-${sha256}-${n}.parquet`;
     taken.add(file);
     if (existing.get(day + file) !== bytes) {
-      await target.put(day + file, written);
+      await this.#orStop(target.put(day + file, written));
       onFile(bytes);
     }
     await discard(written);
@@ -261,7 +265,12 @@ export class DayArchiver {
     const ours = /\/(part|series|exemplars)-[0-9a-f]{64}(-\d+)?\.parquet$/;
     // Listed again: attempts that failed have written files too.
     for (const path of (await this.#parts.target.list(folder)).keys())
-      if (!had.has(path) && ours.test(path)) await this.#parts.target.remove(path);
+      if (!had.has(path) && ours.test(path)) await this.#orStop(this.#parts.target.remove(path));
+  }
+
+  /** The answer of the target, unless the gateway stops before: a bucket may not answer for minutes. */
+  async #orStop<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    return await Promise.race([answer, this.#stopped.promise]);
   }
 
   #requireRunning(): void {

@@ -53,14 +53,17 @@ export interface SqlArchive {
   readonly metrics: ReadonlyMap<string, ArchivedTableMetric>;
   /** Why the archive could not be read. Undefined once it was read. */
   readonly fault: RequestError | undefined;
-  /** Resolves when the archive has been read, or could not be. If it was read long ago, that begins again, and nothing waits. */
-  ready(): Promise<void>;
   /**
-   * Fetches parts.
+   * Resolves when the archive has been read, or could not be, or does not answer. If it was read long ago, that begins again, and
+   * nothing waits.
+   */
+  ready(stop: AbortSignal): Promise<void>;
+  /**
+   * Fetches parts. After `stop` it goes on, so that the next statement finds them.
    *
    * @throws Unprocessable if they are larger than a statement may read
    */
-  fetch(parts: readonly ArchivedTablePart[], withSeries: boolean): Promise<FetchedParts>;
+  fetch(parts: readonly ArchivedTablePart[], withSeries: boolean, stop: AbortSignal): Promise<FetchedParts>;
 }
 
 /** Arms of a view that are planned: more would take seconds. */
@@ -159,7 +162,12 @@ export class ArchivedStatement {
    *
    * @throws Unprocessable if they are too large, Unavailable if the archive cannot be read
    */
-  async plan(reader: Reader, sql: string, parameters: Parameters | undefined): Promise<void> {
+  async plan(
+    reader: Reader,
+    sql: string,
+    parameters: Parameters | undefined,
+    stop: AbortSignal,
+  ): Promise<void> {
     // A statement that cannot be planned fails when it runs, with the error that its author expects.
     const plan = await reader
       .all<Record<string, unknown>>(`EXPLAIN (FORMAT json) ${sql}`, parameters)
@@ -171,7 +179,7 @@ export class ArchivedStatement {
       .map((number) => this.#parts[number])
       .filter((part) => part !== undefined);
     if (needed.includes(this.#unknown)) throw this.#archive.fault;
-    this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries);
+    this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries, stop);
   }
 
   /** The statement that makes the placeholder. */

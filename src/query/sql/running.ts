@@ -42,6 +42,7 @@ export class RunningQuery {
   readonly #deadline: ReturnType<typeof setTimeout>;
   readonly #abort = () => this.stop("gone");
   readonly #stuck = Promise.withResolvers<never>();
+  readonly #stopping = new AbortController();
   #reader: Reader | undefined;
   #stopped: StopReason | undefined;
   #interrupting: ReturnType<typeof setInterval> | undefined;
@@ -92,6 +93,11 @@ export class RunningQuery {
     this.#hint = hint;
   }
 
+  /** Aborts when the query is stopped. What waits for something other than the engine must end with it. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
   get stopped(): StopReason | undefined {
     return this.#stopped;
   }
@@ -100,6 +106,7 @@ export class RunningQuery {
   stop(reason: StopReason): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = reason;
+    this.#stopping.abort();
     const since = performance.now();
     let isReported = false;
     this.#reader?.interrupt();

@@ -88,6 +88,9 @@ interface Prepared {
   readonly release?: () => void;
 }
 
+/** @param stop aborts when the query is stopped */
+type Prepare = (reader: Reader, days: readonly Day[], stop: AbortSignal) => Promise<Prepared>;
+
 export type Chunk = readonly (readonly Cell[])[];
 
 type Readable = Pick<ResultStream, "columns" | "chunks"> & Partial<ResultStream>;
@@ -183,10 +186,10 @@ export class SqlEngine {
     noteMissing: (names: ReadonlySet<string>) => void,
   ): Promise<QueryResult> {
     const listed = { asked: sql, ...options };
-    return this.run(async (reader, days) => {
+    return this.run(async (reader, days, stop) => {
       const own = await this.own(options.labels);
       const { archive } = this.#options;
-      if (own === undefined) await archive?.ready();
+      if (own === undefined) await archive?.ready(stop);
       const tables = this.catalog(days, own);
       const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => {
@@ -204,7 +207,7 @@ export class SqlEngine {
         const planned = views();
         if (archived === undefined || archived.isEmpty) return { views: planned, sql: text, isExplain, hint };
         for (const view of [archived.placeholder, ...planned]) await reader.run(view);
-        await archived.plan(reader, text, only(options.parameters, inspected.parameters));
+        await archived.plan(reader, text, only(options.parameters, inspected.parameters), stop);
         return { views: views(), sql: text, hint, release: () => archived.release() };
       };
       const lookup = async (inspected: Inspected) => {
@@ -250,7 +253,7 @@ export class SqlEngine {
 
   /** Runs one of our own statements, prepared on the reader that it runs on. The same limits apply, but no sandbox. */
   async run(
-    prepare: (reader: Reader, days: readonly Day[]) => Promise<Prepared>,
+    prepare: Prepare,
     {
       parameters,
       limitRows = this.#options.rowsMax,
@@ -332,13 +335,13 @@ export class SqlEngine {
   async #start(
     query: RunningQuery,
     held: (() => void)[],
-    prepare: (reader: Reader, days: readonly Day[]) => Promise<Prepared>,
+    prepare: Prepare,
     parameters: Parameters | undefined,
   ) {
     for (let attempt = 1; ; attempt++) {
       const days = this.#options.store.days();
       const { views, sql, isExplain, hint } = await query.step(async (reader) => {
-        const prepared = await prepare(reader, days);
+        const prepared = await prepare(reader, days, query.signal);
         if (prepared.release !== undefined) held.push(prepared.release);
         return prepared;
       });
