@@ -110,13 +110,14 @@ install_dependencies() {
 
 # The bundle of `weir serve` (scripts/build.d/serve-bundle.ts) is in a folder node_modules/.weir-XXXXXX. The file
 # node_modules/.weir-serve names the newest one, its Bun, and what it was made of. A bundle is used only if nothing has changed
-# since: the sum covers the path, the inode, the size and both times of each source, of the lock and of the page. Of Bun and of each
-# bundled file of a package it covers all but the second time: these files may be hard links to a cache, and the install of another
-# project then changes that time. A system whose `find` has no -printf starts from the sources.
+# since: the sum covers the path, the inode, the size and both times of each source, of the lock and of the page. Of Bun, of each
+# bundled file of a package and of the bundle itself it covers all but the second time: these files may be hard links to a cache,
+# and the install of another project then changes that time. The bundle is covered because a machine that loses its power can keep
+# the name of a file without its contents. A system whose `find` has no -printf starts from the sources.
 serve_sum() {
   # shellcheck disable=SC2046 # a path of a package has no spaces
   (cd "$root" && find -H src scripts/bun.sh scripts/build.d package.json bun.lock tsconfig.json node_modules/.installed \
-    dist/ui/index.html "$1" $(cat "$2/files") -type f \
+    dist/ui/index.html "$1" "${2#"$root/"}" $(cat "$2/files" 2>/dev/null) -type f \
     \( -path '*node_modules/*' -printf '%p %i %s %T@\n' -o -printf '%p %i %s %T@ %C@\n' \) 2>/dev/null || echo incomplete) | cksum
 }
 
@@ -141,12 +142,13 @@ make_bundle() (
   fresh=$(mktemp -d "$modules/.weir-XXXXXX") || exit 1
   chmod go+rx "$fresh"
   bundle=${fresh#"$root/"}
-  : >"$fresh/files"
-  sum=$(serve_sum "$bun" "$fresh")
+  # The lock has the place of the bundle, which is not made yet.
+  sum=$(serve_sum "$bun" "$modules/.weir-lock")
   if "$@" "$bun" --no-env-file --config="$root/bunfig.toml" "$root/scripts/build.d/serve-bundle.ts" "$fresh" >"$fresh/list" &&
-    [ "$(serve_sum "$bun" "$fresh")" = "$sum" ]; then
+    [ "$(serve_sum "$bun" "$modules/.weir-lock")" = "$sum" ]; then
     mv "$fresh/list" "$fresh/files"
-    printf '%s\n' "$(serve_sum "$bun" "$fresh")" "$bundle" "$bun" >"$fresh/stamp" && mv "$fresh/stamp" "$modules/.weir-serve"
+    sum=$(serve_sum "$bun" "$fresh")
+    printf '%s\n' "$sum" "$bundle" "$bun" >"$fresh/stamp" && mv "$fresh/stamp" "$modules/.weir-serve"
     made=$fresh
     fresh=
   else
