@@ -4,6 +4,7 @@
  * imports of files that begin with the same line, and keeps with each import what distinguishes the files.
  */
 import { Conflict } from "../model/errors.ts";
+import { dayOf } from "../model/sample.ts";
 import type { ImportRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
 import type { ImportChunk } from "./contract.ts";
@@ -78,11 +79,16 @@ export class Imports {
    *
    * @throws Conflict if an earlier chunk was not stored
    */
-  record(chunk: ImportChunk, { rows, unchecked }: AdmittedBatch, nowMs: number): ImportRecord | undefined {
+  record(
+    chunk: ImportChunk,
+    { rows, unchecked, exemplars }: AdmittedBatch,
+    nowMs: number,
+  ): ImportRecord | undefined {
     const { file, toOffset, lastLineHash, firstLineHash = file, identity = "" } = chunk;
     const before = this.#uncommitted.get(file) ?? this.#records.get(file);
     expectFrom(chunk, before?.byteOffset);
     const days = [...rows, ...unchecked.map((each) => each.rows)].map(({ day }) => day);
+    for (const { timestampUs } of exemplars) days.push(dayOf(timestampUs));
     if (days.length === 0) return undefined;
     if (before?.lastDay !== undefined) days.push(before.lastDay);
     const lastDay = Math.max(...days);

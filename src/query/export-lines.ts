@@ -314,7 +314,7 @@ interface SeriesText {
 /** The `type` of an event of each kind. An observation has none. */
 const TYPES = { observation: "", delta: "counter", gauge: "gauge", cumulative: "cumulative" } as const;
 /** The type in the metadata that an event of each kind has without `metadata_type`. */
-const IMPLIED: Readonly<Record<Metric["kind"], MetricType>> = {
+export const IMPLIED_TYPES: Readonly<Record<Metric["kind"], MetricType>> = {
   observation: "histogram",
   delta: "counter",
   gauge: "gauge",
@@ -328,7 +328,7 @@ function textOf({ metric, labels, exposed }: Series, isPlain: boolean): SeriesTe
     labels: [...labels].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(","),
     end:
       (type === "" ? "" : `,"type":"${type}"`) +
-      (isPlain || metric.type === IMPLIED[metric.kind] ? "" : `,"metadata_type":"${metric.type}"`) +
+      (isPlain || metric.type === IMPLIED_TYPES[metric.kind] ? "" : `,"metadata_type":"${metric.type}"`) +
       (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`) +
       (isPlain || exposed ? "" : ',"exposed":false') +
       (isPlain || withUsualEdges(labels) === labels ? "" : ',"keeps_bounds":true'),

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prometheusName } from "../../model/names.ts";
-import type { Metric, Series } from "../../model/sample.ts";
-import { type AttributeColumns, EventWriter } from "../../query/export-lines.ts";
+import type { Kind, Labels, Metric, Series } from "../../model/sample.ts";
+import { type AttributeColumns, EventWriter, IMPLIED_TYPES } from "../../query/export-lines.ts";
 import { type Connection, Database } from "../../store/engine/duckdb.ts";
 import { statement } from "../../store/statements.ts";
 import type { Cell } from "../../store/store.ts";
@@ -25,6 +25,9 @@ import { hashOfFile } from "../targets/file-hash.ts";
 const MEMORY_BYTES = 256 * 1_048_576;
 /** Some 5 MB of lines. */
 const ROWS_AT_ONCE = 20_000;
+/** As many as a gateway decodes in some 10 ms. */
+const EXEMPLARS_AT_ONCE = 2_000;
+const NO_ATTRIBUTES: AttributeColumns = { named: [], rest: undefined };
 
 /** Lines of some rows of a part. */
 export interface ArchivedRowsText {
@@ -62,12 +65,7 @@ export class ArchivedLines {
    * @throws ArchiveFault if a file is damaged
    */
   async series(day: number, manifest: Manifest): Promise<Map<number, Series>> {
-    const metrics = new Map(
-      manifest.metrics.map(({ parts: _, ...metric }): [string, Metric] => [
-        metric.name,
-        { ...metric, prometheusName: prometheusName(metric.name) },
-      ]),
-    );
+    const metrics = metricsOf(manifest);
     const found = new Map<number, Series>();
     for (const file of manifest.series) {
       const path = await this.#fetch(day, file);
@@ -76,9 +74,8 @@ export class ArchivedLines {
         for (const [series, name, labels, exposed] of rows) {
           const metric = metrics.get(name as string);
           if (metric === undefined) continue;
-          const pairs = Object.entries(labels as Record<string, string>).sort(([a], [b]) => (a < b ? -1 : 1));
           const seriesId = series as number;
-          found.set(seriesId, { seriesId, metric, labels: new Map(pairs), exposed: exposed === true });
+          found.set(seriesId, { seriesId, metric, labels: labelsOf(labels), exposed: exposed === true });
         }
       rmSync(path);
     }
@@ -120,6 +117,51 @@ export class ArchivedLines {
     }
   }
 
+  /**
+   * The exemplars of a file from a row on, as events with a field `exemplar` (src/receive/events/exemplar-lines.ts).
+   *
+   * @throws ArchiveFault if the file is damaged
+   */
+  async *exemplars(
+    day: number,
+    manifest: Manifest,
+    file: ArchivedFile,
+    fromRow: number,
+  ): AsyncGenerator<ArchivedRowsText, void, undefined> {
+    const path = await this.#fetch(day, file);
+    try {
+      const metrics = metricsOf(manifest);
+      const series = new Map<number, Series>();
+      const writer = new EventWriter(
+        (id) => series.get(id),
+        () => false,
+      );
+      for (let from = fromRow; from < file.rows; from += EXEMPLARS_AT_ONCE) {
+        const to = Math.min(file.rows, from + EXEMPLARS_AT_ONCE);
+        const { chunks } = await this.#connection.stream(statement("archive/exemplar_rows"), {
+          ...{ path, from, to },
+        });
+        let text = "";
+        for await (const rows of chunks())
+          for (const row of rows) {
+            const [id, , , name, kind, labels, exposed, exemplar] = row;
+            series.getOrInsertComputed(id as number, () => ({
+              seriesId: id as number,
+              // The day can have exemplars of a metric, and no samples.
+              metric: metrics.get(name as string) ?? bareMetric(name as string, kind as Kind),
+              labels: labelsOf(labels),
+              exposed: exposed === true,
+            }));
+            const event = writer.lines([row], NO_ATTRIBUTES);
+            text += `${event.slice(0, -2)},"exemplar":${JSON.stringify(exemplar)}}\n`;
+          }
+        yield { fromRow: from, toRow: to, text };
+      }
+    } finally {
+      rmSync(path);
+    }
+  }
+
   /** A copy of a file, after its hash was compared. */
   async #fetch(day: number, { file, sha256, bytes }: ArchivedFile): Promise<string> {
     const from = dayFolder(day) + file;
@@ -135,6 +177,25 @@ export class ArchivedLines {
     this.#database.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function metricsOf({ metrics }: Manifest): Map<string, Metric> {
+  return new Map(
+    metrics.map(({ parts: _, ...metric }) => [
+      metric.name,
+      { ...metric, prometheusName: prometheusName(metric.name) },
+    ]),
+  );
+}
+
+/** A metric of which only the name and the kind are known. */
+function bareMetric(name: string, kind: Kind): Metric {
+  const type = IMPLIED_TYPES[kind];
+  return { name, prometheusName: prometheusName(name), kind, type, unit: "", help: "", buckets: [] };
+}
+
+function labelsOf(labels: Cell): Labels {
+  return new Map(Object.entries(labels as Record<string, string>).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The columns of attributes, behind the fixed ones. */

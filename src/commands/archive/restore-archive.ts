@@ -4,9 +4,9 @@
  * restored commits with its samples.
  */
 import { archivedDaysOf, manifestOf } from "../../archive/archive-contents.ts";
-import { ArchiveFault, type ArchivedPart, type Manifest } from "../../archive/manifest.ts";
-import { ArchivedLines } from "../../archive/restore/archived-lines.ts";
-import { restoredFirstLine, restoredImport } from "../../archive/restore/restored-parts.ts";
+import { ArchiveFault, type ArchivedFile, type Manifest } from "../../archive/manifest.ts";
+import { ArchivedLines, type ArchivedRowsText } from "../../archive/restore/archived-lines.ts";
+import { EXEMPLARS_TYPE, restoredFirstLine, restoredImport } from "../../archive/restore/restored-parts.ts";
 import type { ArchiveTarget } from "../../archive/targets/archive-target.ts";
 import { openTarget } from "../../archive/targets/open-target.ts";
 import { loadConfig, takeSettings } from "../../config/config.ts";
@@ -38,6 +38,8 @@ interface RestoredDay {
   readonly rejected: number;
   /** Samples that were restored before. */
   readonly known: number;
+  readonly exemplars: number;
+  readonly rejectedExemplars: number;
 }
 
 /** Runs the command for arguments with `--from`. */
@@ -94,20 +96,17 @@ async function restoreDays(
         await (here.isFault ? io.stderr : io.stdout).write(`${date}: ${here.text}\n`);
         continue;
       }
-      const report = new Report().file();
+      const importer = new ImportTarget(send);
+      const [report, exemplarReport] = [new Report().file(), new Report().file()];
       const done = await restoreDay({
-        day,
-        manifest,
-        lines,
-        target: new ImportTarget(send),
-        report,
-        bar,
-        io,
+        ...{ day, manifest, lines, report, exemplarReport, bar },
+        target: importer,
       });
       await bar.clear();
-      if (done.rejected > 0) failures++;
+      if (done.rejected + done.rejectedExemplars > 0) failures++;
       await io.stdout.write(`${date}: ${countsOf(done)}\n`);
-      for (const line of report.details()) await io.stdout.write(`${line}\n`);
+      for (const line of [...report.details(), ...exemplarReport.details()])
+        await io.stdout.write(`${line}\n`);
     }
   } finally {
     await bar.clear();
@@ -153,75 +152,107 @@ interface DayToRestore {
   readonly lines: ArchivedLines;
   readonly target: ImportTarget;
   readonly report: FileReport;
+  readonly exemplarReport: FileReport;
   readonly bar: ProgressBar;
-  readonly io: Io;
 }
 
 async function restoreDay(restore: DayToRestore): Promise<RestoredDay> {
-  const { day, manifest, lines, report, bar } = restore;
+  const { day, manifest, lines, report, exemplarReport, bar } = restore;
   let series: ReadonlyMap<number, Series> | undefined;
   let [known, done] = [0, 0];
   for (const { parts } of manifest.metrics)
     for (const part of parts) {
-      for (let attempt = 0; ; attempt++) {
-        try {
-          const stored = await storedOf(restore, part);
-          if (attempt === 0) known += stored;
-          if (stored >= part.rows) break;
-          series ??= await lines.series(day, manifest);
-          await restorePart(restore, part, series, stored);
-          break;
-        } catch (error) {
-          const pauseMs = PAUSES_MS[attempt];
-          if (!(error instanceof Interrupted) || pauseMs === undefined) throw error;
-          await Bun.sleep(Math.max(pauseMs * (0.5 + Math.random()), error.pauseMs ?? 0));
-        }
-      }
+      known += await restoreFile(restore, part, async (stored) => {
+        series ??= await lines.series(day, manifest);
+        return { rows: lines.lines(day, part, series, stored), report };
+      });
       done += part.rows;
       await bar.show(manifest.date, done, manifest.rows, done);
     }
+  // They are sent after the samples, which say more of their series: type, unit and help.
+  for (const file of manifest.exemplars)
+    await restoreFile(restore, file, (stored) => ({
+      rows: lines.exemplars(day, manifest, file, stored),
+      report: exemplarReport,
+      contentType: EXEMPLARS_TYPE,
+    }));
   const { stored, duplicates, rejected } = report.counts;
-  return { stored, duplicates, rejected, known };
+  const { stored: exemplars, rejected: rejectedExemplars } = exemplarReport.counts;
+  return { stored, duplicates, rejected, known, exemplars, rejectedExemplars };
 }
 
-/** How many rows of a part were restored before. */
-async function storedOf({ target, manifest }: DayToRestore, { file }: ArchivedPart): Promise<number> {
+/** How the rows of a file are sent. */
+interface SentRows {
+  readonly rows: AsyncIterable<ArchivedRowsText>;
+  readonly report: FileReport;
+  readonly contentType?: string;
+}
+
+/**
+ * Restores the rows of a file that were not restored before. Returns how many were.
+ *
+ * @param open returns the rows from one on
+ */
+async function restoreFile(
+  restore: DayToRestore,
+  file: ArchivedFile,
+  open: (fromRow: number) => SentRows | Promise<SentRows>,
+): Promise<number> {
+  let known: number | undefined;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const stored = await storedOf(restore, file);
+      known ??= stored;
+      if (stored < file.rows) await sendRows(restore, file, stored, await open(stored));
+      return known;
+    } catch (error) {
+      const pauseMs = PAUSES_MS[attempt];
+      if (!(error instanceof Interrupted) || pauseMs === undefined) throw error;
+      await Bun.sleep(Math.max(pauseMs * (0.5 + Math.random()), error.pauseMs ?? 0));
+    }
+  }
+}
+
+/** How many rows of a file were restored before. */
+async function storedOf({ target, manifest }: DayToRestore, { file }: ArchivedFile): Promise<number> {
   return (await target.named(restoredImport(manifest.gateway.id, manifest.date, file)))?.byteOffset ?? 0;
 }
 
-async function restorePart(
-  { day, manifest, lines, target, report }: DayToRestore,
-  part: ArchivedPart,
-  series: ReadonlyMap<number, Series>,
+async function sendRows(
+  { day, manifest, target }: DayToRestore,
+  sent: ArchivedFile,
   fromRow: number,
+  { rows, report, contentType }: SentRows,
 ): Promise<void> {
-  const file = restoredImport(manifest.gateway.id, manifest.date, part.file);
+  const file = restoredImport(manifest.gateway.id, manifest.date, sent.file);
   let stored = fromRow;
-  for await (const { fromRow: from, toRow, text } of lines.lines(day, part, series, fromRow)) {
+  for await (const { fromRow: from, toRow, text } of rows) {
     const answer = await target.push(
       {
         file,
         firstLineHash: restoredFirstLine(day),
         fromOffset: stored,
         toOffset: toRow,
-        lastLineHash: part.sha256,
-        identity: { hash: part.sha256, marks: "", worker: "", places: [], modifiedMs: 0 },
+        lastLineHash: sent.sha256,
+        identity: { hash: sent.sha256, marks: "", worker: "", places: [], modifiedMs: 0 },
         firstLine: "",
         isLive: false,
         body: new TextEncoder().encode(text),
       },
       [],
+      [],
+      contentType,
     );
     // If no row was stored, the offset does not change, and the next part skips them.
     if (answer.accepted + answer.duplicates > 0) stored = toRow;
-    report.add({ body: NOTHING, toOffset: 0, before: { newlines: 0 } }, placed(answer, part, from));
+    report.add({ body: NOTHING, toOffset: 0, before: { newlines: 0 } }, placed(answer, sent, from));
   }
 }
 
 const NOTHING = new Uint8Array(0);
 
 /** The answer with the file and the row in its messages. */
-function placed(answer: PartAnswer, { file }: ArchivedPart, from: number): PartAnswer {
+function placed(answer: PartAnswer, { file }: ArchivedFile, from: number): PartAnswer {
   return {
     ...answer,
     errors: answer.errors.map((error) => ({
@@ -235,11 +266,14 @@ function placed(answer: PartAnswer, { file }: ArchivedPart, from: number): PartA
   };
 }
 
-function countsOf({ stored, duplicates, rejected, known }: RestoredDay): string {
+function countsOf(day: RestoredDay): string {
+  const { stored, duplicates, rejected, known, exemplars, rejectedExemplars } = day;
   return [
     `${grouped(stored)} samples restored`,
     ...(known > 0 ? [`${grouped(known)} were restored before`] : []),
     ...(duplicates > 0 ? [`${grouped(duplicates)} are here already`] : []),
     ...(rejected > 0 ? [`${grouped(rejected)} rejected`] : []),
+    ...(exemplars > 0 ? [`${grouped(exemplars)} exemplars restored`] : []),
+    ...(rejectedExemplars > 0 ? [`${grouped(rejectedExemplars)} exemplars rejected`] : []),
   ].join(", ");
 }

@@ -67,12 +67,14 @@ export class ImportTarget implements LineStore {
 
   /**
    * @param fields further parameters of the query
+   * @param contentType of the body
    * @throws Interrupted, ChunkRefused
    */
   async push(
     part: FilePart,
     extraLabels: readonly string[],
     fields: readonly (readonly [string, string])[] = [],
+    contentType = "application/x-ndjson",
   ): Promise<PartAnswer> {
     const response = await this.#ask(async () =>
       this.#send("/api/v1/push", {
@@ -88,7 +90,7 @@ export class ImportTarget implements LineStore {
           ...extraLabels.map((each) => ["extra_label", each] as const),
           ...fields,
         ],
-        headers: { "content-type": "application/x-ndjson" },
+        headers: { "content-type": contentType },
         body: withoutMarks(part.body),
         timeoutMs: this.#timeoutMs,
       }),

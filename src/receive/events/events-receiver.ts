@@ -6,6 +6,7 @@ import type { ColumnsTask, EventsTask } from "../decoding/decode-messages.ts";
 import { ColumnBodies } from "./columns/column-bodies.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
+import { type DecodedExemplars, exemplarLines } from "./exemplar-lines.ts";
 import { pushRoutes } from "./push.ts";
 import { rejectedEvent } from "./rejected-event.ts";
 
@@ -26,6 +27,12 @@ export const events: Receiver<EventSettings> = {
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
     const columns = new ColumnBodies(options, limits);
+    const exemplars = new BodyDecoder(() => options, limits.inProgress);
+    const decodeExemplars = async (body: Uint8Array): Promise<DecodedExemplars> => {
+      const decoded = await exemplars.decode(body.length, () => exemplarLines(body, options));
+      counters.exemplarsDropped.inc(decoded.wrong.length);
+      return decoded;
+    };
     const beside = {
       events: decodeWorkers.of<EventsTask>("events"),
       columns: decodeWorkers.of<ColumnsTask>("columns"),
@@ -33,7 +40,12 @@ export const events: Receiver<EventSettings> = {
     const { strictEvents: strict } = settings;
     const warnings = new PushWarnings(log, counters);
     return {
-      routes: [pushRoutes({ decoder, columns, beside, ingest, limits, strictEvents: strict, warnings })],
+      routes: [
+        pushRoutes({
+          ...{ decoder, columns, decodeExemplars, beside, ingest, limits, warnings },
+          strictEvents: strict,
+        }),
+      ],
       async decodeLines(body) {
         const batch = await decoder.decode(body.length, (free) =>
           free.decoding(body, { ndjson: true, strict }),

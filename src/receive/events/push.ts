@@ -8,6 +8,7 @@
  */
 
 import { withSecurityHeaders } from "../../access/answer-headers.ts";
+import { EXEMPLARS_TYPE } from "../../archive/restore/restored-parts.ts";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
@@ -28,6 +29,7 @@ import { listWarnings, type PushWarnings } from "../push-warnings.ts";
 import { type ColumnBodies, formOf } from "./columns/column-bodies.ts";
 import { COLUMN_PARAMETERS, readColumnParameters } from "./columns/column-parameters.ts";
 import { EVENTS } from "./events-protocol.ts";
+import type { DecodedExemplars } from "./exemplar-lines.ts";
 
 interface PushDependencies {
   /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */
@@ -39,6 +41,8 @@ interface PushDependencies {
   }>;
   /** Decodes bodies of columns. */
   readonly columns: ColumnBodies;
+  /** Decodes exemplars of an archive; see src/receive/events/exemplar-lines.ts. */
+  readonly decodeExemplars: (body: Uint8Array) => DecodedExemplars | Promise<DecodedExemplars>;
   /** Decode large bodies in other threads. */
   readonly beside: {
     readonly events: BodiesBeside<EventsTask>;
@@ -72,6 +76,7 @@ const ERRORS_MAX = 1_000;
 export const pushRoutes = ({
   decoder,
   columns,
+  decodeExemplars,
   beside,
   ingest,
   limits,
@@ -96,6 +101,11 @@ export const pushRoutes = ({
       const idempotency =
         key === undefined ? undefined : { scope: SCOPE, key, bodyHash: ingest.bodyHash.of(query, body) };
       const { type } = contentTypeOf(request);
+      if (type === EXEMPLARS_TYPE) {
+        // They need no key: those that are stored are known by their series and time.
+        const { batch, wrong } = await decodeExemplars(body);
+        return answerExemplars(await ingest.push(batch, { extraLabels, imported, durability }), batch, wrong);
+      }
       const form = formOf(type, body);
       if (form === undefined && ofColumns !== undefined) throw notOfColumns(ofColumns);
       const ndjson = isNdjson(type);
@@ -170,6 +180,19 @@ function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Re
   return jsonResponse(status, body, headers);
 }
 
+/** As for events. A series or a time that is not accepted is in the counts alone. */
+function answerExemplars(
+  { exemplars: accepted, durability }: Ack,
+  { exemplars = [] }: Batch,
+  wrong: DecodedExemplars["wrong"],
+): Response {
+  const refused = exemplars.length - accepted;
+  const causes = countCauses(wrong);
+  if (refused > 0) causes["series or timestamp"] = refused;
+  const body = { accepted, rejected: refused + wrong.length, errors: wrong.slice(0, ERRORS_MAX), causes };
+  return jsonResponse(durability === "queued" ? 202 : 200, body, { "weir-durability": durability });
+}
+
 /** One rejected event of each kind of reason, then the first others, at most `ERRORS_MAX` together, by index. */
 function examples(rejected: Ack["rejected"]): Ack["rejected"] {
   if (rejected.length <= ERRORS_MAX) return rejected;
@@ -183,7 +206,7 @@ function examples(rejected: Ack["rejected"]): Ack["rejected"] {
   return [...firsts, ...others].sort((a, b) => a.index - b.index);
 }
 
-function countCauses(rejected: Ack["rejected"]): Record<string, number> {
+function countCauses(rejected: readonly { readonly cause: string }[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { cause } of rejected) counts[cause] = (counts[cause] ?? 0) + 1;
   return counts;

@@ -2,8 +2,10 @@
 import { afterEach, expect, test } from "bun:test";
 import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import snappyjs from "snappyjs";
 import { ArchivingGateway, HOUR_MS } from "../../archive/archiving-gateway.ts";
 import { DAY_MS, openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { encodeV1 } from "../../receive/remote-write/messages.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { weir } from "../weir.ts";
 
@@ -118,6 +120,100 @@ test("a stopped data folder gets them, whatever its retention is, and says which
     "SELECT count(*) AS n FROM samples",
   ]);
   expect(lines).toContain("12");
+  rmSync(data, { recursive: true });
+});
+
+/** A trace beside samples: what stands for a bucket as its sender spells it, and what no sender of milliseconds can say. */
+async function storeExemplars(gateway: ArchivingGateway): Promise<void> {
+  const message = encodeV1([
+    {
+      labels: { __name__: "api_seconds_bucket", le: "0.50" },
+      samples: [{ value: 7, timestamp: NOON + 100 }],
+      exemplars: [
+        { value: 0.4, timestamp: NOON + 50, labels: { trace_id: "abc", "span ü": '"\n' } },
+        { value: -0, timestamp: NOON + 60, labels: { trace_id: "def" } },
+      ],
+    },
+  ]);
+  const written = await gateway.fetch("/api/v1/write", {
+    method: "POST",
+    headers: { "content-encoding": "snappy", "content-type": "application/x-protobuf" },
+    body: new Uint8Array(snappyjs.compress(message)),
+  });
+  expect(written.status).toBe(204);
+  const exemplar = (head: number, us: number, value: number, trace: string) => ({
+    ...{ head, timestampUs: NOON * 1_000 + us, value },
+    labels: new Map([["trace_id", trace]]),
+  });
+  const ack = await gateway.gateway.ingest.push({
+    ...{ protocol: "events", length: 0, attributes: [], rejected: [] },
+    ...{ head: new Uint32Array(0), position: new Uint32Array(0), text: new Uint8Array(0) },
+    ...{ timestampUs: new Float64Array(0), value: new Float64Array(0) },
+    heads: [
+      { metric: "d.ms", kind: "observation", labels: new Map([["op", "a"]]) },
+      { metric: "lag", kind: "gauge", unit: "s", help: "Not sampled that day.", labels: new Map() },
+    ],
+    exemplars: [
+      exemplar(0, 123, 1e300, "t1"),
+      exemplar(0, 124, Number.NaN, "t2"),
+      exemplar(1, 1, Number.NEGATIVE_INFINITY, "t3"),
+    ],
+  });
+  expect(ack.exemplars).toBe(3);
+}
+
+const EXEMPLARS = `SELECT epoch_us(ts) - ${NOON * 1_000} AS us, metric, CAST(labels AS VARCHAR) AS labels, CAST(value AS VARCHAR) AS value, CAST(exemplar AS VARCHAR) AS exemplar
+FROM exemplars ORDER BY metric, us`;
+const STORED_EXEMPLARS = [
+  ["api_seconds_bucket", 50_000, "{le=0.50}", "0.4", `{span ü='"\n', trace_id=abc}`],
+  ["api_seconds_bucket", 60_000, "{le=0.50}", "-0.0", "{trace_id=def}"],
+  ["d.ms", 123, "{op=a}", "1e+300", "{trace_id=t1}"],
+  ["d.ms", 124, "{op=a}", "nan", "{trace_id=t2}"],
+  ["lag", 1, "{}", "-inf", "{trace_id=t3}"],
+].map(([metric, us, labels, value, exemplar]) => ({ us, metric, labels, value, exemplar }));
+
+test("exemplars come back with their traces, times and series, once", async () => {
+  const from = await source();
+  await from.post(JSON.stringify(EVENTS));
+  await storeExemplars(from);
+  await from.archiveAll();
+  expect(await from.ask(EXEMPLARS)).toEqual(STORED_EXEMPLARS);
+  const { gateway, url } = await other();
+  const asked = async () => {
+    const answer = await gateway.fetch(
+      `/api/v1/sql?${new URLSearchParams({ q: EXEMPLARS, format: "json" })}`,
+    );
+    return ((await answer.json()) as { rows: unknown[] }).rows;
+  };
+  expect(await restore(url, "--from", from.to)).toEqual({
+    code: 0,
+    out: `${DATE}: 13 samples restored, 5 exemplars restored\n`,
+    err: "",
+  });
+  expect(await asked()).toEqual(STORED_EXEMPLARS);
+  expect((await restore(url, "--from", from.to)).out).toBe(
+    `${DATE}: 0 samples restored, 13 were restored before\n`,
+  );
+  expect(await asked()).toEqual(STORED_EXEMPLARS);
+  expect(await (await gateway.fetch("/metrics")).text()).toContain("\nweir_exemplars_dropped_total 0\n");
+});
+
+test("a stopped data folder gets the exemplars too", async () => {
+  const from = await source();
+  await from.post(JSON.stringify(EVENTS));
+  await storeExemplars(from);
+  await from.archiveAll();
+  const data = temporaryFolder();
+  expect((await weir(["restore", "--from", from.to, "--data", data, "--no-sampler"])).out).toBe(
+    `${DATE}: 13 samples restored, 5 exemplars restored\n`,
+  );
+  const { out } = await weir(["sql", "--data", data, "--format", "ndjson", EXEMPLARS]);
+  expect(
+    out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  ).toEqual(STORED_EXEMPLARS);
   rmSync(data, { recursive: true });
 });
 

@@ -677,3 +677,56 @@ test("a group's value that a 64-bit float does not hold is a warning, not a sile
   expect(gateway.takeLog().length).toBe(1);
   await gateway.close();
 });
+
+test("exemplars are stored beside samples, once, and each invalid one is reported by its line", async () => {
+  const metric = fresh();
+  const line = (fields: object) => JSON.stringify(event(metric, { tags: { op: "a" }, ...fields }));
+  const trace = (id: string) => ({ exemplar: { trace_id: id } });
+  const body = [
+    line(trace("t1")),
+    "",
+    line({
+      ...trace("t2"),
+      "@timestamp": "2024-01-01T00:00:00.000001Z",
+      type: "counter",
+      value: "-Infinity",
+    }),
+    line({ exemplar: "t3" }),
+    line({ ...trace("t4"), value: "high" }),
+    "[1]",
+    line(trace("x".repeat(121))),
+    line({ ...trace("t5"), "@timestamp": 1 }),
+    line({ ...trace("t6"), "@timestamp": undefined }),
+  ].join("\n");
+  const headers = { "content-type": "application/vnd.weir.exemplars+x-ndjson" };
+  const answer = await push(body, "", headers);
+  expect(answer.status).toBe(200);
+  // The counter has the name of the observation: its series is rejected, as its events would be.
+  expect(answer.body).toMatchObject({ accepted: 1, rejected: 7 });
+  expect(
+    (answer.body.errors as { index: number; reason: string }[]).map(({ index, reason }) => [index, reason]),
+  ).toEqual([
+    [2, 'exemplar is "t3", expected an object of labels with texts'],
+    [3, 'value is "high", expected a number'],
+    [4, 'expected an exemplar as a JSON object, got "[1]"'],
+    [5, "the labels of the exemplar have 129 characters, at most 128 are accepted"],
+    [7, "@timestamp is missing, expected the time of the exemplar"],
+  ]);
+  expect(answer.body.causes).toEqual({
+    value: 1,
+    labels: 2,
+    syntax: 1,
+    timestamp: 1,
+    "series or timestamp": 2,
+  });
+  expect(await push(line({ ...trace("other"), value: 2 }), "", headers)).toMatchObject({
+    body: { accepted: 1 },
+  });
+  expect(
+    await ask(
+      `SELECT epoch_us(ts) AS us, value, CAST(exemplar AS VARCHAR) FROM exemplars WHERE metric = '${metric}'`,
+    ),
+  ).toContain(`${T}000,1,{trace_id=t1}`);
+  expect(await ask(`SELECT count(*) FROM exemplars WHERE metric = '${metric}'`)).toContain("\n1\n");
+  expect(await ask(`SELECT count(*) FROM samples WHERE metric = '${metric}'`)).toContain("\n0\n");
+});
