@@ -158,6 +158,7 @@ export class DuckDBStore implements Store {
   readonly #commitSeconds: Observations;
   /** Changes when rows of a day get other ids. */
   numbering = 0;
+  incompleteReaders = 0;
   readonly #holders: ((day: number) => boolean)[] = [];
   #follower: RowIdFollower | undefined;
   /** How many changes with rows are being written. */
@@ -311,8 +312,11 @@ export class DuckDBStore implements Store {
       // Waits for whichever move comes first. An operation queued before this one may be a checkpoint that
       // takes seconds, and that also begins with a move. On a full disk the tables are read without the move,
       // which is counted.
-      await Promise.race([this.moveJournal(), this.#journal.emptied()]).catch(this.#journal.leave);
-    }
+      await Promise.race([this.moveJournal(), this.#journal.emptied()]).catch((error) => {
+        this.incompleteReaders++;
+        this.#journal.leave(error);
+      });
+    } else if (!this.#journal.isEmpty) this.incompleteReaders++;
     while (this.#reopening !== undefined) await this.#reopening;
     return await this.#readers.open(this.#engine);
   }
@@ -326,11 +330,7 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch((error) => {
         if (!(error instanceof DiskFull)) throw error;
       });
-      for (const day of this.#days
-        .values()
-        .toArray()
-        .sort((a, b) => a.day - b.day))
-        await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
+      for (const day of this.days()) await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
       for (const rows of this.#journal.rows()) apply(rows);
       if (this.#readers.count === 0) await this.#engine.blocks.freeAll();
     });

@@ -325,6 +325,11 @@ export interface Store {
   /** A number that changes when rows of a day get other ids. Who notes ids compares it after reading. */
   readonly numbering: number;
   /**
+   * How many readers were opened that miss what is in the journal, as on a full disk. Who keeps what it reads compares it after
+   * reading.
+   */
+  readonly incompleteReaders: number;
+  /**
    * Deletes idempotency keys received before `receivedBeforeMs`, rejected samples that arrived before
    * `rejected.beforeMs`, and the oldest ones past `rejected.max` rows or `rejected.bytesMax` bytes.
    */

@@ -22,7 +22,7 @@ interface CodeRegistry {
 }
 
 export interface EventCodesOptions {
-  readonly store: Pick<Store, "reader" | "days" | "numbering">;
+  readonly store: Pick<Store, "reader" | "days" | "numbering" | "incompleteReaders">;
   readonly registry: CodeRegistry;
   /**
    * Runs an action between two commits, when all committed rows are in the tables.

@@ -77,7 +77,11 @@ interface SharedRegistry {
 
 export interface SharedSamplesOptions {
   readonly registry: SharedRegistry;
-  readonly store: { days(): readonly { readonly day: number }[] };
+  readonly store: {
+    days(): readonly { readonly day: number }[];
+    /** See `Store.incompleteReaders`. */
+    readonly incompleteReaders: number;
+  };
   readonly now: () => number;
   /** Memory of all groups. */
   readonly sharedBytesMax?: number;
@@ -126,6 +130,8 @@ interface Group {
   readonly tail: SharedRows;
   /** How many series refer to it. Other groups can take some of them. */
   series: number;
+  /** `Store.incompleteReaders` when it began. */
+  readonly incompleteReaders: number;
   /** Series with this id, or a greater one, had no rows when it began. */
   readonly newFromId: number;
   afterMs: number;
@@ -201,7 +207,10 @@ export class SharedSamples {
   settle({ group: key, made }: Ticket, result: SharedMade | "too large" | "failed"): void {
     const group = this.#groups.get(key);
     if (group === undefined || group.made !== made) return;
-    if (typeof result === "string") {
+    // What the reader missed is in no tail either.
+    const isIncomplete =
+      group.chunks === undefined && group.incompleteReaders !== this.#options.store.incompleteReaders;
+    if (typeof result === "string" || isIncomplete) {
       if (result === "too large") noted(this.#tooLarge, group.asked, this.#options.now() + TOO_LARGE_MS);
       if (group.chunks === undefined) this.#drop(group);
       return;
@@ -311,6 +320,7 @@ export class SharedSamples {
       afterMs: earlierThan(afterMs, toMs),
       toMs: toMs >= nowMs - LIVE_MS ? Number.POSITIVE_INFINITY : toMs,
       reachMs: 0,
+      incompleteReaders: this.#options.store.incompleteReaders,
       newFromId: this.#options.registry.nextId,
       askedMs: nowMs,
     };

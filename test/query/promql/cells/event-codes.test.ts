@@ -356,7 +356,12 @@ test("a metric that is read again 70,000 times keeps getting the rows that are c
   const series = { seriesId: 1, metric } as never as Series;
   const nowMs = Date.UTC(2024, 9, 4, 12);
   const codes = new EventCodes({
-    store: { days: () => [], numbering: 0, reader: async () => ({ close() {} }) as never },
+    store: {
+      days: () => [],
+      numbering: 0,
+      incompleteReaders: 0,
+      reader: async () => ({ close() {} }) as never,
+    },
     registry: { seriesById: () => series },
     atRest: async (action) => action(),
     observationStepMs: STEP_MS,

@@ -114,6 +114,24 @@ test("the second query reads no rows, and has the samples that came meanwhile: n
   }
 });
 
+test("what a query could not read from the journal is in the next answer", async () => {
+  const gateway = await openTestGatewayAt(BEGIN_MS);
+  try {
+    await depth(gateway, 1, "a", 4 * MINUTE_MS);
+    await depth(gateway, 2, "a", 2 * MINUTE_MS);
+    // As on a full disk: the second sample stays in the journal, and a reader does not see it.
+    const moving = spyOn(gateway.gateway.store, "moveJournal").mockRejectedValue(new Error("disk full"));
+    for (let round = 0; round < 2; round++)
+      expect((await asked(gateway, "count_over_time(depth[5m]) + 0"))[0]).toBe("1");
+    moving.mockRestore();
+    gateway.takeLog();
+    expect((await asked(gateway, "count_over_time(depth[5m]) + 0"))[0]).toBe("2");
+    expect(await asked(gateway, "count_over_time(depth[5m]) + 0")).toEqual(["2", false]);
+  } finally {
+    await gateway.close();
+  }
+});
+
 test("a reduction over a long range is computed by the engine once, and then from memory", async () => {
   const gateway = await openTestGatewayAt(BEGIN_MS);
   try {
