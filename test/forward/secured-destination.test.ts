@@ -133,3 +133,35 @@ test("a gateway with TLS and tokens gets events as soon as the file has a valid 
   });
   expect(JSON.parse(await answer.text())).toEqual({ task_id: "t", value: 2 });
 });
+
+test("no secret of a destination that quotes it is in the log, the answers or the table of rejected samples", async () => {
+  const echo = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ headers }) =>
+      new Response([...headers].map(([name, value]) => `${name}: ${value}`).join("; "), { status: 400 }),
+  });
+  const bearer = { bearer_token: "hunter2-geheim" };
+  const table = (name: string, type: string, credentials: Record<string, string>) =>
+    destinationTable({ name, type, url: `${echo.url.href}x`, ...credentials });
+  gateway = await ForwardingGateway.openWith(
+    table("rw", "remote_write", bearer) +
+      table("otlp", "otlp", { ...bearer, batch_timeout: "1s" }) +
+      table("hub", "weir", bearer) +
+      table("es", "elasticsearch", { api_key: "hunter2-geheim" }) +
+      table("dd", "datadog", { api_key: "hunter2-geheim", as: "logs" }),
+    { nowMs },
+  );
+  await gateway.push([{ metric: "level", atMs: nowMs - 1_000, value: 3.5 }]);
+  for (const name of ["rw", "otlp", "es", "dd"]) await gateway.sent(name);
+  await until("the answer of the hub", async () => /answered 400/.test(await errorOf("hub")));
+  const rejected = await gateway.fetch(
+    `/api/v1/sql?${new URLSearchParams({ q: "FROM rejected", format: "ndjson" })}`,
+  );
+  const said =
+    (await rejected.text()) + (await errorOf("hub")) + gateway.takeLog().join("") + (await errorOf("rw"));
+  await echo.stop(true);
+  expect(said).toContain("answered 400");
+  expect(said).toContain("authorization: ");
+  expect(said).not.toContain("hunter2");
+});

@@ -126,7 +126,10 @@ async function attempts<T>(request: () => Promise<T>): Promise<T> {
 function explained(error: unknown, code: string): S3Fault {
   const said = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
   if (error instanceof S3Fault) return error;
-  const text = code === "ConnectionRefused" ? "the endpoint refuses connections" : said;
+  const text =
+    { ConnectionRefused: "the endpoint refuses connections", Timeout: "the endpoint does not answer" }[
+      code
+    ] ?? said;
   return new S3Fault(code === "" || text.includes(code) ? text : `${text} (${code})`, code, error);
 }
 

@@ -56,7 +56,7 @@ export class DatadogLogsSink implements RowSink {
     const request = { headers: { ...headers, "content-type": "application/json" }, body };
     const answer = await untilSent(() => post(target, request, stop), { stop, onFailure: status.failed });
     if (answer.status < 200 || answer.status >= 300)
-      return { reason: `the destination answered ${answer.status}${reasonText(answer.text)}` };
+      return { reason: `the destination answered ${answer.status}${reasonText(answer)}` };
     status.sent(events.length, body.length, (performance.now() - beginMs) / 1_000);
     return undefined;
   }

@@ -78,11 +78,11 @@ export class DatadogSeriesSender implements PointsSender {
     const request = { headers: { ...headers, "content-type": "application/json" }, body };
     const answer = await untilSent(() => post(target, request, stop), { stop, onFailure: status.failed });
     if (answer.status < 200 || answer.status >= 300)
-      return { reason: `the destination answered ${answer.status}${reasonText(answer.text)}` };
+      return { reason: `the destination answered ${answer.status}${reasonText(answer)}` };
     const errors = errorsOf(answer.text);
     // Which samples it means is found by division. Those that it stores twice replace each other.
     if (errors.length > 0)
-      return { reason: `the destination answered with an error${reasonText(errors.join("; "))}` };
+      return { reason: `the destination answered with an error${reasonText(answer, errors.join("; "))}` };
     status.sent(to - from - unsendable.length, body.length, (performance.now() - beginMs) / 1_000);
     giveUp();
     return undefined;

@@ -92,12 +92,10 @@ export class BulkSink implements RowSink {
         const request = { headers: { ...headers, "content-type": "application/x-ndjson" }, body };
         const answer = await post(target, request, stop);
         if (answer.status < 200 || answer.status >= 300)
-          return { reason: `the destination answered ${answer.status}${reasonText(answer.text)}` };
+          return { reason: `the destination answered ${answer.status}${reasonText(answer)}` };
         const fates = readBulkAnswer(answer.text, left.length);
         if (fates === undefined)
-          throw new SendFailure(
-            `the destination did not answer as Elasticsearch does${reasonText(answer.text)}`,
-          );
+          throw new SendFailure(`the destination did not answer as Elasticsearch does${reasonText(answer)}`);
         const refused: RefusedSample[] = [];
         const busy: BulkDocument[] = [];
         let refusals = 0;
@@ -105,11 +103,16 @@ export class BulkSink implements RowSink {
         fates.forEach((fate, at) => {
           if (fate.is === "busy") {
             busy.push(left[at]!);
-            why = fate.reason;
+            why = answer.withoutSecrets(fate.reason);
           } else if (fate.is === "refused") {
             refusals++;
             if (refused.length < REPORTED_MAX)
-              refused.push(refusedLine(left[at]!.line, `the destination refused it: ${fate.reason}`));
+              refused.push(
+                refusedLine(
+                  left[at]!.line,
+                  `the destination refused it: ${answer.withoutSecrets(fate.reason)}`,
+                ),
+              );
           }
         });
         const stored = left.length - refusals - busy.length;

@@ -79,7 +79,7 @@ export class OtlpSender {
     const answer = await untilSent(() => post(target, request, stop), { stop, onFailure: status.failed });
     if (answer.status < 200 || answer.status >= 300)
       return {
-        reason: `the destination answered ${answer.status}${reasonText(answer.text)}`,
+        reason: `the destination answered ${answer.status}${reasonText(answer)}`,
         // Its fault, and not that of a part of the request.
         isFinal: answer.status >= 500,
       };
@@ -90,7 +90,7 @@ export class OtlpSender {
       "rejected",
       refused,
       [],
-      `the destination rejected a part of a request${reasonText(message)}`,
+      `the destination rejected a part of a request${reasonText(answer, message)}`,
     );
     return undefined;
   }

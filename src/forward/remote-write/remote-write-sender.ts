@@ -106,10 +106,10 @@ export class RemoteWriteSender {
         continue;
       }
       if (answer.status === 415)
-        throw new SendFailure(`the destination does not support remote_write${reasonText(answer.text)}`);
+        throw new SendFailure(`the destination does not support remote_write${reasonText(answer)}`);
       if (!isTaken)
         return {
-          reason: `the destination answered ${answer.status}${reasonText(answer.text)}`,
+          reason: `the destination answered ${answer.status}${reasonText(answer)}`,
           isKnown: KNOWN.test(answer.text),
         };
       const nowMs = this.#parts.now();

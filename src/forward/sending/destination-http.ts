@@ -20,6 +20,8 @@ export interface DestinationAnswer {
   readonly headers: Headers;
   readonly bytes: Uint8Array;
   readonly text: string;
+  /** A part of the text without secrets. Some servers quote the headers of a request. */
+  readonly withoutSecrets: (text: string) => string;
 }
 
 export interface DestinationRequest {
@@ -63,16 +65,17 @@ export async function post(
   }
   const { status } = response;
   const text = new TextDecoder().decode(bytes);
-  if (!isTemporary(status)) return { status, headers: response.headers, bytes, text };
-  throw new SendFailure(
-    `${url.origin} answered ${status}${reasonText(withoutSecrets(text))}`,
-    retryAfterOf(response),
-  );
+  const answer = { status, headers: response.headers, bytes, text, withoutSecrets };
+  if (!isTemporary(status)) return answer;
+  throw new SendFailure(`${url.origin} answered ${status}${reasonText(answer)}`, retryAfterOf(response));
 }
 
-/** What an answer says, for messages. */
-export function reasonText(text: string): string {
-  const reason = text.trim().slice(0, REASON_CHARACTERS_MAX);
+/** What an answer says, or a part of it, for messages. */
+export function reasonText(
+  { text, withoutSecrets }: Pick<DestinationAnswer, "text" | "withoutSecrets">,
+  part = text,
+): string {
+  const reason = withoutSecrets(part).trim().slice(0, REASON_CHARACTERS_MAX);
   return reason === "" ? "" : `: ${quote(reason)}`;
 }
 

@@ -67,8 +67,7 @@ export class WeirSink implements RowSink {
     // The key was used with another body: the hub has stored these rows.
     if (answer.status === 422) return status.sent(events.lines, body.length, seconds);
     const result = parse(answer.text);
-    if (result === undefined)
-      throw new SendFailure(`the hub answered ${answer.status}${reasonText(answer.text)}`);
+    if (result === undefined) throw new SendFailure(`the hub answered ${answer.status}${reasonText(answer)}`);
     const { rejected = 0, errors = [] } = result;
     status.sent(events.lines - rejected, body.length, seconds);
     status.dropped("refused", rejected, refusedEvents(events.text, errors));
