@@ -30,8 +30,12 @@ export class ClosedSpans {
       if (isStopped() || dayUntilUs <= day * 12 * SPAN_US) break;
       const looked = this.#looked.get(day);
       if (looked?.untilUs === dayUntilUs && looked.rows === rows) continue;
-      packed += await this.#store.pack({ day, untilUs: dayUntilUs, isStopped });
-      this.#looked.set(day, { untilUs: dayUntilUs, rows });
+      let isPostponed = false;
+      const onPostponed = () => {
+        isPostponed = true;
+      };
+      packed += await this.#store.pack({ day, untilUs: dayUntilUs, isStopped, onPostponed });
+      if (!isPostponed) this.#looked.set(day, { untilUs: dayUntilUs, rows });
     }
     return packed;
   }

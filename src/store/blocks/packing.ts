@@ -76,15 +76,26 @@ export interface PackRequest {
   readonly isForced?: boolean;
   /** Asked between two slices: if it returns true, nothing of the day is packed. */
   readonly isStopped?: () => boolean;
+  /** Called if some rows cannot be packed now, and possibly can later: they are held, or a destination lacks them. */
+  readonly onPostponed?: () => void;
 }
 
 /** Packs a day. Returns how many samples are in blocks now that were rows. */
 export async function packDay(host: PackingHost, request: PackRequest): Promise<number> {
   const { day } = request;
+  const postponed = () => {
+    request.onPostponed?.();
+    return 0;
+  };
   const untilUs = Math.min(request.untilUs, (day + 1) * MICROSECONDS_PER_DAY);
-  if (host.isHeld(day)) return 0;
+  if (host.isHeld(day)) return postponed();
   const numbering = host.numbering();
-  const rowEnd = await host.inOrder((writer) => packableEnd(host, writer, day));
+  const rowEnd = await host.inOrder(async (writer) => {
+    const end = await packableEnd(host, writer, day);
+    const found = host.day(day);
+    if (found !== undefined && end < found.rows - found.packed) postponed();
+    return end;
+  });
   if (rowEnd === 0) return 0;
   const table = host.day(day)!.table;
   let isExpected = false;
@@ -99,7 +110,7 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
     for (let fromUs = day * MICROSECONDS_PER_DAY; fromUs < untilUs; fromUs += SPAN_US) {
       const span = { rowEnd, fromUs, untilUs: Math.min(untilUs, fromUs + SPAN_US) };
       for (const slice of slicesOf(await seriesOf(reader, table, span))) {
-        if (request.isStopped?.() === true) return 0;
+        if (request.isStopped?.() === true) return postponed();
         const blocks = await readSlice(reader, table, { ...span, ...slice });
         made += blocks.reduce((sum, block) => sum + block.samples, 0);
         await host.inOrder((writer) =>
@@ -109,20 +120,20 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
         );
       }
     }
-    if (made !== samples) return 0;
+    if (made !== samples) return postponed();
     const follower = host.follower();
     await follower?.expectRenumbering();
     isExpected = follower !== undefined;
     return await host.inOrder(async (writer) => {
       const now = host.day(day);
       // Samples were deleted, or the day was dropped, meanwhile.
-      if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return 0;
-      if (!(await isAllMade(writer, day, samples))) return 0;
+      if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return postponed();
+      if (!(await isAllMade(writer, day, samples))) return postponed();
       const isReceived =
         follower === undefined
           ? !(await isForwarded(writer))
           : await areReceived(writer, day, follower.streams(), rowEnd);
-      if (!isReceived) return 0;
+      if (!isReceived) return postponed();
       await replaceRows(host, writer, now, packed, samples);
       return samples;
     });

@@ -404,6 +404,21 @@ test("a day of few samples is packed when it has been over for the time of the s
   expect(await everything()).toEqual(before);
 });
 
+test("a day that is over is looked at again if its rows could not be packed, although no rows come in", async () => {
+  await commitSeries();
+  await commit(samplesOfHours());
+  const spans = new ClosedSpans(store, 0);
+  let isHeld = true;
+  store.holdRows(() => isHeld);
+  const pack = () => spans.pack(DAY_END_US / 1_000 + 1);
+  // Held, as by a destination that is behind; then without a snapshot of the totals.
+  expect(await pack()).toBe(0);
+  isHeld = false;
+  expect(await pack()).toBe(0);
+  await snapshot();
+  expect(await pack()).toBe(2_520);
+});
+
 test("a stop ends packing between two slices, and changes nothing", async () => {
   await commitSeries();
   await commit(samplesOfHours());
