@@ -119,3 +119,20 @@ export function microsecondsText(us: number): string {
 export function dateText(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }
+
+/**
+ * A time as the engine writes a TIMESTAMP: `2024-01-01 00:00:00.5`, with a fraction only if it is not 0, and without zeros at its
+ * end.
+ *
+ * @param us microseconds since 1970, a safe integer
+ */
+export function engineTimeText(us: number): string {
+  const seconds = Math.floor(us / 1e6);
+  const text = new Date(seconds * 1000).toISOString();
+  const shown = `${text.slice(0, 10)} ${text.slice(11, 19)}`;
+  let fraction = us - seconds * 1e6;
+  if (fraction === 0) return shown;
+  let scale = 1e6;
+  for (; fraction % 10 === 0; scale /= 10) fraction /= 10;
+  return `${shown}.${String(scale + fraction).slice(1)}`;
+}

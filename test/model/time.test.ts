@@ -1,6 +1,6 @@
 /** Points in time as users write them. */
 import { describe, expect, test } from "bun:test";
-import { parseTime, unitHintOfUs } from "../../src/model/time.ts";
+import { engineTimeText, parseTime, unitHintOfUs } from "../../src/model/time.ts";
 
 const now = Date.UTC(2024, 0, 2, 12);
 
@@ -84,4 +84,13 @@ test("the hint for a time in another unit names the unit of the protocol", () =>
 
 test("a time keeps its microseconds", () => {
   expect(parseTime("2024-01-01T00:00:00.000250Z", now, "from")).toBe(1_704_067_200_000.25);
+});
+
+test("the engine's text of a time has no zeros at its end, before 1970 too", () => {
+  expect(engineTimeText(0)).toBe("1970-01-01 00:00:00");
+  expect(engineTimeText(1_704_067_200_000_000)).toBe("2024-01-01 00:00:00");
+  expect(engineTimeText(1_704_067_199_999_999)).toBe("2023-12-31 23:59:59.999999");
+  expect(engineTimeText(1_704_110_645_500_000)).toBe("2024-01-01 12:04:05.5");
+  expect(engineTimeText(1_704_110_645_000_010)).toBe("2024-01-01 12:04:05.00001");
+  expect(engineTimeText(-1)).toBe("1969-12-31 23:59:59.999999");
 });

@@ -25,6 +25,7 @@ import {
   DuckDBMapValue,
   type DuckDBResult,
   DuckDBListType,
+  DuckDBTimestampValue,
   type DuckDBType,
   DuckDBTypeId,
   type DuckDBValue,
@@ -48,6 +49,7 @@ import {
 import duckdb from "@duckdb/node-bindings";
 import { statement } from "../statements.ts";
 import { TimeSlices } from "../../model/tasks/time-slices.ts";
+import { engineTimeText } from "../../model/time.ts";
 import {
   type Cell,
   type DecimalParameter,
@@ -207,15 +209,14 @@ export class Connection implements Reader {
     parameters: Parameters | undefined,
   ): AsyncIterable<readonly (readonly Cell[])[]> {
     try {
-      const stretchRows = Math.min(...result.columnTypes().map(rowsAtOnce), CHUNK_ROWS);
+      const types = result.columnTypes();
+      const stretchRows = Math.min(...types.map(rowsAtOnce), CHUNK_ROWS);
       for await (const chunk of result) {
-        for (let start = 0; start < chunk.rowCount; start += stretchRows) {
-          const rows: (readonly Cell[])[] = [];
-          for (let row = start; row < Math.min(chunk.rowCount, start + stretchRows); row++)
-            rows.push(chunk.convertRowValues(row, toCell) as readonly Cell[]);
-          yield rows;
+        const { rowCount } = chunk;
+        for (let start = 0; start < rowCount; start += stretchRows) {
+          yield cellsOf(chunk, types, start, Math.min(rowCount, start + stretchRows));
           // The rows of a chunk may hold millions of values. Requests, deadlines and the guard of memory come between.
-          if (start + stretchRows < chunk.rowCount) await setImmediate();
+          if (start + stretchRows < rowCount) await setImmediate();
         }
       }
       await this.#finish(sql, parameters);
@@ -449,6 +450,20 @@ function rowsAtOnce(type: DuckDBType): number {
   }
 }
 
+/** The cells of the rows from `start` to `end`. Column by column, because the driver looks for its columns again in each row. */
+function cellsOf(chunk: DuckDBDataChunk, types: readonly DuckDBType[], start: number, end: number): Cell[][] {
+  const rows: Cell[][] = Array.from({ length: end - start }, () => []);
+  for (const [index, type] of types.entries()) {
+    const vector = chunk.getColumnVector(index);
+    const isText = type.typeId === DuckDBTypeId.VARCHAR;
+    for (let row = start; row < end; row++) {
+      const value = vector.getItem(row);
+      rows[row - start]!.push((isText ? value : toCell(value, type, toCell)) as Cell);
+    }
+  }
+  return rows;
+}
+
 const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, NumberType>([
   [DOUBLE, "double"],
   [UINTEGER, "uinteger"],
@@ -478,9 +493,15 @@ const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
 
 /**
  * Converts as the driver's JSON converter does, with three differences: safe integers are numbers, maps with
- * text keys are objects, and intervals are text as the engine writes it: `1 day 02:03:04.5`.
+ * text keys are objects, and intervals are text as the engine writes it: `1 day 02:03:04.5`. Texts of
+ * times are as the driver's, which computes them with BigInt.
  */
 const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  if (value instanceof DuckDBTimestampValue) {
+    const us = Number(value.micros);
+    return Number.isSafeInteger(us) ? engineTimeText(us) : value.toString();
+  }
   if (value instanceof DuckDBIntervalValue) return value.toString();
   if (typeof value === "bigint" && value >= SAFE_MIN && value <= SAFE_MAX) return Number(value);
   if (type.typeId === DuckDBTypeId.MAP && value instanceof DuckDBMapValue) {
