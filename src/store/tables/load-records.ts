@@ -26,9 +26,10 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
       [name: string, kind: string, type: MetricType, unit: string, help: string, buckets: number[]]
     >("metrics")
   ).map(([name, kind, type, unit, help, buckets]) => ({ name, kind, type, unit, help, buckets }));
+  const ids = tables.isEmpty("series") ? [] : await idRanges(connection);
   const stored: LoadedRecords["stored"] = {
     metrics,
-    series: tables.isEmpty("series") ? [] : await loadSeries(connection),
+    series: await loadSeries(connection, ids),
     seriesDays: tables.isEmpty("series_days") ? [] : await loadSeriesDays(connection),
     demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
       (row) => ({
@@ -72,10 +73,7 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
     ),
     totals: tables.isEmpty("totals")
       ? []
-      : await loadTotals(
-          connection,
-          metrics.some(({ kind }) => kind === "observation"),
-        ),
+      : await loadTotals(connection, metrics.some(({ kind }) => kind === "observation") ? ids : []),
   };
   return {
     stored,
@@ -84,21 +82,38 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
   };
 }
 
+/**
+ * Series whose texts the engine makes at once: 2 MB with labels of 250 characters. With all texts of a million series it would need
+ * more memory than it has.
+ */
+const IDS_AT_ONCE = 8_192;
+
+type IdRange = Readonly<{ fromId: number; toId: number }>;
+
+/** The ids of all series, in parts: from one, and up to but without another. */
+async function idRanges(connection: Connection): Promise<readonly IdRange[]> {
+  const [last] = await connection.all<{ series_id: number }>(statement("store/last_series_id"));
+  const parts = Math.ceil((last!.series_id + 1) / IDS_AT_ONCE);
+  return Array.from({ length: parts }, (_, at) => ({
+    fromId: at * IDS_AT_ONCE,
+    toId: (at + 1) * IDS_AT_ONCE,
+  }));
+}
+
 /** Labels are in ascending order of names. Equal texts of values are kept once. */
-async function loadSeries(connection: Connection): Promise<Stored["series"]> {
-  const rows = await jsonRows<
-    [seriesId: number, metric: string, exposed: boolean, names: string[], values: string[]]
-  >(connection, statement("store/load_series"));
+async function loadSeries(connection: Connection, ids: readonly IdRange[]): Promise<Stored["series"]> {
   const texts = new Map<string, string>();
   const textOf = (text: string) => texts.getOrInsert(text, text);
-  return rows
-    .sort(([a], [b]) => a - b)
-    .map(([seriesId, metric, exposed, names, values]) => ({
-      seriesId,
-      metric,
-      exposed,
-      labels: labelsOf(names, values, textOf),
-    }));
+  const found: Stored["series"][number][] = [];
+  for (const range of ids) {
+    const rows = await jsonRows<
+      [seriesId: number, metric: string, exposed: boolean, names: string[], values: string[]]
+    >(connection, statement("store/load_series"), range);
+    rows.sort(([a], [b]) => a - b);
+    for (const [seriesId, metric, exposed, names, values] of rows)
+      found.push({ seriesId, metric, exposed, labels: labelsOf(names, values, textOf) });
+  }
+  return found;
 }
 
 function labelsOf(names: string[], values: string[], textOf: (text: string) => string): Labels {
@@ -127,8 +142,8 @@ async function loadSeriesDays(connection: Connection): Promise<SeriesDay[]> {
 const VALUE = 4;
 const NO_BUCKETS = new Float64Array(0);
 
-async function loadTotals(connection: Connection, hasBuckets: boolean): Promise<TotalsRecord[]> {
-  const buckets = hasBuckets ? await loadBuckets(connection) : new Map<number, Float64Array>();
+async function loadTotals(connection: Connection, idsOfBuckets: readonly IdRange[]): Promise<TotalsRecord[]> {
+  const buckets = await loadBuckets(connection, idsOfBuckets);
   const totals: TotalsRecord[] = [];
   await connection.scan(statement("store/load_totals"), [], VALUE, (columns, length, isNull) => {
     const [seriesIds, count, sumHigh, sumLow, value, createdUs, lastUs, arrivedUs] = columns;
@@ -150,17 +165,23 @@ async function loadTotals(connection: Connection, hasBuckets: boolean): Promise<
   return totals;
 }
 
-async function loadBuckets(connection: Connection): Promise<Map<number, Float64Array>> {
+async function loadBuckets(
+  connection: Connection,
+  ids: readonly IdRange[],
+): Promise<Map<number, Float64Array>> {
   const found = new Map<number, Float64Array>();
-  const texts = await connection.all<{ rows: string; buckets: string }>(
-    statement("store/load_totals_buckets"),
-  );
-  for (const { rows, buckets } of texts) {
-    const all = new Float64Array(Uint8Array.fromHex(buckets).buffer);
-    let from = 0;
-    for (const [seriesId, length] of JSON.parse(`[${rows}]`) as [number, number][]) {
-      found.set(seriesId, all.subarray(from, from + length));
-      from += length;
+  for (const range of ids) {
+    const texts = await connection.all<{ rows: string; buckets: string }>(
+      statement("store/load_totals_buckets"),
+      range,
+    );
+    for (const { rows, buckets } of texts) {
+      const all = new Float64Array(Uint8Array.fromHex(buckets).buffer);
+      let from = 0;
+      for (const [seriesId, length] of JSON.parse(`[${rows}]`) as [number, number][]) {
+        found.set(seriesId, all.subarray(from, from + length));
+        from += length;
+      }
     }
   }
   return found;
