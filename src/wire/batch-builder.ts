@@ -27,7 +27,10 @@ const REASONS_MAX = 1_000;
 /** Buffers larger than these are freed after their batch. */
 const ROWS_KEPT_MAX = 65_536;
 const TEXT_KEPT_MAX = 8 * 1_048_576;
-/** Heads of all lists that are remembered: some 30 bytes each, with the decisions about them. */
+/**
+ * Heads of all lists that are remembered: some 30 bytes each, with the decisions about them. With more series than that,
+ * two per series.
+ */
 const LISTED_HEADS_MAX = 262_144;
 /** A shorter list is made again as quickly as it is found. */
 const LIST_LENGTH_MIN = 16;
@@ -61,6 +64,7 @@ export interface FilledColumns {
 
 export class BatchBuilder {
   readonly #protocol: string;
+  readonly #seriesCount: () => number;
   #head = new Uint32Array(1_024);
   #timestampUs = new Float64Array(1_024);
   #value = new Float64Array(1_024);
@@ -89,8 +93,10 @@ export class BatchBuilder {
   #unknownFields: Map<string, number> | undefined;
   length = 0;
 
-  constructor(protocol: string) {
+  /** @param seriesCount the number of series that exist */
+  constructor(protocol: string, seriesCount: () => number = () => 0) {
     this.#protocol = protocol;
+    this.#seriesCount = seriesCount;
   }
 
   /** Adds a series to this batch and returns its index. */
@@ -336,9 +342,10 @@ export class BatchBuilder {
     if (repeated !== undefined && repeated.length === count) return repeated;
     const heads = repeated === undefined ? this.#heads : repeated.slice(0, count);
     this.#heads = [];
-    if (count >= LIST_LENGTH_MIN && count <= LISTED_HEADS_MAX) {
+    const headsMax = Math.max(LISTED_HEADS_MAX, 2 * this.#seriesCount());
+    if (count >= LIST_LENGTH_MIN && count <= headsMax) {
       this.#listedHeads += count;
-      if (this.#listedHeads > LISTED_HEADS_MAX) {
+      if (this.#listedHeads > headsMax) {
         this.#lists = new WeakMap();
         this.#listedHeads = count;
       }

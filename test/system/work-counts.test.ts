@@ -5,6 +5,7 @@
 import { expect, spyOn, test } from "bun:test";
 import { Counter, Histogram } from "prom-client";
 import snappyjs from "snappyjs";
+import type { SeriesHead } from "../../src/model/sample.ts";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
 import { Connection } from "../../src/store/engine/duckdb.ts";
@@ -153,4 +154,33 @@ test("a request of known series has the list of heads of the one before, and its
   expect(third.memory).toBe(second.memory);
   const memory = [third.batch.head, third.batch.timestampUs, third.batch.value, third.batch.position];
   expect(memory.map(({ buffer }) => buffer.byteLength)).toEqual([4, 8, 8, 4].map((bytes) => bytes * 500));
+});
+
+test("metadata of another family decides nothing again, and that of its own family decides once", () => {
+  const decoder = new RemoteWriteDecoder();
+  const names = ["up", "down"];
+  const request = encodeV1(
+    Array.from(
+      { length: COUNT },
+      (_, at): Series => ({
+        labels: { __name__: names[at % 2]!, n: String(at) },
+        samples: [{ value: 1, timestamp: NOON_MS }],
+      }),
+    ),
+  );
+  const metadata = (metricFamilyName: string) => encodeV1([], [{ type: 2, metricFamilyName }]);
+  const heads = () => decoder.decode(request).batch.heads;
+  const same = (now: readonly SeriesHead[], before: readonly SeriesHead[]) =>
+    now.filter((head, index) => head === before[index]).length;
+  const first = heads();
+  decoder.decode(metadata("other"));
+  expect(heads()).toBe(first);
+  decoder.decode(metadata("down"));
+  const again = heads();
+  expect(same(again, first)).toBe(COUNT / 2);
+  expect([again[0]!, again[1]!].map(({ metric, kind }) => [metric, kind])).toEqual([
+    ["up", "cumulative"],
+    ["down", "gauge"],
+  ]);
+  expect(heads()).toBe(again);
 });

@@ -280,7 +280,7 @@ describe("bounds", () => {
       asked.push(metric);
       return [String(2 ** -128), "0.5", "1.0", "8.0", "+Inf", "0.3"];
     });
-    const decoder = new RemoteWriteDecoder(layouts);
+    const decoder = new RemoteWriteDecoder({ layouts });
     const want = [`a ${2 ** -128} 0 0`, "a 0.5 0 0", "a 1 0 0", "a 2 0 1", "a 8 0 1", "a +Inf 0 1"];
     expect(decode(decoder, { a: [populated(1)] })).toEqual(want);
     expect(decode(decoder, { a: [populated(1)] })).toEqual(want);
@@ -328,7 +328,7 @@ describe("bounds", () => {
     ]);
   });
   test("of a series that ends right after a restart are all bounds of the metric", () => {
-    const decoder = new RemoteWriteDecoder(new BucketLayouts(() => ["0.5", "0.3", "+Inf"]));
+    const decoder = new RemoteWriteDecoder({ layouts: new BucketLayouts(() => ["0.5", "0.3", "+Inf"]) });
     expect(decode(decoder, { a: [{ timestamp: MS, sum: STALE_STAND_IN }] })).toEqual([
       "a 0.5 0 stale",
       "a 0.3 0 stale",

@@ -92,7 +92,7 @@ class Decoders {
     this.#columns = new ColumnBodies(options, { ...limits, inProgress });
     this.#remoteWrite = {
       remote_write_1: new BodyDecoder(
-        () => writtenDecoder((metadata) => new RemoteWriteDecoder(undefined, metadata)),
+        () => writtenDecoder((metadata) => new RemoteWriteDecoder({ metadata })),
         inProgress,
       ),
       remote_write_2: new BodyDecoder(() => writtenDecoder(() => new RemoteWriteV2Decoder()), inProgress),

@@ -12,12 +12,13 @@ import { seriesHead } from "./written-labels.ts";
 
 export const remoteWrite: Receiver = {
   protocol: REMOTE_WRITE,
-  open({ ingest, limits, layouts, counters, decodeWorkers }) {
+  open({ ingest, limits, layouts, series, counters, decodeWorkers }) {
     const metadata = new FamilyMetadata();
     const { inProgress } = limits;
+    const seriesCount = () => series.seriesCount;
     const decoders = {
-      v1: new BodyDecoder(() => new RemoteWriteDecoder(layouts, metadata), inProgress),
-      v2: new BodyDecoder(() => new RemoteWriteV2Decoder(layouts), inProgress),
+      v1: new BodyDecoder(() => new RemoteWriteDecoder({ layouts, metadata, seriesCount }), inProgress),
+      v2: new BodyDecoder(() => new RemoteWriteV2Decoder({ layouts, seriesCount }), inProgress),
     };
     const noteHead = (head: SeriesHead): SeriesHead => {
       // Native histograms, which this thread decodes, get the bounds that classic ones have.

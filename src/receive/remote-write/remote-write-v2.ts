@@ -9,12 +9,11 @@
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import { atOnce } from "../../model/tasks/time-slices.ts";
-import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import type { SnappyOutput } from "../../wire/compression/snappy.ts";
 import { MessageRoom } from "./message-room.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
-import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
+import { type WrittenGathererOptions, type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { Symbols } from "./symbols.ts";
 import { LABELS_MAX, type RejectedSeries } from "./written-labels.ts";
 
@@ -37,7 +36,7 @@ const STEP_BYTES = 8_192;
 export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
-  readonly #symbols = new Symbols();
+  readonly #symbols: Symbols;
   readonly #room = new MessageRoom();
   /** The block of the series that is being read: type, unit, help, then the names and values of the labels. */
   readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
@@ -45,9 +44,9 @@ export class RemoteWriteV2Decoder {
   #rowLength = 3;
   #isWhole = true;
 
-  /** @param layouts the buckets of native histograms; all decoders must share one */
-  constructor(layouts?: BucketLayouts) {
-    this.#gatherer = new RequestGatherer(layouts);
+  constructor(options?: Omit<WrittenGathererOptions, "metadata">) {
+    this.#gatherer = new RequestGatherer(options);
+    this.#symbols = new Symbols(options?.seriesCount);
   }
 
   /** Notes a series that was decoded elsewhere. */

@@ -9,14 +9,12 @@
 import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import { atOnce } from "../../model/tasks/time-slices.ts";
-import type { FamilyMetadata } from "../../wire/exposition-formats/family-metadata.ts";
-import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import type { SnappyOutput } from "../../wire/compression/snappy.ts";
 import { withLabelsFirst } from "./label-order.ts";
 import { MessageRoom } from "./message-room.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
-import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
+import { type WrittenGathererOptions, type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import {
   LABELS_MAX,
   type LabelPairs,
@@ -41,15 +39,9 @@ export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
   readonly #room: MessageRoom;
-  /** The version of the metadata that the remembered heads have. */
-  #metadataVersion = 0;
 
-  /**
-   * @param layouts the buckets of native histograms; all decoders must share one
-   * @param metadata the known metadata, which several decoders may share
-   */
-  constructor(layouts?: BucketLayouts, metadata?: FamilyMetadata) {
-    this.#gatherer = new RequestGatherer(layouts, metadata);
+  constructor(options?: WrittenGathererOptions) {
+    this.#gatherer = new RequestGatherer(options);
     this.#room = new MessageRoom(this.#gatherer.blocks);
   }
 
@@ -79,11 +71,6 @@ export class RemoteWriteDecoder {
       body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     if (!(yield* this.#read(message))) {
       yield* this.#read(yield* withLabelsFirst(message, TIMESERIES, LABEL));
-    }
-    if (this.#metadataVersion !== this.#gatherer.metadata.version) {
-      // The remembered heads lack the metadata that is known now.
-      this.#metadataVersion = this.#gatherer.metadata.version;
-      this.#gatherer.blocks.clear();
     }
     return this.#gatherer.take();
   }

@@ -15,7 +15,14 @@ import { FIXED64, type ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
 import { FamilyMetadata, type Metadata } from "../../wire/exposition-formats/family-metadata.ts";
 import { REMOTE_WRITE } from "./remote-write-protocol.ts";
-import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./written-labels.ts";
+import {
+  describe,
+  exemplarLabels,
+  headOf,
+  type LabelPairs,
+  type RejectedSeries,
+  seriesHead,
+} from "./written-labels.ts";
 
 /** A decoded request. */
 export interface RemoteWriteRequest {
@@ -42,16 +49,25 @@ const ROWS_MAX = 2_100_000;
 const REASON_PAST_MAX = "invalid, like the samples before it";
 /** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
-/** Remembered series: at 150 bytes per block, they fill the buffer of the blocks. */
+/** Remembered series, if fewer exist. At 120 bytes per block, they fill the buffer of the blocks. */
 const BLOCKS_MAX = 262_144;
 
 /** Metrics whose spelling of bounds is remembered. */
 const PLAIN_BOUNDS_MAX = 10_000;
 
+export interface WrittenGathererOptions {
+  /** The buckets of native histograms. All decoders must share one. */
+  readonly layouts?: BucketLayouts;
+  /** The metadata that other requests said. Decoders of one version may share one. */
+  readonly metadata?: FamilyMetadata;
+  /** The number of series that exist. So many are remembered. */
+  readonly seriesCount?: () => number;
+}
+
 export class RequestGatherer {
-  readonly blocks = new LabelBlocks(BLOCKS_MAX);
+  readonly blocks: LabelBlocks;
   readonly metadata: FamilyMetadata;
-  readonly #builder = new BatchBuilder(REMOTE_WRITE.name);
+  readonly #builder: BatchBuilder;
   readonly #histogram = new NativeHistogram();
   readonly #layouts: BucketLayouts;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
@@ -59,6 +75,8 @@ export class RequestGatherer {
   #usedBy = new Int32Array(1_024);
   #indexIn = new Int32Array(1_024);
   #next = new Int32Array(1_024).fill(-1);
+  /** By block: the version of the metadata that its head has. */
+  #metadataOf = new Int32Array(1_024).fill(-1);
   #generation = 0;
   #batchNumber = 0;
   #last = -1;
@@ -83,9 +101,15 @@ export class RequestGatherer {
   /** By head that has no block of its own: its index in this batch. */
   #indexes = new Map<SeriesHead, number>();
 
-  constructor(layouts = new BucketLayouts(), metadata = new FamilyMetadata()) {
+  constructor({
+    layouts = new BucketLayouts(),
+    metadata = new FamilyMetadata(),
+    seriesCount,
+  }: WrittenGathererOptions = {}) {
     this.#layouts = layouts;
     this.metadata = metadata;
+    this.blocks = new LabelBlocks(BLOCKS_MAX, { seriesCount, keepsHalf: true });
+    this.#builder = new BatchBuilder(REMOTE_WRITE.name, seriesCount);
   }
 
   /** Starts a request, and drops what an earlier one left. */
@@ -292,12 +316,29 @@ export class RequestGatherer {
   #useBlock(block: number): void {
     if (this.#generation !== this.blocks.generation) this.#forgetBlocks();
     if (block >= this.#usedBy.length) this.#grow(block);
+    const { version } = this.metadata;
+    if (this.#metadataOf[block] !== version) this.#refresh(block, version);
     if (this.#last >= 0) this.#next[this.#last] = block;
     this.#last = block;
     this.#block = block;
     this.#rejected = undefined;
     this.#index = -1;
     this.#timestampMs = 0;
+  }
+
+  /**
+   * Adds metadata that came since the head of a block was made. Most new metadata is of other families: their heads, and
+   * the decisions about them, remain.
+   */
+  #refresh(block: number, version: number): void {
+    this.#metadataOf[block] = version;
+    const { metric, labels, type, unit, help } = this.blocks.head(block);
+    const known = this.metadata.of(metric);
+    if (known === undefined) return;
+    const fresh = seriesHead(metric, labels, known);
+    if (fresh.type === type && fresh.unit === unit && fresh.help === help) return;
+    this.blocks.setHead(block, fresh);
+    if (this.#usedBy[block] === this.#batchNumber) this.#usedBy[block] = 0;
   }
 
   #indexOfSeries(): number {
@@ -317,11 +358,12 @@ export class RequestGatherer {
     this.#builder.reject(index, cause, reason, () => payload, REASON_PAST_MAX);
   }
 
-  /** The blocks were cleared, maybe within this request: what is kept by block number belongs to other blocks. */
+  /** Blocks were dropped, maybe within this request: what is kept by block number belongs to other blocks. */
   #forgetBlocks(): void {
     this.#generation = this.blocks.generation;
     this.#batchNumber++;
     this.#next.fill(-1);
+    this.#metadataOf.fill(-1);
     this.#last = -1;
   }
 
@@ -335,6 +377,7 @@ export class RequestGatherer {
     this.#usedBy = wider(this.#usedBy, 0);
     this.#indexIn = wider(this.#indexIn, 0);
     this.#next = wider(this.#next, -1);
+    this.#metadataOf = wider(this.#metadataOf, -1);
   }
 }
 

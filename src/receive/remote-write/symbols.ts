@@ -5,15 +5,21 @@
 import { isUtf8 } from "node:buffer";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 
-/** A request of 10,000 samples has some thousands. */
+/** A request of 10,000 samples has some thousands. If many series exist, two per series. */
 const SYMBOLS_MAX = 262_144;
 
 export class Symbols {
-  readonly #texts = new LabelBlocks<string>(SYMBOLS_MAX);
+  readonly #texts: LabelBlocks<string>;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
   /** The numbers of the symbols of the current request, by reference. */
   #numbers = new Int32Array(1_024);
   #count = 0;
+
+  /** @param seriesCount the number of series that exist */
+  constructor(seriesCount?: () => number) {
+    // When full, all are dropped, so that all symbols of one request have room.
+    this.#texts = new LabelBlocks(SYMBOLS_MAX, { seriesCount });
+  }
 
   /** Changes when numbering starts again. A caller that keeps numbers must drop them then. */
   get generation(): number {
