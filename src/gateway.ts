@@ -338,6 +338,8 @@ async function openFile(
     fileFolders: archiveFileFolders(config),
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onIncomplete: (path, byte) => log("journal_record_incomplete", { path, byte }),
+    onRecovered: ({ path, blocks }) =>
+      log("store_recovered", { path, bytes: blocks.map(({ at }) => at).join(" ") }),
     onFatal,
     onUpgradeBackup: (folder) => log("upgrade_backup", { folder }),
     onRoom: ({ freeBytes, isFull }) =>

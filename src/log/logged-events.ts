@@ -81,6 +81,12 @@ export const EVENTS = {
       "the last record of the journal is incomplete, as a kill or a loss of power leaves it, and was skipped; its push was not acknowledged",
     fields: ["path", "byte"],
   },
+  store_recovered: {
+    level: "warn",
+    message:
+      "a kill left blocks of the store's catalog half written; what is in use of them is as it was noted before, their checksums were corrected, and nothing is lost",
+    fields: ["path", "bytes"],
+  },
   store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
   decode_fault: { level: "error", message: "a thread that decodes bodies ended", fields: ["error"] },
   ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },

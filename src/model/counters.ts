@@ -139,6 +139,11 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       help: "How often the engine gave up on its file at a checkpoint, as on a full disk, and was opened again.",
       registers,
     }),
+    blocksRecovered: new Counter({
+      name: "weir_store_blocks_recovered_total",
+      help: "Blocks of the store's catalog that a kill had left half written, and that the start recovered without a loss.",
+      registers,
+    }),
     diskFreeBytes: new Gauge({
       name: "weir_store_disk_free_bytes",
       help: "Free bytes on the disk of the store.",

@@ -1,7 +1,5 @@
 /**
- * The store on DuckDB. store.ts is its contract.
- *
- * One connection writes. All its operations run one after the other (operation-order.ts), so a drop of days and a
+ * The store on DuckDB. store.ts is its contract. One connection writes. All its operations run one after the other (operation-order.ts), so a drop of days and a
  * checkpoint never overlap. Commits that go to the journal do not wait for them. Rows are appended inside a transaction:
  * closing an appender outside one would commit and checkpoint on the event loop.
  */
@@ -15,7 +13,7 @@ import { dateText } from "../model/time.ts";
 import { Copying } from "./backup/copying.ts";
 import { type PackingHost, type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
-import { explainDamage, requireWholeLog } from "./damaged-files.ts";
+import { explainDamage, prepareFiles } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
@@ -57,8 +55,8 @@ import { type TableWriters, Writing } from "./tables/writing.ts";
  * @throws StoreLocked, StoreMismatch, StoreDamaged, DiskFull
  */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
-  requireWholeLog(options.path);
   try {
+    await prepareFiles(options);
     return await open(options);
   } catch (error) {
     throw explainDamage(options.path, error);
@@ -536,7 +534,9 @@ export class DuckDBStore implements Store {
     const end = this.#options.counters.checkpointSeconds.startTimer();
     try {
       // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
+      this.#engine.catalog.write();
       await this.#writer.run("CHECKPOINT");
+      this.#engine.catalog.remove();
       this.#log.committed();
       this.#journal.noteNewLog();
       end();

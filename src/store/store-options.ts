@@ -4,6 +4,7 @@ import type { OpenEngineOptions } from "./engine/open-engine.ts";
 import type { OnFault, OnIncomplete } from "./journal/journal.ts";
 import type { ExpectedJournal } from "./journal/journal-file.ts";
 import type { Orphans } from "./journal/salvage.ts";
+import type { RecoveredBlocks } from "./catalog/torn-recovery.ts";
 import type { Room } from "./store.ts";
 
 export interface StoreOptions
@@ -17,6 +18,8 @@ export interface StoreOptions
   readonly counters: Counters;
   readonly onFault?: OnFault;
   readonly onIncomplete?: OnIncomplete;
+  /** Called when the file was recovered from a kill in the middle of a checkpoint. Nothing is lost then. */
+  readonly onRecovered?: (recovered: RecoveredBlocks) => void;
   /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
   readonly reserveBytes?: number;
   /** Called when the disk becomes full, and when it no longer is. */

@@ -1,6 +1,6 @@
 /**
- * `weir doctor --repair`: salvages a damaged database or log into a new folder, or repairs a damaged journal, and prints what is
- * lost and what to do next.
+ * `weir doctor --repair`: corrects a block of the catalog that a kill has cut, salvages a damaged database or log into a new folder,
+ * or repairs a damaged journal, and prints what is lost and what to do next.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { NoStore, STORE_FILE } from "../../store/inspection.ts";
 import { lostChanges } from "../../store/journal/journal-file.ts";
 import { type Repaired, repairJournal } from "../../store/repair.ts";
 import { type Salvaged, salvageStore } from "../../store/rewrite/database-salvage.ts";
+import { type RecoveredBlocks, recoverTornBlocks } from "../../store/catalog/torn-recovery.ts";
 import type { TableLoss } from "../../store/rewrite/table-salvage.ts";
 import type { LostRecords } from "../../store/store-options.ts";
 import type { Io } from "../command.ts";
@@ -30,16 +31,29 @@ export async function repair(config: Config, io: Io): Promise<void> {
     threads: config.threads,
     temporaryDirectory: join(config.data, "tmp"),
   };
+  const recovered = await recoverTornBlocks(options, true);
+  if (recovered !== undefined) await io.stdout.write(recoveredText(recovered));
   const salvaged = await salvageStore(options, Date.now());
   if (salvaged !== undefined) {
     await io.stdout.write(salvagedText(config.data, salvaged));
     return;
   }
   const repaired = await repairJournal(options, Date.now());
-  await io.stdout.write(
-    repaired === undefined
-      ? "Database, log and journal can be read; nothing was repaired.\n"
-      : repairedText(repaired),
+  if (repaired !== undefined) await io.stdout.write(repairedText(repaired));
+  else if (recovered === undefined)
+    await io.stdout.write("Database, log and journal can be read; nothing was repaired.\n");
+}
+
+function recoveredText({ path, blocks, read }: RecoveredBlocks): string {
+  const places = blocks.map(({ at }) => at).join(", ");
+  const proof =
+    read === undefined
+      ? "What is in use of it is as it was noted before"
+      : `There is no note of what was in use, but ${counted(read.tables, "table")} with ${counted(read.rows, "row")} were read ` +
+        "and none is missing";
+  return (
+    `A kill had left ${counted(blocks.length, "block")} of the catalog half written (byte ${places} of ${path}). ${proof}. ` +
+    "The checksum is corrected, and nothing is lost.\n"
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * The checksum of DuckDB 1.5 over headers, blocks and entries of the log: 64 bits. Only a salvage of damaged files computes it,
- * because the engine does not say where a log is damaged, and does not read a file with a damaged header.
+ * The checksum of DuckDB 1.5 over headers, blocks and entries of the log: 64 bits. It is computed only for files that are
+ * damaged or were left in a checkpoint: the engine does not say where a log is damaged, and does not read a file with a damaged
+ * header.
  */
 
 const MASK = (1n << 64n) - 1n;

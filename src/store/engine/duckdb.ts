@@ -94,6 +94,9 @@ function enginePath(path: string): string {
   return path.startsWith("/") ? path : `./${path}`;
 }
 
+/** The same for all paths of a file whose folder exists. */
+const identityOf = (path: string) => join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+
 /** Makes a file. It keeps the format that it is made with (sql/store/create_file.sql). */
 async function createFile(path: string): Promise<void> {
   const instance = await DuckDBInstance.create(MEMORY, { threads: "1" });
@@ -118,8 +121,7 @@ export class Database {
 
   /** Opens the file, or creates it. Throws `StoreLocked` if this or another process has it open. */
   static async open(path: string, options: DatabaseOptions): Promise<Database> {
-    const identity =
-      path === MEMORY ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+    const identity = path === MEMORY ? "" : identityOf(path);
     if (identity !== "" && opened.has(identity))
       throw new StoreLocked(`${path} is open in this process already`);
     // Before the first await, so that a second opening cannot pass meanwhile.
@@ -139,6 +141,11 @@ export class Database {
       }
       throw error;
     }
+  }
+
+  /** Whether this process has the file open. Closing any descriptor of it would then give up its lock. */
+  static isOpen(path: string): boolean {
+    return opened.has(identityOf(path));
   }
 
   async connect(): Promise<Connection> {

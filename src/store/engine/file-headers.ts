@@ -3,7 +3,7 @@
  * the file is. The other two belong to the last two checkpoints; the one with the higher iteration counts. The engine reads no
  * file with a damaged header, although one of them is enough.
  *
- * Only for copies: nothing here changes the file of a store.
+ * Repairs are only for copies: nothing here changes the file of a store.
  */
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { blockChecksum } from "./block-checksum.ts";
@@ -15,7 +15,7 @@ const MAGIC = "DUCK";
 const NO_BLOCK = 0xffff_ffff_ffff_ffffn;
 
 /** The fields of a checkpoint's header, each of 64 bits: iteration, its metadata, free list, blocks, size of a block and of a vector. */
-const FIELDS = { iteration: 0, metadata: 1, blocks: 3, blockBytes: 4, vectorRows: 5 } as const;
+const FIELDS = { iteration: 0, metadata: 1, freeList: 2, blocks: 3, blockBytes: 4, vectorRows: 5 } as const;
 const VECTOR_ROWS = 2_048n;
 
 /** What a salvage can do with the headers of a copy. */
@@ -26,6 +26,34 @@ export type HeaderRepair =
   | "new checksum"
   /** The header of the last checkpoint is replaced by that of the one before. */
   | "previous checkpoint";
+
+/** What the header of the last checkpoint says. A pointer is a block, and in its upper 8 bits a part of the block. */
+export interface CheckpointHeader {
+  readonly iteration: bigint;
+  /** The pointer to the catalog. */
+  readonly metadata: bigint;
+  /** The pointer to the list of free blocks. */
+  readonly freeList: bigint;
+  readonly blocks: number;
+  readonly blockBytes: number;
+}
+
+/** The header of the last checkpoint of an open file. Undefined if a header is damaged, or if there was no checkpoint. */
+export function lastCheckpoint(file: number): CheckpointHeader | undefined {
+  const headers = headersOf(file);
+  if (!headers.every(isWhole)) return undefined;
+  const [last] = headers
+    .slice(1)
+    .toSorted((a, b) => Number(field(b, "iteration") - field(a, "iteration"))) as [Buffer];
+  if (!isPossible(last) || field(last, "metadata") === NO_BLOCK) return undefined;
+  return {
+    iteration: field(last, "iteration"),
+    metadata: field(last, "metadata"),
+    freeList: field(last, "freeList"),
+    blocks: Number(field(last, "blocks")),
+    blockBytes: Number(field(last, "blockBytes")),
+  };
+}
 
 /** Whether a header has a wrong checksum. */
 export function hasDamagedHeader(path: string): boolean {
@@ -70,14 +98,18 @@ export function repairHeaders(copy: string, repair: HeaderRepair, template: stri
 function readHeaders(path: string): Buffer[] {
   const file = openSync(path, "r");
   try {
-    return [0, 1, 2].map((index) => {
-      const header = Buffer.alloc(HEADER_BYTES);
-      readSync(file, header, 0, HEADER_BYTES, index * HEADER_BYTES);
-      return header;
-    });
+    return headersOf(file);
   } finally {
     closeSync(file);
   }
+}
+
+function headersOf(file: number): Buffer[] {
+  return [0, 1, 2].map((index) => {
+    const header = Buffer.alloc(HEADER_BYTES);
+    readSync(file, header, 0, HEADER_BYTES, index * HEADER_BYTES);
+    return header;
+  });
 }
 
 function isWhole(header: Buffer): boolean {

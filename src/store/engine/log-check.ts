@@ -21,6 +21,11 @@ const OBJECT_END = Buffer.from("ffff", "hex");
 const HEADER_BYTES_MAX = 64;
 /** The entry that ends a commit: length 5, its checksum, and its type (100). */
 const COMMIT_END = Buffer.from("0500000000000000e7fe7d722fed3d5e640064ffff", "hex");
+/** The beginning of the content of the entry that begins the end of a checkpoint: its type (99), and a pointer (field 101). */
+const CHECKPOINT_TYPE = Buffer.from("6400636500", "hex");
+/** In the pointer: the block and a part of it, an integer of variable length. It is left out if it is 0. */
+const POINTER_BLOCK = Buffer.from("6400", "hex");
+const CHECKPOINT_BYTES_MAX = 64;
 const HEAD_BYTES = 16;
 const COMMIT_HEAD = COMMIT_END.subarray(0, HEAD_BYTES);
 const PIECE_BYTES = 1_048_576;
@@ -39,6 +44,34 @@ export function findLogDamage(path: string): number | undefined {
 /** Bytes of the log up to the end of its last whole commit. 0 if there is none, or no log. */
 export function wholeCommitBytes(path: string): number {
   return withLog(path, (file, size) => endsOf(file, size).commits) ?? 0;
+}
+
+/**
+ * The catalog of the checkpoint that the log ends with: the engine notes and syncs it, then it writes the catalog's blocks and
+ * the header. Undefined if the log does not end with such an entry, or if there is no log.
+ */
+export function checkpointAtEnd(path: string): bigint | undefined {
+  return withLog(path, (file, size) => {
+    const { lastContent, commits } = endsOf(file, size);
+    if (commits !== size || lastContent === undefined) return undefined;
+    const length = commits - COMMIT_END.length - lastContent;
+    if (length <= 0 || length > CHECKPOINT_BYTES_MAX) return undefined;
+    const entry = Buffer.alloc(HEAD_BYTES + length);
+    readSync(file, entry, 0, entry.length, lastContent - HEAD_BYTES);
+    const content = entry.subarray(HEAD_BYTES);
+    if (blockChecksum(content) !== entry.readBigUInt64LE(8)) return undefined;
+    if (!content.subarray(0, CHECKPOINT_TYPE.length).equals(CHECKPOINT_TYPE)) return undefined;
+    let at = CHECKPOINT_TYPE.length;
+    if (!content.subarray(at, at + POINTER_BLOCK.length).equals(POINTER_BLOCK)) return 0n;
+    let pointer = 0n;
+    at += POINTER_BLOCK.length;
+    for (let shift = 0n; at < content.length; shift += 7n) {
+      const byte = content[at++]!;
+      pointer |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return pointer;
+  });
 }
 
 /** The part of a log that can be read: up to the last whole commit before the first damaged entry. */
@@ -91,20 +124,28 @@ function withLog<Result>(path: string, use: (file: number, size: number) => Resu
   }
 }
 
-/** The bytes behind the last whole entry and behind the last whole commit. */
-function endsOf(file: number, size: number): { entries: number; commits: number } {
+/**
+ * The bytes behind the last whole entry and behind the last whole commit, and where the content begins of the last entry that is
+ * not the end of a commit.
+ */
+function endsOf(
+  file: number,
+  size: number,
+): { entries: number; commits: number; lastContent?: number | undefined } {
   const beginning = Buffer.alloc(HEADER_BYTES_MAX);
   let at = headerBytes(beginning.subarray(0, readSync(file, beginning, 0, beginning.length, 0)));
   if (at === 0) return { entries: 0, commits: 0 };
   const head = Buffer.alloc(HEAD_BYTES);
   let commits = 0;
+  let lastContent: number | undefined;
   while (at + HEAD_BYTES <= size && readSync(file, head, 0, HEAD_BYTES, at) === HEAD_BYTES) {
     const end = at + HEAD_BYTES + head.readUInt32LE(0) + head.readUInt32LE(4) * 2 ** 32;
     if (end > size) break;
     if (head.equals(COMMIT_HEAD)) commits = end;
+    else lastContent = at + HEAD_BYTES;
     at = end;
   }
-  return { entries: at, commits };
+  return { entries: at, commits, lastContent };
 }
 
 /** The length of the header at the beginning of a log. 0 if there is none. */

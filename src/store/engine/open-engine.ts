@@ -1,5 +1,6 @@
 /** The store's engine and its connections. Opened at the start, and again if the engine gives up on its file. */
 import { backUpBeforeUpgrade } from "../backup/upgrade-backup.ts";
+import { CatalogNote } from "../catalog/catalog-note.ts";
 import { CachedBlocks } from "../cached-blocks.ts";
 import { type Migration, statement } from "../statements.ts";
 import { migrate } from "../tables/migrate.ts";
@@ -15,6 +16,7 @@ export interface OpenEngine {
   readonly settings: Connection;
   readonly workers: Workers;
   readonly blocks: CachedBlocks;
+  readonly catalog: CatalogNote;
 }
 
 export interface OpenEngineOptions extends DatabaseOptions {
@@ -33,12 +35,14 @@ export interface OpenEngineOptions extends DatabaseOptions {
 export async function openEngine(path: string, options: OpenEngineOptions): Promise<OpenEngine> {
   const database = await Database.open(path, options);
   const connections: Connection[] = [];
+  let catalog: CatalogNote | undefined;
   const connect = async () => {
     const connection = await database.connect();
     connections.push(connection);
     return connection;
   };
   try {
+    catalog = new CatalogNote(path);
     const writer = await connect();
     await writer.run(statement("store/disable_checkpoint_on_close"));
     await migrate(writer, {
@@ -67,10 +71,11 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
       settings.run(statement("store/set_external_threads", { count: String(count) })),
     );
     const blocks = new CachedBlocks(settings, options.memoryLimitBytes);
-    return { database, writer, settings, workers, blocks };
+    return { database, writer, settings, workers, blocks, catalog };
   } catch (error) {
     for (const connection of connections) connection.close();
     database.close();
+    catalog?.close();
     throw error;
   }
 }
@@ -82,11 +87,13 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
  *   with the process
  */
 export async function closeEngine(
-  { database, writer, settings, workers }: OpenEngine,
+  { database, writer, settings, workers, catalog }: OpenEngine,
   isRead = false,
 ): Promise<void> {
   await workers.close();
   settings.close();
   writer.close();
-  if (!isRead) database.close();
+  if (isRead) return;
+  database.close();
+  catalog.close();
 }
