@@ -100,8 +100,12 @@ test("makes no backup of a new store, or before a migration that only adds", asy
   };
   const { store } = await openStore({ ...options(), migrations: [...migrations(), rewriting(901)] });
   await store.close();
+  expect(made).toEqual([]);
   const other = temporaryFolder();
   copyFixture(other);
+  // Some of the real migrations since the fixture rewrite data.
+  await opened(migrations(), other);
+  made.length = 0;
   await opened([...migrations(), adding], other);
   expect(made).toEqual([]);
 });
