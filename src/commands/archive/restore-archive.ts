@@ -117,11 +117,21 @@ async function restoreDays(
 
 /** Why a day is not restored. Undefined if it is. */
 function placeOf(
-  { gateway, days }: ArchiveAnswer,
+  { to, gateway, days }: ArchiveAnswer,
   manifest: Manifest,
 ): { readonly text: string; readonly isFault: boolean } | undefined {
   const found = days.find(({ date }) => date === manifest.date);
-  if (manifest.gateway.id !== gateway || found === undefined || found.state === "restored") return undefined;
+  if (found === undefined || found.rows === 0 || found.state === "restored") return undefined;
+  if (manifest.gateway.id !== gateway) {
+    if (to === null) return undefined;
+    const [samples, them] = found.rows === 1 ? ["sample", "it"] : ["samples", "them"];
+    return {
+      text:
+        `not restored: the gateway has ${grouped(found.rows)} ${samples} of this day that it did not restore, and archives ${them} ` +
+        "in a day of its own; restore to another folder with --data",
+      isFault: true,
+    };
+  }
   if (["archived", "late", "writing"].includes(found.state))
     return { text: `its ${grouped(manifest.rows)} samples are here`, isFault: false };
   return {

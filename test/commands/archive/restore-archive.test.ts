@@ -123,6 +123,23 @@ test("a stopped data folder gets them, whatever its retention is, and says which
   rmSync(data, { recursive: true });
 });
 
+test("a gateway that archives samples of the day itself does not get those of another one", async () => {
+  const from = await source();
+  await from.post(JSON.stringify(EVENTS));
+  await from.archiveAll();
+  const { gateway, url } = await other(`--archive-to=${temporaryFolder()}`);
+  await gateway.post(JSON.stringify([{ ...EVENTS[0], value: 9 }]));
+  // The day would count as restored, and its own sample would never be archived.
+  expect(await restore(url, "--from", from.to)).toEqual({
+    code: 1,
+    out: "",
+    err: `${DATE}: not restored: the gateway has 1 sample of this day that it did not restore, and archives it in a day of its own; restore to another folder with --data\n`,
+  });
+  expect(await (await gateway.fetch("/api/v1/archive")).json()).toMatchObject({
+    days: [{ date: DATE, rows: 1, state: "waiting" }],
+  });
+});
+
 /** A trace beside samples: what stands for a bucket as its sender spells it, and what no sender of milliseconds can say. */
 async function storeExemplars(gateway: ArchivingGateway): Promise<void> {
   const message = encodeV1([
