@@ -25,6 +25,7 @@ import { AskedMetrics } from "./query/asked-metrics.ts";
 import { ActiveQueries } from "./query/active-queries.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { createFormats } from "./query/formats/all.ts";
+import type { PromqlArchive } from "./query/promql/archived/promql-archive.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
 import { Federation } from "./query/promql/federation.ts";
 import type { GridCells } from "./query/promql/cells/grid-cells.ts";
@@ -63,7 +64,7 @@ export function openQueries(
   { config, now, log, counters, temporaryDirectory, store, registry, totals, access }: QueryParts,
   owners: readonly Owner[],
   cells: GridCells,
-  archive?: SqlArchive,
+  archive?: SqlArchive & PromqlArchive,
 ) {
   const asked = new AskedMetrics(now);
   const active = new ActiveQueries({ now, caller: () => queryCaller(access.caller) });
@@ -111,7 +112,7 @@ export function openQueries(
     ...limits,
     ...pickSettings(config, "lookbackMs", "observationStepMs", "seriesIdleMs"),
     ...pickSettings(config, "promqlConcurrencyMax", "promqlMemoryGrowthBytesMax"),
-    ...{ heldOf, cells, counters, now, upstreamServer },
+    ...{ heldOf, cells, counters, now, upstreamServer, archive },
   });
   const search = { store, catalog: promql.catalog, selectors: promql.selectors, ...limits };
   const federation = new Federation({

@@ -1,7 +1,11 @@
-/** The days of an archive that are not here any more, as SQL reads them (src/query/sql/archived-parts.ts). */
+/**
+ * The days of an archive that are not here any more, as SQL (src/query/sql/archived-parts.ts) and PromQL
+ * (src/query/promql/archived/promql-archive.ts) read them.
+ */
 import { join } from "node:path";
 import { Unavailable, Unprocessable } from "../../model/errors.ts";
 import { prometheusName } from "../../model/names.ts";
+import type { PromqlArchive, PromqlArchivedDay } from "../../query/promql/archived/promql-archive.ts";
 import type {
   ArchivedTableMetric,
   ArchivedTablePart,
@@ -9,7 +13,7 @@ import type {
   SqlArchive,
 } from "../../query/sql/archived-parts.ts";
 import { archivedDaysOf, manifestOf } from "../archive-contents.ts";
-import { dayFolder, type Manifest } from "../manifest.ts";
+import { type ArchivedFile, dayFolder, type Manifest } from "../manifest.ts";
 import type { ArchiveTarget } from "../targets/archive-target.ts";
 import type { CachedFile, PartCache } from "./part-cache.ts";
 
@@ -39,7 +43,7 @@ interface PartOfDay extends ArchivedTablePart {
   readonly series: readonly CachedFile[];
 }
 
-export class ReadableArchive implements SqlArchive {
+export class ReadableArchive implements SqlArchive, PromqlArchive {
   readonly #parts: ReadableParts;
   readonly #manifests = new Map<number, Manifest>();
   #metrics: ReadonlyMap<string, ArchivedTableMetric> = new Map();
@@ -61,9 +65,7 @@ export class ReadableArchive implements SqlArchive {
   }
 
   async ready(stop: AbortSignal): Promise<void> {
-    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
-    // The archive has a day that was dropped since, and its manifest was not read.
-    const isDropped = [...this.#here].some((day) => !here.has(day) && !this.#manifests.has(day));
+    const isDropped = this.#isDropped;
     if (this.#parts.now() - this.#refreshedMs >= REFRESH_MS || isDropped)
       this.#refreshing ??= this.#read().finally(() => {
         this.#refreshing = undefined;
@@ -73,6 +75,42 @@ export class ReadableArchive implements SqlArchive {
       await until(this.#refreshing, AbortSignal.any([stop, AbortSignal.timeout(READY_MS_MAX)])).catch(
         () => undefined,
       );
+  }
+
+  get bytesMax(): number {
+    return this.#parts.bytesMax;
+  }
+
+  get missing(): Unavailable | undefined {
+    if (this.fault !== undefined) return this.fault;
+    return this.#isDropped ? unavailable(`a day that is not here any more has not been read yet`) : undefined;
+  }
+
+  days(firstDay: number, lastDay: number): readonly PromqlArchivedDay[] {
+    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+    return [...this.#manifests]
+      .filter(([day]) => day >= firstDay && day <= lastDay && !here.has(day))
+      .sort(([a], [b]) => a - b)
+      .map(([day, { rows, series, metrics }]) => {
+        const folder = dayFolder(day);
+        const fileOf = ({ file, sha256, bytes }: ArchivedFile) => ({ path: folder + file, sha256, bytes });
+        return {
+          ...{ day, rows, series: series.map(fileOf) },
+          metrics: metrics.map(({ parts, ...metric }) => ({
+            ...metric,
+            parts: parts.map(({ columns, ...part }) => ({
+              ...fileOf(part),
+              labels: columns.flatMap(({ label }) => label ?? []),
+            })),
+          })),
+        };
+      });
+  }
+
+  /** The archive has a day that was dropped since it was read, and its manifest was not read. */
+  get #isDropped(): boolean {
+    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+    return [...this.#here].some((day) => !here.has(day) && !this.#manifests.has(day));
   }
 
   async #read(): Promise<void> {
@@ -115,7 +153,7 @@ export class ReadableArchive implements SqlArchive {
     withSeries: boolean,
     stop: AbortSignal,
   ): Promise<FetchedParts> {
-    const { cache, target, bytesMax } = this.#parts;
+    const { bytesMax } = this.#parts;
     const asked = parts as readonly PartOfDay[];
     const files = new Map(
       asked
@@ -128,8 +166,17 @@ export class ReadableArchive implements SqlArchive {
         `The statement reads ${bytes} bytes of the archive, and may read ${bytesMax} (archiveCacheBytes); a narrower range of ts may help.`,
         "sql",
       );
-    const pathOf = (file: CachedFile) => cache?.pathOf(file) ?? join(target.text, file.path);
-    const holding = cache?.hold([...files.values()]);
+    const { path, release } = await this.hold([...files.values()], stop);
+    return {
+      path: (part) => path((part as PartOfDay).file),
+      series: (part) => (part as PartOfDay).series.map(path),
+      release,
+    };
+  }
+
+  async hold(files: readonly CachedFile[], stop: AbortSignal): ReturnType<PromqlArchive["hold"]> {
+    const { cache, target } = this.#parts;
+    const holding = cache?.hold(files);
     let release: (() => void) | undefined;
     try {
       release = await until(holding, stop);
@@ -142,8 +189,7 @@ export class ReadableArchive implements SqlArchive {
     }
     let isReleased = false;
     return {
-      path: (part) => pathOf((part as PartOfDay).file),
-      series: (part) => (part as PartOfDay).series.map(pathOf),
+      path: (file) => cache?.pathOf(file) ?? join(target.text, file.path),
       release() {
         if (!isReleased) release?.();
         isReleased = true;

@@ -26,13 +26,13 @@ export const ARCHIVE_SETTINGS = {
   archiveRead: {
     type: { is: "flag" },
     default: false,
-    what: "Lets SQL read archived days that are not here any more, as part of the same tables.",
-    why: "Off. Such statements fetch files, and are slower.",
+    what: "Lets SQL and PromQL read archived days that are not here any more, as one with those that are.",
+    why: "Off. What reads them fetches files, and is slower.",
   },
   archiveCacheBytes: {
     type: { is: "bytes", min: MiB },
     default: 1024 * MiB,
-    what: "Bytes of files of a bucket that are kept in the data folder for `archiveRead`, and the most that one statement may read of the archive.",
+    what: "Bytes of files of a bucket that are kept in the data folder for `archiveRead`, and the most that one statement or query may read of the archive.",
     why: "A week of ten million events per day, with an id for each, takes as much.",
   },
 } as const satisfies Record<string, Setting>;

@@ -117,6 +117,23 @@ export class Engine {
     );
   }
 
+  /**
+   * The range of time that the selectors of a query read.
+   *
+   * @param range the times of a range query. Undefined for an instant query
+   */
+  reach(
+    text: string,
+    startMs: number,
+    range: { readonly endMs: number; readonly stepMs: number } | undefined,
+    options: PromqlQueryOptions = {},
+  ): { readonly afterMs: number; readonly toMs: number } | undefined {
+    const settings = { ...this.#options, ...definedOnly(options) };
+    const times = { startMs, endMs: range?.endMs ?? startMs, stepMs: range?.stepMs ?? 0 };
+    const { afterMs, reads } = planQuery(this.#parse(text), { ...settings, ...times }, failIn(text));
+    return reads.length === 0 ? undefined : { afterMs, toMs: Math.max(...reads.map(({ toMs }) => toMs)) };
+  }
+
   async #run(
     text: string,
     grid: Grid,

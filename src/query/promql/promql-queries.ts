@@ -10,10 +10,14 @@ import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
+import { callerMatchers } from "../caller-series.ts";
 import type { ActiveQueries, ActiveQuery, QueryAsked } from "../active-queries.ts";
 import { MemoryGuard } from "../memory-guard.ts";
 import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
 import { QueryTimeout } from "./query-errors.ts";
+import { ArchiveQuery, type StoreSeries } from "./archived/archive-query.ts";
+import { besideArchive } from "./archived/archived-rows.ts";
+import type { PromqlArchive } from "./archived/promql-archive.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
@@ -29,6 +33,7 @@ import { WorkerPool } from "./worker/worker-pool.ts";
 import { type TaskMemory, WorkerTask } from "./worker/worker-task.ts";
 
 interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof EngineOptions> {
+  readonly registry: OwnRowsOptions["registry"] & StoreSeries;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
   readonly now: () => number;
@@ -39,6 +44,8 @@ interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof Engine
   readonly counters: Counters;
   /** What is not stored here is read from it, except for rules and exports. */
   readonly upstreamServer?: UpstreamServer;
+  /** Days that are not here are read from it, except for rules and exports. */
+  readonly archive?: PromqlArchive;
   /** Lists the queries while they run, so that they can be cancelled. */
   readonly active: ActiveQueries;
 }
@@ -242,7 +249,10 @@ export class Promql {
     const isOfRule = runner === this.#rules;
     // The Worker has no other way to series.
     const own = labels === undefined ? this.#rows : narrowedRows(this.#rows, labels);
-    const rows = isOfRule ? this.#rowsOfRules : own;
+    const archived =
+      isOfRule || (task.kind !== "instant" && task.kind !== "range") ? undefined : this.#archived(labels);
+    const beside = archived === undefined ? own : besideArchive(own, archived, this.#options.store);
+    const rows = isOfRule ? this.#rowsOfRules : beside;
     const asked = askedOf(task, isOfRule);
     const active = asked && this.#options.active.begin(asked);
     const either = AbortSignal.any([signal, active?.signal].filter((each) => each !== undefined));
@@ -254,7 +264,10 @@ export class Promql {
         patienceMs,
       )
       .catch((error: unknown) => answer.reject(error))
-      .finally(() => active?.end());
+      .finally(() => {
+        archived?.release();
+        active?.end();
+      });
     return await answer.promise;
   }
 
@@ -278,7 +291,11 @@ export class Promql {
     const work = new WorkerTask(task, {
       ...own,
       pool: this.#pool,
-      settings: this.#settings(),
+      settings: {
+        ...this.#settings(),
+        // Rules read the store alone.
+        ...(own.rows.upstream === undefined ? { upstream: undefined } : {}),
+      },
       memory: this.#memory,
       turns: this.#turns,
       read: active,
@@ -307,6 +324,14 @@ export class Promql {
     }
   }
 
+  /** What one query reads of the archive. */
+  #archived(labels: Labels | undefined): ArchiveQuery | undefined {
+    const { archive, promqlTimeoutMs } = this.#options;
+    if (archive === undefined) return undefined;
+    const own = callerMatchers(labels);
+    return new ArchiveQuery({ ...this.#options, archive, waitMs: promqlTimeoutMs / 2, own });
+  }
+
   #upstream(): UpstreamRules | undefined {
     const { upstreamServer: server, promqlTimeoutMs } = this.#options;
     if (server === undefined) return undefined;
@@ -317,7 +342,7 @@ export class Promql {
     };
   }
 
-  #settings(): Omit<TaskSettings, "hasShared"> {
+  #settings(): Omit<TaskSettings, "hasShared" | "hasArchive"> {
     const {
       lookbackMs,
       observationStepMs,

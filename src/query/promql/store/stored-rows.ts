@@ -24,6 +24,22 @@ export interface LargeReads {
   readonly free?: () => void;
 }
 
+/** Reads archived days as days of the store. After `open`, their tables can be read as those of days. */
+export interface ArchivedReads extends Pick<StoredRows, "withSamplesIn"> {
+  /** The archived days of a range of days. Once per query. */
+  open(firstDay: number, lastDay: number): Promise<ArchiveOpened>;
+  /** As `find` of StoredRows, here and in the archive. */
+  find(
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    signal?: AbortSignal,
+  ): Promise<readonly Source[]>;
+}
+
+/** The archived days of a range, or why they cannot be read. */
+export type ArchiveOpened = { readonly days: readonly StoredDay[] } | { readonly failure: string };
+
 /** See ../shared/shared-samples.ts. */
 export interface SharedReads {
   read(seriesIds: Uint32Array, asked: SharedAsked): Promise<SharedAnswer>;
@@ -66,6 +82,8 @@ export interface StoredRows {
   readonly codes?: (seriesIds: Uint32Array, asked: CodesAsked) => Promise<CodeColumns | undefined>;
   /** Samples of the upstream (src/query/upstream/README.md). Without the function, there is none. */
   readonly upstream?: (asked: UpstreamAsked, signal: AbortSignal) => Promise<UpstreamAnswer>;
+  /** The days of an archive that are not here (src/archive/README.md). Without it, there are none. */
+  readonly archive?: ArchivedReads;
   /** What is kept of gauges and cumulative series. Without it, all samples have to be read. */
   readonly shared?: SharedReads;
   /** For one query; `signal` stops what it runs. */

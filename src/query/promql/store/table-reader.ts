@@ -54,6 +54,19 @@ export interface TableReader {
   close(): void;
 }
 
+/** The texts of statements, and the meaning of their errors, for a reader that reads more than day tables. */
+export interface StatementTexts {
+  /** Makes what a statement needs on the connection, and returns its text. */
+  textOf(reader: Reader, asked: DayStatement): Promise<string>;
+  /** The error of a query that an error of the engine means. */
+  errorOf(error: unknown, asked: DayStatement): unknown;
+}
+
+const OF_DAYS: StatementTexts = {
+  textOf: async (_, { name, table, identifiers }) => statement(name, { ...identifiers, table }),
+  errorOf: (error) => error,
+};
+
 /** An interrupt between two statements is lost, so it is repeated. */
 const INTERRUPT_INTERVAL_MS = 50;
 
@@ -61,11 +74,13 @@ const INTERRUPT_INTERVAL_MS = 50;
 export class StoreTableReader implements TableReader {
   readonly #store: Pick<Store, "reader">;
   readonly #signal: AbortSignal;
+  readonly #texts: StatementTexts;
   #reader: Reader | undefined;
 
-  constructor(store: Pick<Store, "reader">, signal: AbortSignal) {
+  constructor(store: Pick<Store, "reader">, signal: AbortSignal, texts: StatementTexts = OF_DAYS) {
     this.#store = store;
     this.#signal = signal;
+    this.#texts = texts;
   }
 
   scan: TableReader["scan"] = (asked, nullable, visit) =>
@@ -101,10 +116,7 @@ export class StoreTableReader implements TableReader {
     this.#reader = undefined;
   }
 
-  async #run(
-    { name, table, identifiers }: DayStatement,
-    read: (reader: Reader, sql: string) => Promise<void>,
-  ): Promise<void> {
+  async #run(asked: DayStatement, read: (reader: Reader, sql: string) => Promise<void>): Promise<void> {
     if (this.#signal.aborted) throw new QueryCanceled("the query was canceled");
     this.#reader ??= await this.#store.reader();
     const reader = this.#reader;
@@ -112,7 +124,7 @@ export class StoreTableReader implements TableReader {
       if (this.#signal.aborted) reader.interrupt();
     }, INTERRUPT_INTERVAL_MS);
     try {
-      await read(reader, statement(name, { ...identifiers, table }));
+      await read(reader, await this.#texts.textOf(reader, asked));
     } catch (error) {
       const fault = faultOf(error);
       if (fault === "out of memory")
@@ -121,7 +133,7 @@ export class StoreTableReader implements TableReader {
             "series or a shorter range, or try again later",
         );
       // Retention may drop a day between the look-up of the days and the statement.
-      if (fault !== "day dropped") throw error;
+      if (fault !== "day dropped") throw this.#signal.aborted ? error : this.#texts.errorOf(error, asked);
     } finally {
       clearInterval(interrupting);
     }

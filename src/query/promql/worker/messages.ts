@@ -96,6 +96,8 @@ export interface TaskSettings extends EngineOptions {
   readonly days: readonly StoredDay[];
   /** Set if samples of the upstream count too. */
   readonly upstream?: UpstreamRules;
+  /** Whether archived days can be read. */
+  readonly hasArchive: boolean;
   /** Whether samples of gauges and cumulative series are kept in shared memory for the task. */
   readonly hasShared: boolean;
 }
@@ -116,6 +118,7 @@ export type Ask =
       readonly lastDay: number;
       /** Whether the parts are needed, although they were sent before. */
       readonly isAgain?: boolean;
+      readonly withArchived?: boolean;
     }
   /** The answer is a Uint32Array of ids. */
   | {
@@ -123,7 +126,10 @@ export type Ask =
       readonly seriesIds: Uint32Array;
       readonly firstDay: number;
       readonly lastDay: number;
+      readonly withArchived?: boolean;
     }
+  /** The answer is an ArchiveOpened. */
+  | { readonly what: "archive"; readonly firstDay: number; readonly lastDay: number }
   /** The answer is a CellColumns, or nothing if the rows have to be read. */
   | { readonly what: "cells"; readonly seriesIds: Uint32Array; readonly asked: CellsAsked }
   /** The answer is a SampleColumns, or nothing if the rows have to be read. */

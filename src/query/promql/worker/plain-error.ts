@@ -1,5 +1,6 @@
 /** Errors as messages between threads: a class does not survive the copy, so its name is sent. */
 import { BadInput, Busy, RequestError, Timeout } from "../../../model/errors.ts";
+import { ArchiveAway } from "../archived/promql-archive.ts";
 import {
   ExecutionError,
   LimitReached,
@@ -20,6 +21,7 @@ export interface PlainError {
 
 /** Errors of requests that both threads throw. */
 const CLASSES: readonly (new (message: string, field?: string) => RequestError)[] = [
+  ArchiveAway,
   BadInput,
   ExecutionError,
   LimitReached,

@@ -6,7 +6,7 @@ import type { CodeColumns } from "../cells/code-chunks.ts";
 import type { SampleColumns } from "../cells/sample-columns.ts";
 import type { Matcher } from "../matchers.ts";
 import type { SharedAnswer } from "../shared/shared-samples.ts";
-import type { StoredRows } from "../store/stored-rows.ts";
+import type { ArchiveOpened, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
 import type { UpstreamAnswer } from "../../upstream/upstream-messages.ts";
 import type {
@@ -91,12 +91,13 @@ export class RemoteRows implements StoredRows {
   readonly #days: readonly StoredDay[];
   readonly #known: KnownResults<readonly Source[]>;
   readonly shared: StoredRows["shared"];
+  readonly archive: StoredRows["archive"];
   #readers = 0;
 
   /** @param known the results of look-ups that this thread has */
   constructor(
     asker: Asker,
-    { days, hasShared }: Pick<TaskSettings, "days" | "hasShared">,
+    { days, hasShared, hasArchive }: Pick<TaskSettings, "days" | "hasShared" | "hasArchive">,
     known: KnownResults<readonly Source[]>,
   ) {
     this.#asker = asker;
@@ -108,15 +109,31 @@ export class RemoteRows implements StoredRows {
           settle: (ticket, result) => asker.tell({ type: "settle", ticket, result }),
         }
       : undefined;
+    this.archive = hasArchive
+      ? {
+          open: async (firstDay, lastDay) =>
+            (await asker.ask({ what: "archive", firstDay, lastDay })) as ArchiveOpened,
+          find: (matchers, firstDay, lastDay) => this.#find(matchers, firstDay, lastDay, true),
+          withSamplesIn: (ids, firstDay, lastDay) => this.#withSamplesIn(ids, firstDay, lastDay, true),
+        }
+      : undefined;
     this.#known = known;
   }
 
   days: StoredRows["days"] = () => this.#days;
 
-  find: StoredRows["find"] = async (matchers, firstDay, lastDay) => {
-    const asked = { what: "find", matchers: matchers.map(plainMatcher), firstDay, lastDay } as const;
+  find: StoredRows["find"] = (matchers, firstDay, lastDay) => this.#find(matchers, firstDay, lastDay, false);
+
+  async #find(
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    withArchived: boolean,
+  ): Promise<readonly Source[]> {
+    const plain = matchers.map(plainMatcher);
+    const asked = { what: "find", matchers: plain, firstDay, lastDay, withArchived } as const;
     return (await this.#found(asked)) ?? (await this.#found({ ...asked, isAgain: true }))!;
-  };
+  }
 
   /** Undefined if the owner takes the result for known, and it is not. */
   async #found(asked: Ask & { what: "find" }): Promise<readonly Source[] | undefined> {
@@ -132,11 +149,19 @@ export class RemoteRows implements StoredRows {
     return sources;
   }
 
-  withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) => {
-    const ids = Uint32Array.from(seriesIds);
-    const found = await this.#asker.ask({ what: "withSamplesIn", seriesIds: ids, firstDay, lastDay });
-    return new Set(found as Uint32Array);
-  };
+  withSamplesIn: StoredRows["withSamplesIn"] = (seriesIds, firstDay, lastDay) =>
+    this.#withSamplesIn(seriesIds, firstDay, lastDay, false);
+
+  async #withSamplesIn(
+    ids: readonly number[],
+    firstDay: number,
+    lastDay: number,
+    withArchived: boolean,
+  ): Promise<ReadonlySet<number>> {
+    const seriesIds = Uint32Array.from(ids);
+    const asked = { what: "withSamplesIn", seriesIds, firstDay, lastDay, withArchived } as const;
+    return new Set((await this.#asker.ask(asked)) as Uint32Array);
+  }
 
   cells: StoredRows["cells"] = async (seriesIds, asked) =>
     (await this.#asker.ask({ what: "cells", seriesIds, asked })) as CellColumns | undefined;

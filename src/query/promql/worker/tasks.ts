@@ -1,4 +1,5 @@
 /** What a Worker does for each kind of task: text in, the text of an answer out. */
+import { dayOf } from "../../../model/sample.ts";
 import { Engine, type PromqlResult } from "../engine.ts";
 import { explainPlan } from "../explain.ts";
 import { parse } from "../parse/parse.ts";
@@ -6,7 +7,10 @@ import type { ParsedTexts } from "../parse/parsed-texts.ts";
 import { formatExpr } from "../parse/print.ts";
 import { treeOf } from "../parse/tree.ts";
 import { StoreStorage } from "../store/store-storage.ts";
-import type { StoredRows } from "../store/stored-rows.ts";
+import { ArchiveAway } from "../archived/promql-archive.ts";
+import { earlierOf } from "../cells/tracked-series.ts";
+import { withArchivedDays } from "../archived/archived-rows.ts";
+import type { ArchiveOpened, StoredRows } from "../store/stored-rows.ts";
 import { checkSelectors } from "../evaluate/bounds.ts";
 import type { Matcher } from "../matchers.ts";
 import { isShifted, selectorsIn } from "../parse/ast.ts";
@@ -52,10 +56,13 @@ export async function* answerPieces(
       return;
     default: {
       const { nowMs, observationStepMs, seriesIdleMs } = settings;
-      const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
-      const result = await withUpstream(storage, { task, settings, rows, signal }, (joined) =>
-        evaluated(new Engine(joined, settings, parsed.parse), task, signal),
-      );
+      const { result, storage } = await withArchive(task, parts, signal, async (all) => {
+        const storage = new StoreStorage({ rows: all, observationStepMs, seriesIdleMs, now: () => nowMs });
+        const result = await withUpstream(storage, { task, settings, rows: all, signal }, (joined) =>
+          evaluated(new Engine(joined, settings, parsed.parse), task, signal),
+        );
+        return { result, storage };
+      });
       yield* resultPieces(result, task.shown.limit, await extras(task.shown, result, storage));
     }
   }
@@ -84,6 +91,62 @@ function writerOf(format: ExportFormat): SeriesWriter {
     case "csv":
       return csvLines(format.columns);
   }
+}
+
+interface Evaluated {
+  readonly result: PromqlResult;
+  readonly storage: StoreStorage;
+}
+
+/**
+ * Evaluates over the store, and over days of the archive that the query reads back to. If any part of these cannot be read, all is
+ * evaluated without them, and the result has a warning.
+ */
+async function withArchive(
+  task: QueryTask,
+  { settings, rows, parsed }: TaskParts,
+  signal: AbortSignal,
+  evaluate: (rows: StoredRows) => Promise<Evaluated>,
+): Promise<Evaluated> {
+  const opened = await openedDays(task, { settings, rows, parsed }, signal);
+  let failure = "failure" in opened ? opened.failure : undefined;
+  if ("days" in opened && opened.days.length > 0) {
+    try {
+      return await evaluate(withArchivedDays(rows, opened.days));
+    } catch (error) {
+      if (!(error instanceof ArchiveAway)) throw error;
+      failure = error.message;
+    }
+  }
+  const { result, storage } = await evaluate(rows);
+  if (failure === undefined) return { result, storage };
+  const warning = `${failure}; the result has nothing of the archive`;
+  return { result: { ...result, warnings: [...result.warnings, warning] }, storage };
+}
+
+/** The archived days that a query reads. */
+async function openedDays(
+  task: QueryTask,
+  { settings, rows, parsed }: TaskParts,
+  signal: AbortSignal,
+): Promise<ArchiveOpened> {
+  const { archive } = rows;
+  if (archive === undefined) return { days: [] };
+  const { observationStepMs: stepMs, seriesIdleMs, nowMs } = settings;
+  const engine = new Engine(new StoreStorage({ rows, ...settings }), settings, parsed.parse);
+  const options = { ...task.options, signal };
+  const reach =
+    task.kind === "instant"
+      ? engine.reach(task.text, task.timeMs, undefined, options)
+      : engine.reach(task.text, task.startMs, task, options);
+  if (reach === undefined) return { days: [] };
+  const firstDay = dayOf(reach.afterMs * 1000);
+  const lastDay = Math.min(dayOf((reach.toMs + stepMs) * 1000), dayOf(nowMs * 1000) - 1);
+  const here = rows.days().filter(({ day }) => day >= firstDay && day <= lastDay).length;
+  if (here >= lastDay - firstDay + 1) return { days: [] };
+  // Totals begin with what came before them.
+  const baseMs = Math.floor(reach.afterMs / stepMs) * stepMs;
+  return await archive.open(dayOf(earlierOf(baseMs, stepMs, seriesIdleMs) * 1000), lastDay);
 }
 
 /** Evaluates over the store and the upstream, if there is one. Its failure is a warning, or the error of the query. */

@@ -10,7 +10,7 @@ import { buffersOfCells, type CellColumns } from "../cells/cell-columns.ts";
 import type { CodeColumns } from "../cells/code-chunks.ts";
 import { buffersOfSamples, type SampleColumns } from "../cells/sample-columns.ts";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
-import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
+import type { ArchiveOpened, LargeReads, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
 import type { ActiveQuery } from "../../active-queries.ts";
 import type { MemoryGuard } from "../../memory-guard.ts";
@@ -34,6 +34,7 @@ const FREEING_MS = 5_000;
 
 /** An answer that has no parts. */
 type AskedValue =
+  | ArchiveOpened
   | UpstreamAnswer
   | Uint32Array
   | CellColumns
@@ -54,7 +55,7 @@ interface Answering {
 export interface WorkerTaskOptions {
   readonly pool: WorkerPool;
   readonly rows: StoredRows;
-  readonly settings: Omit<TaskSettings, "hasShared">;
+  readonly settings: Omit<TaskSettings, "hasShared" | "hasArchive">;
   /** Ends the task with its reason. */
   readonly signal: AbortSignal;
   /** Stops the task when the memory of the process grows too far. */
@@ -115,7 +116,8 @@ export class WorkerTask {
       },
     );
     const hasShared = options.rows.shared !== undefined && task.kind !== "export";
-    this.#worker.post({ type: "run", task, settings: { ...settings, hasShared } });
+    const hasArchive = options.rows.archive !== undefined;
+    this.#worker.post({ type: "run", task, settings: { ...settings, hasShared, hasArchive } });
     signal.addEventListener("abort", this.#onAbort);
     if (signal.aborted) this.#onAbort();
   }
@@ -314,7 +316,11 @@ export class WorkerTask {
         const matchers = request.matchers.map(({ name, operator, value }) =>
           deferredMatcher(name, operator, value, this.test),
         );
-        const sources = await rows.find(matchers, firstDay, lastDay, signal);
+        const { aside = (wait) => wait() } = this.#options;
+        // Files of the archive may have to be fetched.
+        const sources = request.withArchived
+          ? await aside(() => rows.archive!.find(matchers, firstDay, lastDay, signal))
+          : await rows.find(matchers, firstDay, lastDay, signal);
         read?.countSeries(sources.length);
         const numbered = rows.numberOf?.(sources);
         if (numbered !== undefined && !request.isAgain && this.#worker.known.get(numbered))
@@ -330,7 +336,12 @@ export class WorkerTask {
       }
       case "withSamplesIn": {
         const { seriesIds, firstDay, lastDay } = request;
-        return Uint32Array.from(await rows.withSamplesIn([...seriesIds], firstDay, lastDay));
+        const from = request.withArchived ? rows.archive! : rows;
+        return Uint32Array.from(await from.withSamplesIn([...seriesIds], firstDay, lastDay));
+      }
+      case "archive": {
+        const { aside = (wait) => wait() } = this.#options;
+        return await aside(() => rows.archive!.open(request.firstDay, request.lastDay));
       }
       case "cells":
         return await rows.cells?.(request.seriesIds, request.asked);
@@ -417,6 +428,7 @@ function buffersOfValue(value: AskedValue): ArrayBuffer[] {
     "isKnown" in value ||
     "chunks" in value ||
     "partOf" in value ||
+    "days" in value ||
     "failure" in value
   )
     return [];
