@@ -12,10 +12,12 @@
  *   transaction lasts as long as the export, and no sort is as large as a day. Samples that arrive during the export are
  *   included if their minutes were not read yet.
  * - **Pace**: a chunk is read when the caller asks for it. A chunk that takes longer than `chunkTimeoutMs` ends the
- *   export with an error. The whole export has no time limit. A caller that stops early must `return()` the generator,
+ *   export with an error. If the engine has no memory for a step, the step waits for it as long. The whole export has no
+ *   time limit. A caller that stops early must `return()` the generator,
  *   since an open reader prevents a checkpoint of the log.
  */
-import { Timeout } from "../model/errors.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Timeout, Unavailable } from "../model/errors.ts";
 import {
   HELP_CHARACTERS_MAX,
   type Metric,
@@ -25,6 +27,7 @@ import {
 } from "../model/sample.ts";
 import { withUsualEdges } from "../model/spelling.ts";
 import { microsecondsText } from "../model/time.ts";
+import { faultOf } from "../store/engine/faults.ts";
 import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
@@ -57,6 +60,10 @@ export interface ExportRange {
 
 /** About 20 MB of text: large enough that the search for the minutes costs little, small enough to sort in memory. */
 const STEP_ROWS_MAX = 65_536;
+/** The first wait for memory of the engine; each further one is twice as long. */
+const MEMORY_WAIT_MS = 50;
+
+type Chunks = AsyncIterator<readonly (readonly Cell[])[]>;
 
 /** The column of a day table with the attributes that have no column of their own, as a JSON object. */
 const MORE_ATTRIBUTES = "more_attributes";
@@ -126,26 +133,56 @@ async function* readStep(
   writer: EventWriter,
 ): AsyncGenerator<string, void, undefined> {
   const reader = await store.reader();
-  let chunks: AsyncIterator<readonly (readonly Cell[])[]> | undefined;
+  let chunks: Chunks | undefined;
   try {
-    const result = await within(timeoutMs, reader, () =>
-      reader.stream(statement("query/export_samples", { table }), parametersOf(day, step)),
+    const sorted = await whenMemoryIsFree(timeoutMs, () =>
+      within(timeoutMs, reader, async () => {
+        const result = await reader.stream(
+          statement("query/export_samples", { table }),
+          parametersOf(day, step),
+        );
+        const rows = result.chunks()[Symbol.asyncIterator]();
+        // The engine has sorted all rows when the first are read.
+        return { columns: result.columns.map(({ name }) => name), rows, first: await rows.next() };
+      }),
     );
-    const names = new Map(attributes.map(({ name, column }) => [column, name]));
-    const columns = attributeColumns(
-      result.columns.map(({ name }) => name),
-      names,
-    );
-    const rows = result.chunks()[Symbol.asyncIterator]();
+    const { rows } = sorted;
     chunks = rows;
-    for (;;) {
-      const chunk = await within(timeoutMs, reader, () => rows.next());
-      if (chunk.done) return;
+    const names = new Map(attributes.map(({ name, column }) => [column, name]));
+    const columns = attributeColumns(sorted.columns, names);
+    let chunk = sorted.first;
+    while (!chunk.done) {
       yield writer.lines(chunk.value, columns);
+      chunk = await within(timeoutMs, reader, () => rows.next());
     }
   } finally {
     await chunks?.return?.();
     reader.close();
+  }
+}
+
+/**
+ * Reads, and reads again while the engine has no memory left: other exports and queries use it too, and an export that
+ * ends in the middle is of no use to its reader.
+ *
+ * @param timeoutMs after this the memory is not waited for any longer
+ * @throws Unavailable if the memory was not free in this time
+ */
+async function whenMemoryIsFree<T>(timeoutMs: number, read: () => Promise<T>): Promise<T> {
+  const lastMs = performance.now() + timeoutMs;
+  for (let waitMs = MEMORY_WAIT_MS; ; waitMs *= 2) {
+    try {
+      return await read();
+    } catch (error) {
+      if (faultOf(error) !== "out of memory") throw error;
+      if (performance.now() + waitMs > lastMs) {
+        throw new Unavailable(
+          "The database engine has too little memory left for a part of the export (memoryLimitBytes); " +
+            "export a shorter range or one metric, or try again later.",
+        );
+      }
+      await sleep(waitMs);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import { snapshotOf } from "../totals-snapshots.ts";
 import { afterEach, describe, expect, test } from "bun:test";
 import { exportLines } from "../../src/query/export-lines.ts";
+import { Unavailable } from "../../src/model/errors.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
 
 const MINUTE_MS = 60_000;
@@ -12,10 +13,14 @@ const ALL = { fromUs: 0, toUs: 8e15 };
 let samples: Samples;
 afterEach(() => samples.close());
 
-const lines = (range: { fromUs: number; toUs: number; metric?: string } = ALL, chunkTimeoutMs = 30_000) =>
+const lines = (
+  range: { fromUs: number; toUs: number; metric?: string } = ALL,
+  chunkTimeoutMs = 30_000,
+  store: Pick<Samples["store"], "days" | "reader"> = samples.store,
+) =>
   exportLines(
     {
-      store: samples.store,
+      store,
       isAttribute: () => true,
       seriesById: (id) => samples.registry.seriesById(id),
       chunkTimeoutMs,
@@ -104,4 +109,54 @@ test("a caller that stops early leaves no open reader", async () => {
   await samples.store.dropDaysBefore(20_000, samples.registry.forgetDaysBefore(20_000), snapshotOf([]));
   expect(await samples.store.checkpoint()).toBe(true);
   expect(samples.store.days()).toEqual([]);
+});
+
+describe("the engine's memory", () => {
+  const events = (count: number): Sample[] =>
+    Array.from({ length: count }, (_, number) => ({
+      metric: "o",
+      ts: BEGIN_MS + (number % MINUTE_MS),
+      value: number,
+      tags: { task_id: `${number}${"x".repeat(200)}` },
+    }));
+
+  test("a step waits for it while other queries have it", async () => {
+    samples = await storedSamples(events(10));
+    let refusals = 3;
+    const busy = {
+      days: () => samples.store.days(),
+      async reader() {
+        const reader = await samples.store.reader();
+        return {
+          ...reader,
+          stream: async (...asked: Parameters<typeof reader.stream>) => {
+            if (refusals-- > 0)
+              throw new Error(
+                "Out of Memory Error: failed to pin block of size 256.0 KiB (192.2 MiB/192.0 MiB used)",
+              );
+            return await reader.stream(...asked);
+          },
+          all: reader.all.bind(reader),
+          interrupt: () => reader.interrupt(),
+          close: () => reader.close(),
+        };
+      },
+    };
+    let text = "";
+    for await (const chunk of lines(ALL, 30_000, busy)) text += chunk;
+    expect(refusals).toBe(-1);
+    expect(text.match(/"value":\d/g)).toHaveLength(10);
+  });
+
+  test("an export that never gets it is answered with 503, which names the setting", async () => {
+    samples = await storedSamples(events(60_000), { memoryLimitBytes: 8 * 1_048_576, spills: false });
+    const failed = await lines(ALL, 2_000)
+      .next()
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    expect(failed).toBeInstanceOf(Unavailable);
+    expect((failed as Unavailable).message).toContain("memoryLimitBytes");
+  });
 });
