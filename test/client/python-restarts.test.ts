@@ -87,6 +87,30 @@ weir.flush()`);
       await python.end();
     });
 
+    test("drops the oldest that wait for a request that hangs, before the newest", async () => {
+      const python = new PythonProcess();
+      front.rule = () => "hang";
+      await python.run(`${client(", batch_samples=10, memory_samples_max=50, request_timeout_seconds=60")}
+for i in range(1, 31): weir.observe("py_order_ms", i)`);
+      // The first batch is in the request; the others wait for it.
+      await until("the waiting batches", () =>
+        python.run<boolean>("result = weir._posting is not None and len(weir._fresh) == 2"),
+      );
+      await python.run(`for i in range(31, 101): weir.observe("py_order_ms", i)`);
+      expect(await stat(python, "in_memory")).toBe(50);
+      expect(await stat(python, "lost.memory_full")).toBe(50);
+      front.rule = () => "pass";
+      await python.run("weir._gateway.interrupt()");
+      await until("the rest", async () => {
+        await python.run("weir.flush()");
+        return (await stat(python, "stored")) === 50;
+      });
+      expect(
+        await rows("SELECT min(value), count(*) FILTER (value > 60), count(*) FROM py_order_ms"),
+      ).toEqual([[1, 40, 50]]);
+      await python.end();
+    });
+
     test("bounds memory by bytes", async () => {
       const python = new PythonProcess();
       front.rule = () => "hang";

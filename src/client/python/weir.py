@@ -428,15 +428,25 @@ class Weir:
         self._nudge(self._wake)
         self._trim()
 
+    def _is_waiting(self, batch):
+        """Whether no request and no file is being made of a batch that only memory has."""
+        return batch in self._ring or batch in self._fresh
+
     def _trim(self):
+        """Drops what is oldest: batches in the order in which they were made, then what is no batch yet."""
         samples, size = self._in_memory()
         dropped = 0
         while samples > self._settings["memory_samples_max"] or size > self._settings["memory_bytes_max"]:
-            if self._ring:
-                batch = self._ring.popleft()
-                self._loose.pop(batch.key, None)
+            batch = next((batch for batch in self._loose.values() if self._is_waiting(batch)), None)
+            if batch is not None:
+                (self._ring if batch in self._ring else self._fresh).remove(batch)
+                del self._loose[batch.key]
                 self._counts.give_back(batch.own)
                 lost, lost_bytes = batch.samples, len(batch.body)
+            elif self._sealing is not None and self._sealing[0]:
+                # _seal_pending() sees that it was taken.
+                (batch, lost_bytes), self._sealing = self._sealing, None
+                lost = len(batch)
             elif self._pending:
                 batch, lost_bytes = self._pending.popleft()
                 lost = len(batch)
@@ -519,15 +529,17 @@ class Weir:
                 own = self._counts.take_increments() if self._failures == 0 and not self._pending else []
             try:
                 batch = self._seal(item[0], own) if item[0] or own else None
+                fault = None
             except Exception as error:  # such as a lack of memory
-                self._counts.lose("memory_full", len(item[0]), f"they could not be encoded: {error!r}")
-                batch = None
+                batch, fault = None, f"they could not be encoded: {error!r}"
             with self._lock:
                 if self._sealing is not item:
-                    # _abandon() took it meanwhile.
+                    # _abandon() or _trim() took it meanwhile.
                     self._counts.give_back(own)
-                    return
+                    continue
                 self._sealing = None
+                if fault is not None:
+                    self._counts.lose("memory_full", len(item[0]), fault)
                 if batch is None:
                     continue
                 self._loose[batch.key] = batch
@@ -564,6 +576,9 @@ class Weir:
                 else:
                     self._ring.append(batch)
                 self._trim()
+                if self._failures == 0:
+                    # The gateway may have answered since this batch was found to be late.
+                    self._nudge(self._post)
 
     def _spool_slow(self):
         """Writes batches to the spool that wait for a slow request, so that a killed worker loses little. Ends a request
