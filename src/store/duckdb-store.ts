@@ -23,7 +23,7 @@ import { Journal } from "./journal/journal.ts";
 import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { LogSize } from "./log-size.ts";
 import { OperationOrder } from "./operation-order.ts";
-import { readerError, Readers } from "./readers.ts";
+import { readerError, Readers } from "./reading/readers.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -263,10 +263,7 @@ export class DuckDBStore implements Store {
     });
   }
 
-  /** Moves the journal's records to their tables. */
-  moveJournal(): Promise<void> {
-    return this.#inOrder(() => this.#moveJournal());
-  }
+  readonly moveJournal = () => this.#inOrder(() => this.#moveJournal());
 
   #moveJournal(): Promise<void> {
     return this.#moved(this.#journal.move(this.#writer, this.#write));
@@ -304,7 +301,10 @@ export class DuckDBStore implements Store {
     writing.committed();
   }
 
-  async reader(): Promise<Reader> {
+  readonly reader = () => this.#reader(false);
+  readonly statementReader = () => this.#reader(true);
+
+  async #reader(isKept: boolean): Promise<Reader> {
     this.#requireOpen();
     if (!this.#journal.isEmpty && this.#room.mayTry) {
       // Waits for whichever move comes first. An operation queued before this one may be a checkpoint that
@@ -316,7 +316,7 @@ export class DuckDBStore implements Store {
       });
     } else if (!this.#journal.isEmpty) this.incompleteReaders++;
     while (this.#reopening !== undefined) await this.#reopening;
-    return await this.#readers.open(this.#engine);
+    return await this.#readers.open(this.#engine, isKept);
   }
 
   days(): readonly Day[] {

@@ -283,6 +283,12 @@ export interface Store {
   /** The room on the disk, at most a tenth of a second old. */
   room(): Room;
   reader(): Promise<Reader>;
+  /**
+   * As `reader`, on a connection that a reader of this kind may have used before. It has the temporary views and macros that
+   * were made on it with `run`, and `run` leaves out a statement that would only make one of them again. Only for callers that
+   * may read everything, and that make each view and macro that their statement names.
+   */
+  statementReader(): Promise<Reader>;
   /** Moves the rows of the journal to their tables. Rejects with `DiskFull` if the disk has no room for that. */
   moveJournal(): Promise<void>;
   /** The days, in ascending order. */

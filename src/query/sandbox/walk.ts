@@ -13,10 +13,13 @@ const DEPTH_MAX = 150;
 /** The engine plans about 10,000 expressions per second. A text of 16 KiB contains at most 5,000. */
 const EXPRESSIONS_MAX = 10_000;
 
+/** The columns of a table with the engine's types. */
+export type CatalogColumns = readonly { readonly name: string; readonly type: string }[];
+
 /** The tables that a statement may name in FROM. */
 export interface SandboxCatalog {
-  /** The columns of the table (lower case) with the engine's types, or undefined if the table does not exist. */
-  columnsOf(table: string): readonly { readonly name: string; readonly type: string }[] | undefined;
+  /** The columns of the table (lower case), or undefined if the table does not exist. */
+  columnsOf(table: string): CatalogColumns | undefined;
   /** The names of all tables, for suggestions. */
   names(): Iterable<string>;
 }

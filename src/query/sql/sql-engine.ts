@@ -23,7 +23,8 @@ import type {
 import type { Labels } from "../../model/sample.ts";
 import type { ActiveQueries, ActiveQuery } from "../active-queries.ts";
 import type { CallerSeries } from "../caller-series.ts";
-import { type Inspected, inspect } from "../sandbox/sandbox.ts";
+import { KeptInspections } from "../sandbox/kept-inspections.ts";
+import type { Inspected } from "../sandbox/sandbox.ts";
 import { checkRuleStatement, columnsOfMissing, TablesToCome } from "../sandbox/tables-to-come.ts";
 import { DAY_MS } from "../../model/duration.ts";
 import { dateText } from "../../model/time.ts";
@@ -40,7 +41,7 @@ import {
 import { emptyView, listingView, viewsFor } from "./views.ts";
 
 interface SqlOptions {
-  readonly store: Pick<Store, "reader" | "days">;
+  readonly store: Pick<Store, "reader" | "statementReader" | "days">;
   readonly registry: Metrics & { readonly isAttribute: IsAttribute };
   /** The series that have the labels of a caller's token. If absent, callers with labels are rejected. */
   readonly own?: (labels: Labels) => Promise<CallerSeries>;
@@ -125,6 +126,7 @@ export class SqlEngine {
   readonly #options: SqlOptions;
   readonly #concurrency: ConcurrencyLimit;
   readonly #guard: MemoryGuard;
+  readonly #inspections = new KeptInspections();
   readonly #running = new Set<RunningQuery>();
   readonly #stopping = new AbortController();
 
@@ -222,7 +224,7 @@ export class SqlEngine {
         }
       };
       const bytesMax = this.#options.textBytesMax;
-      const inspected = await inspect(reader, sql, toCome ?? tables, { bytesMax, lookup });
+      const inspected = await this.#inspections.inspect(reader, sql, toCome ?? tables, { bytesMax, lookup });
       if (toCome !== undefined) noteMissing(toCome.missing);
       // Estimates in a plan depend on the ids of series, and so on how many others have.
       if (own !== undefined && inspected.isExplain)
@@ -251,7 +253,10 @@ export class SqlEngine {
     this.#options.onAsked?.([...names].flatMap((name) => tables.metricTable(name)?.metrics ?? []));
   }
 
-  /** Runs one of our own statements, prepared on the reader that it runs on. The same limits apply, but no sandbox. */
+  /**
+   * Runs one of our own statements, prepared on the reader that it runs on. The same limits apply, but no sandbox. The views that
+   * it names must be among the prepared ones, because the connection can have others of the same name.
+   */
   async run(
     prepare: Prepare,
     {
@@ -259,6 +264,7 @@ export class SqlEngine {
       limitRows = this.#options.rowsMax,
       timeoutMs = this.#options.timeoutMs,
       signal,
+      labels,
       asked,
       isOfRule,
     }: QueryOptions,
@@ -298,7 +304,8 @@ export class SqlEngine {
     this.#guard.watch(query);
     active?.signal.addEventListener("abort", () => query.stop("canceled"));
     try {
-      query.use(await this.#options.store.reader());
+      const { store } = this.#options;
+      query.use(await (labels === undefined ? store.statementReader() : store.reader()));
       const stream = await this.#start(query, held, prepare, parameters);
       return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal, active);
     } catch (error) {

@@ -170,6 +170,11 @@ export class Connection implements Reader {
     this.#connection = connection;
   }
 
+  /** Whether rows are being fetched, or were not fetched to their end. */
+  get isStreaming(): boolean {
+    return this.#isStreaming;
+  }
+
   async run(sql: string, parameters?: Parameters): Promise<void> {
     await this.#connection.run(sql, ...bound(parameters));
   }
@@ -259,7 +264,8 @@ export class Connection implements Reader {
   /** Ends what `#start` began, after the last row. Throws the error that cut the rows short, if there was one. */
   async #finish(sql: string, parameters: Parameters | undefined): Promise<void> {
     try {
-      await this.#connection.run("SELECT 1");
+      // As one call. The COMMIT alone would succeed after an error.
+      await this.#connection.run("SELECT 1; COMMIT");
     } catch (error) {
       await this.#abandon();
       if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
@@ -268,7 +274,6 @@ export class Connection implements Reader {
       throw error;
     }
     this.#isStreaming = false;
-    await this.#connection.run("COMMIT");
   }
 
   async countStatements(sql: string): Promise<number> {

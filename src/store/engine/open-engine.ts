@@ -6,6 +6,7 @@ import { type Migration, statement } from "../statements.ts";
 import { migrate } from "../tables/migrate.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
+import { KeptConnections } from "../reading/kept-connections.ts";
 import { Workers } from "./workers.ts";
 
 export interface OpenEngine {
@@ -14,6 +15,8 @@ export interface OpenEngine {
   readonly writer: Connection;
   /** Sets the number of threads, which changes while the writer is in a transaction, and the limit of the memory. */
   readonly settings: Connection;
+  /** Those of readers that have ended. */
+  readonly connections: KeptConnections;
   readonly workers: Workers;
   readonly blocks: CachedBlocks;
   readonly catalog: CatalogNote;
@@ -71,7 +74,8 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
       settings.run(statement("store/set_external_threads", { count: String(count) })),
     );
     const blocks = new CachedBlocks(settings, options.memoryLimitBytes);
-    return { database, writer, settings, workers, blocks, catalog };
+    const kept = new KeptConnections();
+    return { database, writer, settings, connections: kept, workers, blocks, catalog };
   } catch (error) {
     for (const connection of connections) connection.close();
     database.close();
@@ -87,10 +91,11 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
  *   with the process
  */
 export async function closeEngine(
-  { database, writer, settings, workers, catalog }: OpenEngine,
+  { database, writer, settings, connections, workers, catalog }: OpenEngine,
   isRead = false,
 ): Promise<void> {
   await workers.close();
+  connections.close();
   settings.close();
   writer.close();
   if (isRead) return;

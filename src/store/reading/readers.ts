@@ -1,9 +1,11 @@
 /** The readers of a store that are open: what a checkpoint, a reopening and the end of the store have to know of them. */
-import { Unavailable } from "../model/errors.ts";
-import { DiskFull } from "./disk-room.ts";
-import { isDiskFull, isFatal } from "./engine/faults.ts";
-import type { OpenEngine } from "./engine/open-engine.ts";
-import { TrackedReader } from "./engine/tracked-reader.ts";
+import { Unavailable } from "../../model/errors.ts";
+import { DiskFull } from "../disk-room.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import { isDiskFull, isFatal } from "../engine/faults.ts";
+import { KeptConnection } from "./kept-connections.ts";
+import type { OpenEngine } from "../engine/open-engine.ts";
+import { TrackedReader } from "./tracked-reader.ts";
 
 /** How long `gone()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
 const CLOSE_MS_MAX = 2_000;
@@ -41,18 +43,21 @@ export class Readers {
     return this.#open.size + this.#connecting;
   }
 
-  async open({ database, workers, blocks }: OpenEngine): Promise<TrackedReader> {
+  /** @param isKept whether its connection may be one that is kept (engine/kept-connections.ts) */
+  async open({ database, connections, workers, blocks }: OpenEngine, isKept = false): Promise<TrackedReader> {
     await blocks.settled();
     this.#requireOpen();
     this.#connecting++;
-    const connection = await database
-      .connect()
+    const connect = () => database.connect();
+    const opening = isKept ? connections.take(connect) : connect().then((connection) => ({ connection }));
+    const opened: { readonly connection: Connection } | KeptConnection = await opening
       .catch((error) => {
         throw this.#explain(error);
       })
       .finally(() => {
         this.#connecting--;
       });
+    const { connection } = opened;
     try {
       // Closing the store interrupts the readers that it knows, and this one is newer.
       this.#requireOpen();
@@ -65,7 +70,8 @@ export class Readers {
       blocks.noteRead();
       workers.end();
     };
-    const reader = new TrackedReader(connection, onClose, this.#explain);
+    const kept = opened instanceof KeptConnection ? opened : undefined;
+    const reader = new TrackedReader(connection, onClose, this.#explain, kept);
     this.#open.add(reader);
     blocks.noteRead();
     workers.begin();
