@@ -131,12 +131,13 @@ test("writes DuckDB's library to the home folder once, for its owner only", asyn
 test("starts without a home folder, and leaves nothing in the folder for temporary files", async () => {
   const missing = join(folder, "read-only");
   mkdirSync(missing);
-  chmodSync(missing, 0o500);
   // For root, who may write everywhere, a file in the way of the folder does the same.
   writeFileSync(join(missing, ".cache"), "");
+  chmodSync(missing, 0o500);
   const { gateway } = await serve(join(folder, "data-no-home"), [], { HOME: missing });
   expect(readdirSync(env.TMPDIR)).toEqual([]);
   expect(await gateway.stop("SIGTERM")).toBe(0);
+  chmodSync(missing, 0o700);
 });
 
 async function serve(
