@@ -97,6 +97,21 @@ async function plan(sql: string, options: QueryOptions = {}): Promise<string> {
 }
 
 describe("a metric's table", () => {
+  test("is there from the time when a sample is accepted, and has a row after the commit", async () => {
+    const own = await storedSamples([]);
+    const { store, registry } = own;
+    const asked = new SqlEngine({ counters: createCounters(), ...LIMITS, store, registry });
+    const value = async () => await (await asked.query("SELECT host, value FROM disk_io")).next();
+    await expect(value()).rejects.toThrow("disk_io");
+    registry.admit({ metric: "disk.io", kind: "gauge", labels: new Map([["host", "h1"]]) });
+    expect(await value()).toBeUndefined();
+    const ts = "2024-01-02T10:00:00Z";
+    await own.add([{ metric: "disk.io", kind: "gauge", ts, value: 7, tags: { host: "h1" } }]);
+    expect(await value()).toEqual([["h1", 7]]);
+    await asked.close();
+    await own.close();
+  });
+
   test("has ts, value and one column per tag, and omits stale markers", async () => {
     const result = await engine.query("SELECT * FROM http_request_duration_ms ORDER BY ts");
     expect(result.columns).toEqual([
