@@ -20,7 +20,7 @@ const LOOK_INTERVAL_MS = 60_000;
 const QUIET_MS_MAX = 600_000;
 
 export interface ArchiveParts extends Omit<DayArchiverParts, "onFile" | "store"> {
-  readonly store: Pick<Store, "days" | "reader" | "numbering" | "moveJournal">;
+  readonly store: Pick<Store, "days" | "reader" | "numbering" | "moveJournal" | "freeBlocks">;
   /** How long after its end a day is archived. */
   readonly afterMs: number;
   /** Bytes of days past retention that may be kept. */

@@ -12,8 +12,9 @@
  */
 import { statfsSync } from "node:fs";
 import { Unavailable } from "../model/errors.ts";
-import type { Room } from "./store.ts";
 import { isDiskFull } from "./engine/faults.ts";
+import { statement } from "./statements.ts";
+import type { Reader, Room } from "./store.ts";
 
 /** Nothing of a request was stored, because the disk has no room. */
 export class DiskFull extends Unavailable {
@@ -199,4 +200,12 @@ export function freeBytesOf(path: string): number {
 function sizeOf(path: string): number {
   const { blocks, bsize } = statfsSync(path);
   return blocks * bsize;
+}
+
+/** Bytes of the blocks inside the file that are free. */
+export async function freeBytesInside(reader: Pick<Reader, "all">): Promise<number> {
+  const [size] = await reader.all<{ block_size: number; free_blocks: number }>(
+    statement("store/database_size"),
+  );
+  return size!.block_size * size!.free_blocks;
 }

@@ -14,7 +14,7 @@ import { Copying } from "./backup/copying.ts";
 import { type PackingHost, type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, prepareFiles } from "./damaged-files.ts";
-import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
+import { DiskFull, DiskRoom, freeBytesInside, freeBytesOf } from "./disk-room.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
@@ -280,10 +280,7 @@ export class DuckDBStore implements Store {
 
   /** Counts the free blocks of the file. */
   async lookInside(): Promise<void> {
-    const [size] = await this.#writer.all<{ block_size: number; free_blocks: number }>(
-      statement("store/database_size"),
-    );
-    this.#room.noteInside(size!.block_size * size!.free_blocks);
+    this.#room.noteInside(await freeBytesInside(this.#writer));
   }
 
   /** Writes a change to its tables, and runs `also`, in one transaction. */
@@ -331,6 +328,12 @@ export class DuckDBStore implements Store {
       for (const day of this.days()) await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
       for (const rows of this.#journal.rows()) apply(rows);
       if (this.#readers.count === 0) await this.#engine.blocks.freeAll();
+    });
+  }
+
+  freeBlocks(idleReaders: number): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#readers.count <= idleReaders) await this.#engine.blocks.freeAll();
     });
   }
 
@@ -442,10 +445,7 @@ export class DuckDBStore implements Store {
     const { fileBytes, logBytes } = await this.fileSizes();
     const reader = await this.reader();
     try {
-      const [size] = await reader.all<{ block_size: number; free_blocks: number }>(
-        statement("store/database_size"),
-      );
-      return { fileBytes, logBytes, freeBytes: size!.block_size * size!.free_blocks };
+      return { fileBytes, logBytes, freeBytes: await freeBytesInside(reader) };
     } finally {
       reader.close();
     }

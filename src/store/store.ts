@@ -357,6 +357,11 @@ export interface Store {
    * then unusable.
    */
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean>;
+  /**
+   * Frees the blocks of the file that the engine keeps in memory, as far as possible, if no more readers are open than
+   * `idleReaders`. These must run no statement meanwhile. Readers that are opened meanwhile wait, some milliseconds.
+   */
+  freeBlocks(idleReaders: number): Promise<void>;
   /** Bytes of the file and of its write-ahead log, without asking the engine. */
   fileSizes(): Promise<{ readonly fileBytes: number; readonly logBytes: number }>;
   /** As `fileSizes`, with the free bytes inside the file, which the engine uses again. */

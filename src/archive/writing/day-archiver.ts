@@ -36,7 +36,7 @@ import type { ArchivedDays } from "./archived-days.ts";
 import { DayWriter, discard, type WrittenFile } from "./day-writer.ts";
 
 export interface DayArchiverParts {
-  readonly store: Pick<Store, "days" | "reader" | "numbering">;
+  readonly store: Pick<Store, "days" | "reader" | "numbering" | "freeBlocks">;
   readonly target: ArchiveTarget;
   readonly days: ArchivedDays;
   /** A folder for files that are being written. */
@@ -50,8 +50,8 @@ export interface DayArchiverParts {
   readonly onFile: (bytes: number) => void;
 }
 
-/** Samples of a file: with an id for each, the engine sorts them in some 150 MB. */
-const FILE_ROWS_MAX = 2_000_000;
+/** Samples of a file: with an id for each, the engine sorts them in some 50 MB. */
+const FILE_ROWS_MAX = 700_000;
 const FILE_ROWS_MIN = 100_000;
 
 /** Samples of the day were deleted while it was archived. It is archived again. */
@@ -195,7 +195,8 @@ export class DayArchiver {
         ...{ firstRow, endRow: rows.writingEnd!, withBlocks: !isAdded },
         fileRowsMax: this.#fileRowsMax,
       };
-      const writer = new DayWriter(reader, table, range, spool);
+      // Its own reader is idle between two statements.
+      const writer = new DayWriter(reader, table, range, spool, () => store.freeBlocks(1));
       const taken = new Set(isAdded ? filesOf(before).map(({ file }) => file) : []);
       const place = (folder: string, kind: string, file: WrittenFile) =>
         this.#place(dayFolder(table.day), folder, kind, file, { existing, taken });

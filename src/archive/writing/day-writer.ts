@@ -3,9 +3,13 @@
  * time are in the order of arrival. The same samples make the same bytes, so a file is named by its hash, and one that was written
  * before a kill is recognised.
  *
- * A metric with many samples is read by itself, and has several files (part-slices.ts): the engine sorts each within its limit of
- * memory. Metrics with few are read together, as a temporary table: reading a day once per
- * metric would take minutes if it has thousands of them.
+ * A metric with many samples is read by itself, and has several files (part-slices.ts): the engine sorts each in little memory.
+ * Metrics with few are read together, as a temporary table: reading a day once per metric would take minutes if it has thousands
+ * of them.
+ *
+ * Most of a row is the text of its labels, which all rows of a series share. So the engine sorts large files without labels, and
+ * looks these up for rows that are in order, with one thread: several would keep row groups that wait for their turn in memory.
+ * The order of each such file is read back. One that was out of order would be written again, sorted with its labels.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,6 +33,11 @@ const GROUP_ROWS_MAX = 500_000;
 
 /** Rows of a row group: the engine keeps one of each thread in memory. */
 const ROW_GROUP_ROWS = 61_440;
+
+/** From so many rows on, a file is sorted without labels. A smaller one fits in memory anyway. */
+const LABELLED_LATER_ROWS_MIN = 20_000;
+/** Labels of a metric that are looked up: some 15 MB. */
+const LOOKED_UP_LABELS_MAX = 100_000;
 
 /** The columns of a day that are no attributes. */
 const FIXED = new Set(["series_id", "ts", "value", "row id"]);
@@ -76,17 +85,22 @@ export class DayWriter {
   readonly #day: Day;
   readonly #rows: WrittenRows;
   readonly #folder: string;
+  readonly #freeBlocks: () => Promise<void>;
+  /** The metric whose labels were looked up last, and its first series. */
+  #lookedUp: { readonly metric: string; readonly first: number | undefined } | undefined;
   #written = 0;
 
   /**
    * @param reader stays open, and has temporary tables afterwards
    * @param folder for the files
+   * @param freeBlocks frees the blocks of the store that the engine keeps in memory. A sort would add its own memory to theirs
    */
-  constructor(reader: Reader, day: Day, rows: WrittenRows, folder: string) {
+  constructor(reader: Reader, day: Day, rows: WrittenRows, folder: string, freeBlocks = async () => {}) {
     this.#reader = reader;
     this.#day = day;
     this.#rows = rows;
     this.#folder = folder;
+    this.#freeBlocks = freeBlocks;
   }
 
   /** The files of the metrics, one after the other. The caller moves or removes each before it asks for the next. */
@@ -104,7 +118,10 @@ export class DayWriter {
         await this.#reader.run(statement("archive/asked_blocks", { day: String(this.#day.day) }));
       await this.#reader.run(this.#rowsView);
       const isTable = group.length > 1;
-      if (isTable) await this.#reader.run(statement("archive/group"));
+      if (isTable) {
+        await this.#freeBlocks();
+        await this.#reader.run(statement("archive/group"));
+      }
       for (const metric of group) {
         const columns = columnsOf(
           metric.labels,
@@ -159,11 +176,14 @@ FROM temp.main.archived_counts JOIN weir.series USING (series_id) GROUP BY metri
     metric: CountedMetric,
     columns: readonly PartColumn[],
   ): AsyncGenerator<WrittenPart, void, undefined> {
-    for (const condition of await slicesOfMetric(this.#reader, metric.name, this.#rows.fileRowsMax)) {
+    const isPackable = metric.kind === "gauge" || metric.kind === "cumulative";
+    const hasBlocks = this.#rows.withBlocks && this.#day.packed > 0 && isPackable;
+    const sizes = { rowsMax: this.#rows.fileRowsMax, hasBlocks };
+    for (const condition of await slicesOfMetric(this.#reader, metric.name, sizes)) {
       const [counted] = await this.#reader.all<Pick<CountedMetric, "rows" | "stale" | "min_us" | "max_us">>(
         `SELECT count(*) AS rows, count(*) - count(value) AS stale, epoch_us(min(ts))::DOUBLE AS min_us, epoch_us(max(ts))::DOUBLE AS max_us
 FROM archived_rows AS d
-WHERE ${condition} AND series_id IN (SELECT series_id FROM temp.main.archived_series)`,
+WHERE ${condition} AND ${isOfMetric(metric)}`,
       );
       yield await this.#part({ ...metric, ...counted }, columns, "archived_rows", condition);
     }
@@ -176,24 +196,18 @@ WHERE ${condition} AND series_id IN (SELECT series_id FROM temp.main.archived_se
     condition?: SliceCondition,
   ): Promise<WrittenPart> {
     const path = this.#nextPath();
-    const labels = columns.flatMap(({ label }) => (label === undefined ? [] : [label]));
-    const selected = columns.map(({ name, label, column }) => {
-      const values = [
-        ...(column === undefined ? [] : [`d.${quoteIdentifier(column)}`]),
-        ...(label === undefined ? [] : [`s.${labelOf(labels.indexOf(label))}`]),
-      ];
-      return `, ${values.length === 1 ? values[0] : `coalesce(${values.join(", ")})`} AS ${quoteIdentifier(name)}`;
-    });
-    const ofSeries = labels.map((label, at) => `, labels[${quoteText(label)}] AS ${labelOf(at)}`);
-    const [copied] = await this.#reader.all<Record<string, unknown>>(`COPY (
-  SELECT d.ts, d.value, d.series_id AS series${selected.join("")}
-  FROM ${rows} AS d
-  JOIN (SELECT series_id${ofSeries.join("")} FROM temp.main.archived_series WHERE metric = ${quoteText(metric.name)}) AS s
-    ON s.series_id = d.series_id${condition === undefined ? "" : `\n  WHERE ${condition}`}
-  ORDER BY d.series_id, d.ts, d."row id"
-) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`);
-    if (Number(Object.values(copied!)[0]) !== metric.rows)
-      throw new Error(`a file of ${metric.name} got ${Object.values(copied!)[0]} of ${metric.rows} samples`);
+    if (rows === "archived_rows") await this.#freeBlocks();
+    const copy = async (firstSeries?: number) => {
+      const part = { metric, columns, rows, condition, path, firstSeries };
+      const [copied] = await this.#reader.all<Record<string, unknown>>(copyStatement(part));
+      const count = Number(Object.values(copied!)[0]);
+      if (count !== metric.rows)
+        throw new Error(`a file of ${metric.name} got ${count} of ${metric.rows} samples`);
+    };
+    const isLarge = metric.rows >= LABELLED_LATER_ROWS_MIN;
+    const firstSeries = isLarge ? await this.#labelsToLookUp(metric) : undefined;
+    await copy(firstSeries);
+    if (firstSeries !== undefined && (await this.#disorder(path)) > 0) await copy();
     const file = { ...(await measured(path)), rows: metric.rows };
     const { name, kind, type, unit, help, buckets } = metric;
     return {
@@ -209,6 +223,30 @@ WHERE ${condition} AND series_id IN (SELECT series_id FROM temp.main.archived_se
       },
       file,
     };
+  }
+
+  /**
+   * Makes a list of the labels of the series of a metric, for `copyStatement`. Returns the first series in it, or undefined if the
+   * metric has no labels, or too many.
+   */
+  async #labelsToLookUp({ name, labels }: CountedMetric): Promise<number | undefined> {
+    if (labels.length === 0) return undefined;
+    if (this.#lookedUp?.metric !== name) {
+      const [ids] = await this.#reader.all<{ first: number; last: number }>(
+        statement("archive/series_range"),
+        [name],
+      );
+      const { first, last } = ids!;
+      const isSmall = (last - first + 1) * labels.length <= LOOKED_UP_LABELS_MAX;
+      this.#lookedUp = { metric: name, first: isSmall ? first : undefined };
+      if (isSmall) await this.#reader.run(labelsStatement(name, labels, first, last));
+    }
+    return this.#lookedUp.first;
+  }
+
+  async #disorder(path: string): Promise<number> {
+    const [counted] = await this.#reader.all<{ rows: number }>(statement("archive/disorder", { path }));
+    return counted!.rows;
   }
 
   /** The file of the series that `parts` has counted. */
@@ -257,6 +295,69 @@ interface DayAttribute {
 /** A column of a file, with the column of the day that it has. */
 interface PartColumn extends ArchivedColumn {
   readonly column?: string;
+}
+
+interface CopiedPart {
+  readonly metric: Pick<CountedMetric, "name">;
+  readonly columns: readonly PartColumn[];
+  /** The table or view with the rows. */
+  readonly rows: string;
+  readonly condition: SliceCondition | undefined;
+  readonly path: string;
+  /** The first series of the list of labels. Undefined: the labels are joined before the rows are sorted. */
+  readonly firstSeries: number | undefined;
+}
+
+/** The statement that writes a file of a metric. */
+function copyStatement({ metric, columns, rows, condition, path, firstSeries }: CopiedPart): string {
+  const labels = columns.flatMap(({ label }) => (label === undefined ? [] : [label]));
+  const labelsOfRow = firstSeries === undefined ? "s" : 'd."row labels"';
+  const selected = columns.map(({ name, label, column }) => {
+    const values = [
+      ...(column === undefined ? [] : [`d.${quoteIdentifier(column)}`]),
+      ...(label === undefined ? [] : [`${labelsOfRow}.${labelOf(labels.indexOf(label))}`]),
+    ];
+    return `, ${values.length === 1 ? values[0] : `coalesce(${values.join(", ")})`} AS ${quoteIdentifier(name)}`;
+  });
+  const sorted = `WHERE ${isOfMetric(metric)}${condition === undefined ? "" : ` AND ${condition}`}
+  ORDER BY d.series_id, d.ts, d."row id"`;
+  const from =
+    firstSeries === undefined
+      ? `${rows} AS d
+  JOIN (SELECT series_id${labelList(labels)} FROM temp.main.archived_series WHERE metric = ${quoteText(metric.name)}) AS s
+    ON s.series_id = d.series_id
+  ${sorted}`
+      : // Rows of an unknown number, which are none, make the engine write the file with one thread, as they come.
+        `(
+    SELECT *, getvariable('archived_labels')[series_id - ${firstSeries - 1}] AS "row labels"
+    FROM (
+      SELECT * FROM (SELECT * FROM ${rows} AS d ${sorted})
+      UNION ALL BY NAME SELECT 0::UINTEGER AS series_id FROM range(0)
+    )
+  ) AS d`;
+  return `COPY (
+  SELECT d.ts, d.value, d.series_id AS series${selected.join("")}
+  FROM ${from}
+) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`;
+}
+
+/** The statement that makes a list of the labels of the series of a metric, by their numbers. */
+function labelsStatement(metric: string, labels: readonly string[], first: number, last: number): string {
+  const packed = labels.map((label, at) => `${labelOf(at)} := labels[${quoteText(label)}]`).join(", ");
+  return `SET VARIABLE archived_labels = (
+  SELECT list(CASE WHEN series_id IS NOT NULL THEN struct_pack(${packed}) END ORDER BY n)
+  FROM range(${first}, ${last + 1}) AS numbers(n)
+  LEFT JOIN (SELECT series_id, labels FROM temp.main.archived_series WHERE metric = ${quoteText(metric)}) ON series_id = n
+)`;
+}
+
+function labelList(labels: readonly string[]): string {
+  return labels.map((label, at) => `, labels[${quoteText(label)}] AS ${labelOf(at)}`).join("");
+}
+
+/** The condition on rows named `d` that they are of a metric among the asked series. */
+function isOfMetric({ name }: Pick<CountedMetric, "name">): string {
+  return `d.series_id IN (SELECT series_id FROM temp.main.archived_series WHERE metric = ${quoteText(name)})`;
 }
 
 const countOf = (at: number) => `"count ${at}"`;
