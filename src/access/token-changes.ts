@@ -11,7 +11,11 @@ import type { LimitRates } from "./limits.ts";
 import { changeTokenFile, readTokenFile, TokenFileError } from "./token-file.ts";
 
 /** The file has a token of this name. */
-export class TokenExists extends TokenFileError {}
+export class TokenExists extends TokenFileError {
+  constructor(name: string) {
+    super(`There is a token ${JSON.stringify(name)} already; "weir token revoke ${name}" revokes it.`);
+  }
+}
 
 /** The file has no token of this name. */
 export class UnknownToken extends TokenFileError {}
@@ -59,10 +63,7 @@ export function newToken(wanted: WantedToken, nowMs: number): { token: AccessTok
 export async function storeToken(path: string, token: AccessToken): Promise<void> {
   const { name } = token;
   await changeTokenFile(path, (tokens) => {
-    if (tokens.some((each) => each.name === name))
-      throw new TokenExists(
-        `There is a token ${JSON.stringify(name)} already; "weir token revoke ${name}" revokes it.`,
-      );
+    if (tokens.some((each) => each.name === name)) throw new TokenExists(name);
     if (tokens.length >= TOKENS_MAX)
       throw new TooManyTokens(`There are ${TOKENS_MAX} tokens, which is the most that a file can have.`);
     return [...tokens, token];

@@ -1,10 +1,11 @@
 /** `weir init`: writes weir.toml, and on request a unit of systemd and a first token, and prints how to go on. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { SCOPES, TOKEN_NAME } from "../../access/access-token.ts";
-import { newToken, storeToken } from "../../access/token-changes.ts";
+import { newToken, storeToken, TokenExists } from "../../access/token-changes.ts";
 import { readTokenFile } from "../../access/token-file.ts";
 import { addressThatNeedsToken, type Config, loadConfig, tokenPaths } from "../../config/config.ts";
+import { formatListen } from "../../config/values.ts";
 import { openDataFolder } from "../../data-folder.ts";
 import { shellWord } from "../../model/errors.ts";
 import { programCommand } from "../../program/program-command.ts";
@@ -12,7 +13,7 @@ import { isBundled, isOneFile, programPath } from "../../program/program-files.t
 import { oneOf, readArguments } from "../arguments.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
 import { Questions } from "./questions-asked.ts";
-import { serviceUnit } from "./service-unit.ts";
+import { isStateFolder, serviceUnit } from "./service-unit.ts";
 
 const OPTIONS = {
   listen: { type: "string" },
@@ -48,6 +49,8 @@ interface Plan {
   readonly service: (typeof SERVICES)[number];
   readonly config: string;
   readonly unit: string;
+  /** The user of the service who gets the data folder. Undefined if systemd makes the folder, or nobody runs a service. */
+  readonly owner: string | undefined;
 }
 
 export const command: Command = {
@@ -61,9 +64,10 @@ go on with. A question that a flag answers is not asked. Without a terminal, and
   --listen ADDRESS   HOST:PORT or unix:PATH (default ${DEFAULTS.listen}). Other machines can reach it only if there
                      is a token, or TLS with certificates of clients
   --retention-days N how many days are kept (default ${DEFAULTS.retention})
-  --data DIR         the data folder (default ./${DEFAULTS.none.data}; for systemd ${DEFAULTS.systemd.data})
-  --token NAME       makes a token with this name and all scopes, and prints it; "none" makes none. By default it is
-                     "admin" for an address that other machines can reach, and "none" for others
+  --data DIR         the data folder (default ./${DEFAULTS.none.data}; for systemd ${DEFAULTS.systemd.data}). For systemd, one
+                     that is not below /var/lib needs --user
+  --token NAME       makes a token with this name and all scopes, and prints it; "none" makes none. The default is
+                     "admin" if other machines can reach the address and there is no token, else "none"
   --service MANAGER  none (default) or systemd: also writes a unit
   --config FILE      the file of settings (default ./${DEFAULTS.none.config}; for systemd ${DEFAULTS.systemd.config})
   --unit FILE        the unit (default ${UNIT})
@@ -94,7 +98,9 @@ The exit code is 0 if the files were written, 1 if one exists or cannot be writt
     const config = loadConfig(["--config", configPath], {}, (path) =>
       path === configPath ? text : io.readFile(path),
     );
-    requireToken(config, token);
+    const names = tokenNames(config);
+    requireToken(config, token, names);
+    if (token !== undefined && names.includes(token)) throw new TokenExists(token);
     const files: [path: string, content: string][] = [[configPath, text]];
     if (unit !== undefined) files.push([unitPath, unit]);
     const existing = files.find(([path]) => existsSync(path));
@@ -103,9 +109,11 @@ The exit code is 0 if the files were written, 1 if one exists or cannot be writt
       return exitCode.failure;
     }
     for (const [path, content] of files) write(path, content);
+    if (plan.owner !== undefined) openDataFolder(config.data);
     await io.stderr.write(files.map(([path]) => `Wrote ${path}\n`).join(""));
     if (token !== undefined) await makeToken(token, config, io);
-    await io.stdout.write(nextSteps(plan, config, values.program ?? programName()));
+    const hasTokens = token !== undefined || names.length > 0;
+    await io.stdout.write(nextSteps(plan, config, values.program ?? programName(), hasTokens));
     return exitCode.ok;
   },
 };
@@ -125,19 +133,27 @@ async function planOf(given: Given, questions: Questions | undefined, io: Io): P
   const named = given.data ?? DEFAULTS[service].data;
   const config = given.config ?? DEFAULTS[service].config;
   // As flags, so that an error names them.
-  loadConfig(["--listen", listen, "--retention-days", retention, "--data", named], {}, io.readFile);
-  const token = await ask(
-    "Name of a first token, or none?",
-    given.token,
-    isReachable(listen, io) ? "admin" : "none",
+  const checked = loadConfig(
+    ["--listen", listen, "--retention-days", retention, "--data", named],
+    {},
+    io.readFile,
   );
+  const data = service === "none" ? named : resolve(named);
+  const isOwned = service === "systemd" && !isStateFolder(data);
+  if (isOwned && given.user === undefined)
+    throw new UsageError(
+      `--data is ${JSON.stringify(data)}, which is not below /var/lib: give --user NAME, a user of the system who shall own it.`,
+    );
+  const needsToken = addressThatNeedsToken(checked) !== undefined && tokenNames(checked).length === 0;
+  const token = await ask("Name of a first token, or none?", given.token, needsToken ? "admin" : "none");
   return {
     ...{ listen, retention, service },
     // A service has another working directory than this command.
-    data: service === "none" ? named : resolve(named),
+    data,
     config: service === "none" ? config : resolve(config),
     token: token === "none" ? undefined : tokenName(token),
     unit: given.unit ?? UNIT,
+    owner: isOwned ? given.user : undefined,
   };
 }
 
@@ -148,19 +164,14 @@ function tokenName(name: string): string {
   );
 }
 
-/** Whether other machines may reach an address. Throws for an invalid one. */
-function isReachable(listen: string, io: Io): boolean {
-  return addressThatNeedsToken(loadConfig(["--listen", listen], {}, io.readFile)) !== undefined;
+/** The tokens that there are. */
+function tokenNames(config: Config): string[] {
+  return (readTokenFile(tokenPaths(config).tokens) ?? []).map(({ name }) => name);
 }
 
-function requireToken(config: Config, token: string | undefined): void {
+function requireToken(config: Config, token: string | undefined, names: readonly string[]): void {
   const open = addressThatNeedsToken(config);
-  if (
-    open === undefined ||
-    token !== undefined ||
-    (readTokenFile(tokenPaths(config).tokens) ?? []).length > 0
-  )
-    return;
+  if (open === undefined || token !== undefined || names.length > 0) return;
   throw new UsageError(
     `--listen is ${JSON.stringify(open.address)}, which other machines may reach, and there is no token: give --token NAME.`,
   );
@@ -174,10 +185,15 @@ data = ${JSON.stringify(data)}
 `;
 }
 
+/** Not secret, since the token is in a file of its own. The user of the service reads the settings, whatever the umask of this one. */
 function write(path: string, content: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  // Not secret: the token is in a file of its own.
-  writeFileSync(path, content, { mode: 0o644 });
+  const made = mkdirSync(dirname(path), { recursive: true });
+  for (let folder = dirname(path); made !== undefined; folder = dirname(folder)) {
+    chmodSync(folder, 0o755);
+    if (resolve(folder) === resolve(made)) break;
+  }
+  writeFileSync(path, content);
+  chmodSync(path, 0o644);
 }
 
 async function makeToken(name: string, config: Config, io: Io): Promise<void> {
@@ -203,17 +219,23 @@ function programName(): string {
   return isBundled ? "npx weir" : shellWord(programPath("scripts/weir"));
 }
 
-function nextSteps({ service, config: path, token }: Plan, config: Config, program: string): string {
-  const header = token === undefined ? "" : "-H 'Authorization: Bearer TOKEN' ";
+function nextSteps(
+  { service, config: path, data, owner }: Plan,
+  config: Config,
+  program: string,
+  hasTokens: boolean,
+): string {
+  const header = hasTokens ? "-H 'Authorization: Bearer TOKEN' " : "";
   const at = config.listen[0]!;
   const address =
     at.path !== undefined
       ? `--unix-socket ${shellWord(at.path)} http://localhost`
-      : `http://${/^(0\.0\.0\.0|::)$/.test(at.hostname) ? "127.0.0.1" : at.hostname}:${at.port}`;
+      : `http://${formatListen(/^(0\.0\.0\.0|::)$/.test(at.hostname) ? { ...at, hostname: "127.0.0.1" } : at)}`;
   const query = `curl ${header}${address}/api/v1/sql -d 'SELECT * FROM metrics'`;
+  const owning = owner === undefined ? "" : `sudo chown -R ${owner}: ${shellWord(data)} && `;
   const steps =
     service === "systemd"
-      ? ["sudo systemctl daemon-reload", "sudo systemctl enable --now weir", query]
+      ? [`${owning}sudo systemctl daemon-reload`, "sudo systemctl enable --now weir", query]
       : [
           `${program} serve --config ${shellWord(path)}`,
           `${program} doctor --config ${shellWord(path)}`,

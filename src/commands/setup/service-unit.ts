@@ -21,9 +21,14 @@ const SHIPPED = "scripts/deploy/systemd/weir.service";
 /** systemd makes the folder of the service below this one. */
 const STATE_FOLDER = "/var/lib/";
 
+/** Whether systemd makes a data folder for the user of the service. */
+export function isStateFolder(data: string): boolean {
+  return data.startsWith(STATE_FOLDER) && !data.slice(STATE_FOLDER.length).includes("..");
+}
+
 export function serviceUnit({ program, config, data, user }: ServiceUnit): string {
   const lines = readFileSync(programPath(SHIPPED), "utf8").split("\n");
-  const isState = data.startsWith(STATE_FOLDER) && !data.slice(STATE_FOLDER.length).includes("..");
+  const isState = isStateFolder(data);
   const changed: Readonly<Record<string, readonly string[]>> = {
     "Documentation=": ["Documentation=man:weir(1)"],
     "Environment=WEIR_DATA=": [`Environment=${word(`WEIR_DATA=${data}`)}`],

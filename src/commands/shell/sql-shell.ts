@@ -67,7 +67,8 @@ export async function runShell(terminal: Terminal, send: Send, where: string, io
   });
   const prompt = () => {
     lines.setPrompt(buffer.isPending ? CONTINUED : PROMPT);
-    lines.prompt();
+    // What was typed while a statement ran continues at its end.
+    lines.prompt(true);
   };
   /** Ends the statement that runs. */
   let running: AbortController | undefined;
@@ -104,11 +105,11 @@ export async function runShell(terminal: Terminal, send: Send, where: string, io
     running = controller;
     try {
       const text = await work((path, ask) => send(path, { ...ask, signal }));
+      const seconds = (performance.now() - beganMs) / 1_000;
       // While the pager runs, Ctrl-C is the pager's.
       running = undefined;
       await print(text);
-      if (session.hasTiming && isQuestion)
-        await io.stdout.write(`${((performance.now() - beganMs) / 1_000).toFixed(3)} s\n`);
+      if (session.hasTiming && isQuestion) await io.stdout.write(`${seconds.toFixed(3)} s\n`);
     } catch (error) {
       await io.stdout.write(signal.aborted ? `${CANCELLED}\n` : `${faultText(error)}\n`);
     } finally {

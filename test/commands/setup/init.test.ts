@@ -1,6 +1,6 @@
 /** `weir init`: the files that it writes, the questions that it asks, and what it refuses. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serviceUnit } from "../../../src/commands/setup/service-unit.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
@@ -76,7 +76,10 @@ test("writes a unit that differs from the shipped one only where the installatio
     ...["--program", "/usr/bin/weir", "--user", "weir"],
   ]);
   expect(code).toBe(0);
-  expect(out).toContain("  sudo systemctl daemon-reload\n  sudo systemctl enable --now weir\n  curl ");
+  expect(out).toContain(
+    `  sudo chown -R weir: ${folder}/data && sudo systemctl daemon-reload\n  sudo systemctl enable --now weir\n  curl `,
+  );
+  expect(existsSync(join(folder, "data"))).toBe(true);
   const shipped = readFileSync(join(ROOT, "scripts/deploy/systemd/weir.service"), "utf8").split("\n");
   const lines = readFileSync(unit, "utf8").split("\n");
   expect(lines.filter((line) => !shipped.includes(line))).toEqual([
@@ -99,6 +102,77 @@ test("writes a unit that differs from the shipped one only where the installatio
     "StateDirectory",
     "StateDirectoryMode",
   ]);
+});
+
+test("writes files that the user of the service can read, whatever the umask", async () => {
+  const folder = temporaryFolder();
+  const settings = join(folder, "new/etc");
+  const base = ["--service", "systemd", "--data", "/var/lib/weir-of-a-test", "--yes"];
+  const files = ["--config", join(settings, "weir.toml"), "--unit", join(folder, "weir.service")];
+  // As hardened machines have it for root.
+  const child = Bun.spawn(
+    [
+      "sh",
+      "-c",
+      'umask 077; exec "$@"',
+      "sh",
+      process.execPath,
+      join(ROOT, "src/main.ts"),
+      "init",
+      ...base,
+      ...files,
+    ],
+    { stdout: "ignore", stderr: "pipe" },
+  );
+  expect(await child.stderr.text()).toBe(
+    files
+      .filter((_, at) => at % 2 === 1)
+      .map((file) => `Wrote ${file}\n`)
+      .join(""),
+  );
+  const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+  expect([files[1]!, files[3]!].map(modeOf)).toEqual(["644", "644"]);
+  expect([join(folder, "new"), settings].map(modeOf)).toEqual(["755", "755"]);
+});
+
+test("rejects a data folder that the user of the service could not write to", async () => {
+  const folder = temporaryFolder();
+  const [config, data] = [join(folder, "weir.toml"), join(folder, "data")];
+  const { code, err } = await weir(["init", "--service", "systemd", "--config", config, "--data", data]);
+  expect(code).toBe(2);
+  expect(err).toContain(
+    `--data is ${JSON.stringify(data)}, which is not below /var/lib: give --user NAME, a user of the system who shall own it.`,
+  );
+  expect(existsSync(config)).toBe(false);
+});
+
+test("writes nothing if the token exists, and makes none by default if there are some", async () => {
+  const folder = temporaryFolder();
+  const [config, data] = [join(folder, "weir.toml"), join(folder, "data")];
+  const base = ["init", "--config", config, "--data", data, "--listen", "0.0.0.0:9091"];
+  expect((await weir([...base, "--token", "admin"])).code).toBe(0);
+  const before = readFileSync(config, "utf8");
+  const again = await weir([...base, "--token", "admin", "--retention-days", "30", "--force"]);
+  expect(again).toMatchObject({ code: 1, out: "" });
+  expect(again.err).toBe(
+    'weir init: There is a token "admin" already; "weir token revoke admin" revokes it.\n',
+  );
+  expect(readFileSync(config, "utf8")).toBe(before);
+  const kept = await weir([...base, "--retention-days", "30", "--force"]);
+  expect(kept).toMatchObject({ code: 0, err: `Wrote ${config}\n` });
+  expect(kept.out).toContain("curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091/");
+});
+
+test("prints addresses that curl can read", async () => {
+  const folder = temporaryFolder();
+  const stepOf = async (listen: string) => {
+    const files = ["--config", join(folder, "weir.toml"), "--data", join(folder, "data"), "--force"];
+    const { out } = await weir(["init", ...files, "--listen", listen]);
+    return /^ {2}curl (.*)\/api\/v1\/sql/m.exec(out)?.[1];
+  };
+  expect(await stepOf("[::1]:9091")).toBe("http://[::1]:9091");
+  expect(await stepOf("unix:weir.sock")).toBe("--unix-socket weir.sock http://localhost");
+  expect(await stepOf("[::]:9091")).toBe("-H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091");
 });
 
 test("quotes paths as systemd reads them", () => {

@@ -126,6 +126,42 @@ describe.skipIf(!hasTerminal)("with a gateway", () => {
     expect(second.screen).toContain("n\n-\n3\n(1 row)\n");
   });
 
+  test("continues at the end of what was typed while a statement ran", async () => {
+    const { screen } = await typed(
+      [...program, ...url],
+      [
+        [PROMPT, "SELECT 1 AS one;\rSELECT "],
+        [`${PROMPT}SELECT `, "5 AS five;\r"],
+        ["(1 row)", ".quit\r"],
+      ],
+      state().env,
+    );
+    expect(screen).toContain("five\n----\n   5\n(1 row)\n");
+  });
+
+  test("prints the time of a statement without the time in the pager", async () => {
+    const times = join(temporaryFolder(), "times");
+    const { screen } = await typed(
+      [...program, ...url],
+      [
+        [PROMPT, ".timing on\r"],
+        [PROMPT, "SELECT unnest(range(40)) AS n;\r"],
+        [" s\r\n", "SELECT unnest(range(40)) AS n;\r"],
+        [" s\r\n", ".quit\r"],
+      ],
+      // A person who reads the second answer for three seconds. Only with the mistake does the result depend on how many.
+      {
+        ...state().env,
+        PAGER: `test -e ${times} && waits=3; date +%s%3N >>${times}; sleep \${waits-0}; cat`,
+      },
+      20,
+    );
+    const seconds = [...screen.matchAll(/^(\d+\.\d{3}) s$/gm)].map(([, text]) => Number(text));
+    const [first, second] = readFileSync(times, "utf8").split("\n").map(Number);
+    expect(seconds).toHaveLength(2);
+    expect(seconds[1]! * 1_000).toBeLessThanOrEqual(second! - first!);
+  });
+
   test("shows an answer that is longer than the terminal in the pager", async () => {
     const marked = join(temporaryFolder(), "paged");
     const { code, screen } = await typed(
