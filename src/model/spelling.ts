@@ -47,8 +47,15 @@ export function escapeHelp(help: string, quotes: boolean): string {
  * The labels between the braces, in ascending order of their Prometheus names: `a="1",b="2"`. `absentInstance`
  * adds `instance=""` if there is none, so that a scrape with honor_labels does not add the gateway's own
  * address. The label `without` is left out.
+ *
+ * @param textOf the text between the quotes, by the label as it is stored
  */
-export function labelText(labels: Labels, absentInstance = false, without?: string): string {
+export function labelText(
+  labels: Labels,
+  absentInstance = false,
+  without?: string,
+  textOf: (name: string, value: string) => string = (_, value) => escapeLabelValue(value),
+): string {
   const pairs: [string, string][] = [];
   let instance = !absentInstance;
   // Usually they are in order.
@@ -60,7 +67,7 @@ export function labelText(labels: Labels, absentInstance = false, without?: stri
     if (spelled === "instance") instance = true;
     if (spelled < last) isOrdered = false;
     last = spelled;
-    pairs.push([spelled, value]);
+    pairs.push([spelled, textOf(name, value)]);
   }
   if (!instance) {
     isOrdered = false;
@@ -68,7 +75,7 @@ export function labelText(labels: Labels, absentInstance = false, without?: stri
   }
   if (!isOrdered) pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
   // Joined, because a text that grows by += keeps all its pieces in memory until it is read.
-  return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
+  return pairs.map(([name, value]) => `${name}="${value}"`).join(",");
 }
 
 /** Appends one pair to the text of `labelText`. */

@@ -9,7 +9,8 @@
 
 import { SeriesColumn } from "../../../model/memory/series-column.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
-import type { Group, GroupFamily } from "./group.ts";
+import type { Group } from "./group.ts";
+import type { ShapeFamily } from "./group-shape.ts";
 
 interface NameUse {
   type: FamilyType;
@@ -40,22 +41,17 @@ export class Consistency {
 
   /** Replaces a state of a group by another. Either may be absent. */
   swap(key: string, before: Group | undefined, after: Group | undefined): void {
-    for (const family of before?.families.values() ?? []) {
-      if (after?.families.get(family.name) === family) continue;
-      this.#count(family, -1);
-      this.#own(family, 0);
-    }
+    if (before !== undefined && after?.hasFamiliesOf(before)) return;
+    for (const family of before?.shape.families ?? []) this.#count(family, -1);
+    for (const seriesId of before?.seriesIds ?? []) this.#owners.set(seriesId, 0);
     if (after === undefined) {
       this.#numbers.delete(key);
       return;
     }
     const number = this.#numbers.get(key) ?? ++this.#lastNumber;
     this.#numbers.set(key, number);
-    for (const family of after.families.values()) {
-      if (before?.families.get(family.name) === family) continue;
-      this.#count(family, 1);
-      this.#own(family, number);
-    }
+    for (const family of after.shape.families) this.#count(family, 1);
+    for (const seriesId of after.seriesIds) this.#owners.set(seriesId, number);
   }
 
   /** Whether there is any group. */
@@ -111,16 +107,12 @@ export class Consistency {
     return change.after.get(name)?.type ?? this.typeElsewhere(name, change)?.type;
   }
 
-  #count({ name, type }: GroupFamily, by: 1 | -1): void {
+  #count({ name, type }: ShapeFamily, by: 1 | -1): void {
     const use = this.#names.get(name) ?? { type, groups: 0 };
     use.groups += by;
     // A group that is the only one with this name may change its type.
     if (by === 1) use.type = type;
     if (use.groups === 0) this.#names.delete(name);
     else this.#names.set(name, use);
-  }
-
-  #own({ points }: GroupFamily, owner: number): void {
-    for (const { seriesIds } of points) for (const seriesId of seriesIds) this.#owners.set(seriesId, owner);
   }
 }

@@ -5,7 +5,8 @@
 import type { Labels } from "../../../model/sample.ts";
 import { microsecondsText } from "../../../model/time.ts";
 import { goNumber } from "./describe.ts";
-import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
+import { type Group, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
+import type { GroupFamily, Point } from "./group-shape.ts";
 import type { LastValues } from "./pushed.ts";
 
 type Values = Pick<LastValues, "level" | "lastUs">;
@@ -23,7 +24,7 @@ export function* groupJson(
       String(level(group, PUSH_TIME, values) > level(group, PUSH_FAILURE_TIME, values)),
     ],
   ]);
-  for (const family of group.families.values()) {
+  for (const family of group.families()) {
     const about = JSON.stringify({
       time_stamp: microsecondsText(values.lastUs(family.points[0]?.seriesIds[0] ?? 0)),
       type: family.type.toUpperCase(),
@@ -46,7 +47,7 @@ export function* groupJson(
 }
 
 function level(group: Group, name: string, values: Values): number {
-  const seriesId = group.families.get(name)?.points[0]?.seriesIds[0];
+  const seriesId = group.firstSeriesOf(name);
   return seriesId === undefined ? 0 : (values.level(seriesId) ?? 0);
 }
 

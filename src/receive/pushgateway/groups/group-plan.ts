@@ -16,17 +16,14 @@ import { describeMetric } from "./describe.ts";
 import {
   edgeLabel,
   type Group,
-  type GroupFamily,
   type HeadedSample,
   mergedLabels,
-  type Point,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
-  point,
-  pointLabels,
   samplesOf,
 } from "./group.ts";
+import { type GroupFamily, labelTemplate, type Point, type ShapeFamily } from "./group-shape.ts";
 import { ownLabels, withOwnTexts } from "./own-texts.ts";
 import type { GroupPush, GroupSeries, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
@@ -51,9 +48,10 @@ export interface Target {
   readonly before: Group | undefined;
   /** The labels of the group. They are copies that can be kept. */
   readonly own: Labels;
-  /** The labels of metrics that have none of their own, and their text. They are copies that can be kept. */
+  /** The labels of metrics that have none of their own, in order and without empty ones. They are copies that can be kept. */
   readonly labels: Labels;
-  readonly text: string;
+  /** The template of `labels`. */
+  readonly template: string;
 }
 
 export interface PlannedSample {
@@ -106,7 +104,7 @@ function hasTimestamps(families: readonly PushedFamily[]): boolean {
 
 /** A metric without errors, with its series. */
 interface Checked {
-  readonly labels: string;
+  readonly template: string;
   readonly samples: HeadedSample[];
   readonly edges: string[] | undefined;
   readonly timestampUs: number | undefined;
@@ -114,7 +112,7 @@ interface Checked {
 
 /** What the metrics of a family are checked against. */
 interface Earlier {
-  /** The labels of earlier metrics in the push. */
+  /** The templates of earlier metrics in the push. */
   readonly seen: Set<string>;
   /** For a push with `mode=sum`: the group's family of this name. */
   readonly family: GroupFamily | undefined;
@@ -124,7 +122,7 @@ interface Earlier {
 class Planner {
   readonly #push: GroupPush;
   readonly #families: readonly PushedFamily[];
-  readonly #before: ReadonlyMap<string, GroupFamily>;
+  readonly #before: ReadonlyMap<string, ShapeFamily>;
   readonly #target: Target;
   readonly #around: Around;
   #problems: string[] = [];
@@ -136,7 +134,7 @@ class Planner {
   constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
     this.#push = push;
     this.#families = families;
-    this.#before = target.before?.families ?? new Map();
+    this.#before = target.before?.shape.byName ?? new Map();
     this.#target = target;
     this.#around = around;
     this.#owned = { pushed: target.labels, own: target.labels };
@@ -146,7 +144,7 @@ class Planner {
   *check(): Generator<void, void, void> {
     this.#problems = [];
     this.#checked = [];
-    const after = new Map<string, { readonly type: FamilyType }>(this.#kept());
+    const after = new Map<string, { readonly type: FamilyType }>(this.#push.replace ? [] : this.#before);
     for (const family of this.#families) after.set(family.name, family);
     const change: FamilyChange = { before: this.#before, after };
     let looked = 0;
@@ -167,22 +165,28 @@ class Planner {
     }
   }
 
+  /** The families of the group that the push does not replace, without those of its push times. */
   #kept(): Map<string, GroupFamily> {
-    return new Map(this.#push.replace ? [] : this.#before);
+    const kept = new Map<string, GroupFamily>();
+    const { before } = this.#target;
+    if (this.#push.replace || before === undefined) return kept;
+    const replaced = new Set(this.#families.map(({ name }) => name));
+    for (const name of this.#before.keys())
+      if (!PUSH_TIMES.has(name) && !replaced.has(name)) kept.set(name, before.family(name)!);
+    return kept;
   }
 
   /** Registers new series and returns the plan, or returns the errors. */
   *make(): Generator<void, Plan | string> {
     if (this.#problems.length > 0) return errorText(this.#problems);
-    const kept = this.#kept();
-    for (const name of PUSH_TIMES) kept.delete(name);
+    const families = this.#kept();
     const samples: PlannedSample[] = [];
     for (const [at, family] of this.#families.entries()) {
       const points = yield* this.#make(family, this.#checked[at]!, samples);
       if (typeof points === "string") return points;
-      kept.set(family.name, this.#familyOf(family, points));
+      families.set(family.name, this.#familyOf(family, points));
     }
-    return { families: kept, samples };
+    return { families, samples };
   }
 
   /** The error of a family as a whole, or undefined. */
@@ -221,8 +225,8 @@ class Planner {
   }
 
   #earlierOf({ name }: PushedFamily): Earlier {
-    const family = this.#push.sum ? this.#before.get(name) : undefined;
-    const points = family && new Map(family.points.map((point) => [point.labels, point]));
+    const family = this.#push.sum ? this.#target.before?.family(name) : undefined;
+    const points = family && new Map(family.points.map((point) => [point.template, point]));
     return { seen: new Set(), family, points };
   }
 
@@ -233,20 +237,21 @@ class Planner {
     // Untyped buckets are those of a histogram, whichever client sends them. In other metrics `le` is an
     // ordinary label.
     const merged = family.name.endsWith("_bucket") ? withUsualEdges(pushed) : pushed;
-    const labels = merged === this.#target.labels ? this.#target.text : pointLabels(merged);
+    const { labels, template: own } = this.#target;
+    const template = merged === labels ? own : labelTemplate(merged, labels);
     const { samples, edges } = samplesOf(family, metric, merged);
     let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
-    if (wrong === undefined && earlier.seen.has(labels)) wrong = COLLECTED_BEFORE;
-    earlier.seen.add(labels);
+    if (wrong === undefined && earlier.seen.has(template)) wrong = COLLECTED_BEFORE;
+    earlier.seen.add(template);
     wrong ??= this.#wrongSeries(samples);
     if (this.#push.sum) {
       const { level } = this.#around;
-      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels), level);
+      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(template), level);
     }
     const { timestampMs } = metric;
     const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
     if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
-    return wrong ?? { labels, samples, edges, timestampUs };
+    return wrong ?? { template, samples, edges, timestampUs };
   }
 
   /** Looks up the series of samples. Returns the error if one is rejected. */
@@ -274,7 +279,7 @@ class Planner {
     const lastOf = ({ head: { seriesId } }: HeadedSample) =>
       seriesId === undefined ? undefined : level(seriesId);
     const points: Point[] = [];
-    for (const { labels, edges, samples, timestampUs } of checked) {
+    for (const { template, edges, samples, timestampUs } of checked) {
       const seriesIds: number[] = [];
       for (const { head, value, key, exemplars } of this.#push.sum
         ? added(type, samples, unsummed, lastOf)
@@ -285,10 +290,9 @@ class Planner {
         if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
         planned.push({ head, value, timestampUs, exemplars });
       }
-      if (points.push(point(labels, edges, seriesIds)) % METRICS_AT_A_TIME === 0) yield;
+      if (points.push({ template, edges, seriesIds }) % METRICS_AT_A_TIME === 0) yield;
     }
-    // Without the room for more that a list that grew has.
-    return points.slice();
+    return points;
   }
 
   /** Creates the series of a head, or returns the error. */
@@ -307,11 +311,8 @@ class Planner {
 
   /** A family with its points. For a push with `mode=sum` also with the earlier points. */
   #familyOf({ name, type, help, unit }: PushedFamily, points: readonly Point[]): GroupFamily {
-    const before = this.#before.get(name);
-    const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
-    const family: GroupFamily = { name, type, help, unit, points: all };
-    // An unchanged family stays the same object, so that nothing is counted or stored again for it.
-    return before !== undefined && isSame(before, family) ? before : family;
+    const before = this.#push.sum ? this.#target.before?.family(name) : undefined;
+    return { name, type, help, unit, points: before === undefined ? points : union(before.points, points) };
   }
 
   #wrongTime(samples: readonly HeadedSample[], timestampUs: number): string | undefined {
@@ -361,22 +362,7 @@ function errorText(problems: readonly string[]): string {
 }
 
 function union(before: readonly Point[], points: readonly Point[]): Point[] {
-  const byLabels = new Map(before.map((point) => [point.labels, point]));
-  for (const point of points) byLabels.set(point.labels, point);
+  const byLabels = new Map(before.map((point) => [point.template, point]));
+  for (const point of points) byLabels.set(point.template, point);
   return [...byLabels.values()];
-}
-
-function isSame(a: GroupFamily, b: GroupFamily): boolean {
-  return (
-    a.type === b.type &&
-    a.help === b.help &&
-    a.unit === b.unit &&
-    a.points.length === b.points.length &&
-    a.points.every((point, at) => {
-      const other = b.points[at]!.seriesIds;
-      return (
-        point.seriesIds.length === other.length && point.seriesIds.every((id, index) => id === other[index])
-      );
-    })
-  );
 }

@@ -20,13 +20,13 @@ export interface GroupTimes {
 export function groupTimes(group: Group, values: Pick<LastValues, "level">): GroupTimes {
   let metrics = 0;
   let series = 0;
-  for (const { name, points } of group.families.values()) {
+  for (const { name, points } of group.shape.families) {
     if (name === PUSH_TIME || name === PUSH_FAILURE_TIME) continue;
     metrics++;
-    for (const { seriesIds } of points) series += seriesIds.length;
+    for (const { length } of points) series += length;
   }
   const seconds = (name: string) => {
-    const seriesId = group.families.get(name)?.points[0]?.seriesIds[0];
+    const seriesId = group.firstSeriesOf(name);
     return seriesId === undefined ? 0 : (values.level(seriesId) ?? 0);
   };
   const [pushed, failed] = [seconds(PUSH_TIME), seconds(PUSH_FAILURE_TIME)];

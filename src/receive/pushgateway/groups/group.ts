@@ -1,69 +1,115 @@
 /**
  * A group and what it exposes: families of points. A point is one series, or several for a histogram or a
  * summary. A group is a value: a change makes a new one. It lists series and has no numbers. The numbers are
- * the last values of the series.
+ * the last values of the series. What it has in common with other groups is its shape.
  */
 
-import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
-import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
+import { openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
-import { ownLabels, ownText } from "./own-texts.ts";
+import {
+  type GroupFamily,
+  type GroupShape,
+  type GroupShapes,
+  isFamilyOf,
+  labelTemplate,
+  type Point,
+  type ShapeFamily,
+} from "./group-shape.ts";
+import { ownLabels } from "./own-texts.ts";
 import type { Distribution, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 
-/** One metric of a family. */
-export interface Point {
-  /** The labels between the braces, without `le` or `quantile`. */
-  readonly labels: string;
-  /** The values of `le` or `quantile`, ascending. Undefined for a plain value. */
-  readonly edges?: readonly string[];
-  /** The series of a plain value, or those of the edges, then of the sum, then of the count. */
-  readonly seriesIds: readonly number[];
-}
-
-/** A plain value. Most points are, and a list of one id would take more memory than all else of them. */
-class ValuePoint implements Point {
-  readonly labels: string;
-  readonly #seriesId: number;
-
-  constructor(labels: string, seriesId: number) {
-    this.labels = labels;
-    this.#seriesId = seriesId;
-  }
-
-  get edges(): undefined {
-    return undefined;
-  }
-
-  get seriesIds(): readonly number[] {
-    return [this.#seriesId];
-  }
-}
-
-export function point(
-  labels: string,
-  edges: readonly string[] | undefined,
-  seriesIds: readonly number[],
-): Point {
-  return edges === undefined ? new ValuePoint(labels, seriesIds[0]!) : { labels, edges, seriesIds };
-}
-
-export interface GroupFamily {
-  readonly name: string;
-  readonly type: FamilyType;
-  readonly help: string;
-  readonly unit: string;
-  readonly points: readonly Point[];
-}
-
-export interface Group {
+/** A group. Equal states of a group are one object. */
+export class Group {
   readonly key: string;
-  /** The grouping labels, empty values included. */
+  /** The grouping labels in ascending order of names, empty values included. */
   readonly labels: Labels;
-  readonly families: ReadonlyMap<string, GroupFamily>;
+  readonly shape: GroupShape;
   /** How long after its last push the group expires. Undefined if it does not expire. */
   readonly ttlMs: number | undefined;
+  readonly #firstId: number;
+  readonly #offsets: Float64Array;
+
+  /** @param families in any order */
+  constructor(
+    { key, labels, ttlMs }: Pick<Group, "key" | "labels" | "ttlMs">,
+    families: Iterable<GroupFamily>,
+    shapes: GroupShapes,
+  ) {
+    const ordered = [...families].sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.key = key;
+    this.labels = labels;
+    this.ttlMs = ttlMs;
+    this.shape = shapes.of(ordered);
+    const firstId = ordered[0]?.points[0]?.seriesIds[0] ?? 0;
+    const offsets = new Float64Array(this.shape.length);
+    let at = 0;
+    for (const { points } of ordered)
+      for (const { seriesIds } of points)
+        for (const seriesId of seriesIds) offsets[at++] = seriesId - firstId;
+    this.#firstId = firstId;
+    this.#offsets = this.shape.shared(offsets);
+  }
+
+  /** The id of the series at a position of the shape. */
+  seriesId(at: number): number {
+    return this.#firstId + this.#offsets[at]!;
+  }
+
+  /** All series, in the order of the shape. */
+  get seriesIds(): number[] {
+    const ids: number[] = [];
+    for (const offset of this.#offsets) ids.push(this.#firstId + offset);
+    return ids;
+  }
+
+  /** The first series of a family, which is the only one of a push time. */
+  firstSeriesOf(name: string): number | undefined {
+    const at = this.shape.byName.get(name)?.points[0]?.at;
+    return at === undefined ? undefined : this.seriesId(at);
+  }
+
+  /** A copy of a family with its series. */
+  family(name: string): GroupFamily | undefined {
+    const family = this.shape.byName.get(name);
+    return family && this.#withSeries(family);
+  }
+
+  /** Copies of all families, in ascending order of names. */
+  families(): GroupFamily[] {
+    return this.shape.families.map((family) => this.#withSeries(family));
+  }
+
+  #withSeries({ name, type, help, unit, points }: ShapeFamily): GroupFamily {
+    const withSeries = points.map(({ template, edges, at, length }) => {
+      const seriesIds: number[] = [];
+      for (let index = 0; index < length; index++) seriesIds.push(this.seriesId(at + index));
+      return { template, edges, seriesIds };
+    });
+    return { name, type, help, unit, points: withSeries };
+  }
+
+  /** Whether another state of the group has the same families with the same series. */
+  hasFamiliesOf(other: Group): boolean {
+    if (this.shape !== other.shape && !this.shape.isOf(other.families())) return false;
+    if (this.#firstId !== other.#firstId) return false;
+    return (
+      this.#offsets === other.#offsets || this.#offsets.every((offset, at) => offset === other.#offsets[at])
+    );
+  }
+
+  /** Whether another state of the group has the same family of a name, with the same series. */
+  hasFamilyOf(other: Group, name: string): boolean {
+    const [own, its] = [this.shape.byName.get(name), other.shape.byName.get(name)];
+    if (own === undefined || its === undefined || !isFamilyOf(own, its)) return false;
+    return own.points.every((point, at) => {
+      const from = its.points[at]!.at;
+      for (let index = 0; index < point.length; index++)
+        if (this.seriesId(point.at + index) !== other.seriesId(from + index)) return false;
+      return true;
+    });
+  }
 }
 
 export const PUSH_TIME = "push_time_seconds";
@@ -172,17 +218,9 @@ function withLabel(labels: Labels, name: string, value: string): Labels {
   return new Map([...labels, [name, value] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The labels of a point between the braces, with `instance=""` if it has none. */
-export function pointLabels(labels: Labels): string {
-  return labelText(labels, true);
-}
-
-/** The series of a group. Empty if there is no group. */
-export function seriesIdsOf(group: Group | undefined): number[] {
-  const ids: number[] = [];
-  for (const { points } of group?.families.values() ?? [])
-    for (const { seriesIds } of points) for (const seriesId of seriesIds) ids.push(seriesId);
-  return ids;
+/** Grouping labels in ascending order of names, empty values included. They are copies that can be kept. */
+export function groupingLabels(labels: Labels): Labels {
+  return ownLabels(new Map([...labels].sort(([a], [b]) => (a < b ? -1 : 1))));
 }
 
 /** A stored family: `[name, type, help, unit, series ids by point]`. */
@@ -193,12 +231,12 @@ interface StoredGroup {
   readonly families: readonly StoredFamily[];
 }
 
-/** The stored form of a group. Equal parts of two states of a group have equal text. */
-export function recordOf({ key, families, ttlMs }: Group): GroupRecord {
+/** The stored form of a group. Equal states of a group have equal text. */
+export function recordOf(group: Group): GroupRecord {
   const stored: StoredGroup = {
-    ttlMs,
-    families: [...families.values()]
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
+    ttlMs: group.ttlMs,
+    families: group
+      .families()
       .map(({ name, type, help, unit, points }) => [
         name,
         type,
@@ -207,53 +245,43 @@ export function recordOf({ key, families, ttlMs }: Group): GroupRecord {
         points.map(({ seriesIds }) => seriesIds),
       ]),
   };
-  return { key, definition: JSON.stringify(stored) };
+  return { key: group.key, definition: JSON.stringify(stored) };
 }
 
 /** The group of a record. Points whose series no longer exist are left out. */
 export function groupOf(
   { key, definition }: { readonly key: string; readonly definition: string },
   seriesById: (seriesId: number) => Series | undefined,
+  shapes: GroupShapes,
 ): Group {
-  const labels = ownLabels(new Map(Object.entries(JSON.parse(key) as Record<string, string>)));
+  const labels = groupingLabels(new Map(Object.entries(JSON.parse(key) as Record<string, string>)));
+  const plain = mergedLabels(new Map(), labels);
   const { ttlMs, families } = JSON.parse(definition) as StoredGroup;
-  // Series of several families have the same labels. Their text is kept once.
-  const texts = new Map<Labels, string>();
-  const textOf = (of: Labels) => texts.getOrInsertComputed(of, pointLabels);
-  return {
-    key,
-    labels,
-    ttlMs,
-    families: compactMap(
-      new Map(
-        families.map(([name, type, help, unit, points]) => [
-          ownText(name),
-          {
-            name: ownText(name),
-            type: ownText(type) as FamilyType,
-            help: ownText(help),
-            unit: ownText(unit),
-            points: points.flatMap((ids) => pointOf(type, ids, seriesById, textOf) ?? []),
-          },
-        ]),
-      ),
-    ),
-  };
+  // Series of several families have the same labels.
+  const templates = new Map<Labels, string>();
+  const templateOf = (of: Labels) => templates.getOrInsertComputed(of, () => labelTemplate(of, plain));
+  const restored = families.map(
+    ([name, type, help, unit, points]): GroupFamily => ({
+      ...{ name, type, help, unit },
+      points: points.flatMap((ids) => pointOf(type, ids, seriesById, templateOf) ?? []),
+    }),
+  );
+  return new Group({ key, labels, ttlMs }, restored, shapes);
 }
 
 function pointOf(
   type: FamilyType,
   seriesIds: readonly number[],
   seriesById: (seriesId: number) => Series | undefined,
-  textOf: (labels: Labels) => string,
+  templateOf: (labels: Labels) => string,
 ): Point | undefined {
   const series = seriesIds.map(seriesById);
   const last = series.at(-1);
   if (last === undefined || series.includes(undefined)) return undefined;
   const label = edgeLabel(type);
   // The last series of a distribution is its count, which has no edge label.
-  const labels = textOf(last.labels);
+  const template = templateOf(last.labels);
   const edges =
     label === undefined ? undefined : series.slice(0, -2).map((each) => each!.labels.get(label) ?? "");
-  return point(labels, edges, seriesIds);
+  return { template, edges, seriesIds };
 }

@@ -14,7 +14,6 @@
 
 import type { Family } from "../../../exposition/family.ts";
 import type { Times } from "../../../ingest/contract.ts";
-import { compactMap } from "../../../model/memory/compact-map.ts";
 import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
@@ -25,19 +24,17 @@ import type { Owner } from "../../receiver.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import { Consistency } from "./consistency.ts";
 import {
-  type Group,
-  type GroupFamily,
+  Group,
+  groupingLabels,
   groupKey,
   groupOf,
   mergedLabels,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
-  point,
-  pointLabels,
   recordOf,
-  seriesIdsOf,
 } from "./group.ts";
+import { type GroupFamily, GroupShapes, labelTemplate } from "./group-shape.ts";
 import { groupJson } from "./group-json.ts";
 import { type GroupTimes, groupTimes } from "./group-times.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./group-plan.ts";
@@ -73,6 +70,7 @@ export class Groups implements Owner {
   /** The groups as decided, including changes that are being committed. */
   readonly #groups = new Map<string, Group>();
   readonly #shown: ShownGroups;
+  readonly #shapes = new GroupShapes();
   /** The changes that were decided since the last commit, in order. */
   #changes: {
     readonly key: string;
@@ -108,9 +106,13 @@ export class Groups implements Owner {
     this.#shown = new ShownGroups(parts.totals);
     for (const { key, definition } of records) {
       if (definition === null) continue;
-      const group = groupOf({ key, definition }, (seriesId) => this.#series.seriesById(seriesId));
+      const group = groupOf(
+        { key, definition },
+        (seriesId) => this.#series.seriesById(seriesId),
+        this.#shapes,
+      );
       this.#change(key, group);
-      for (const seriesId of seriesIdsOf(group))
+      for (const seriesId of group.seriesIds)
         this.#lastUs = Math.max(this.#lastUs, this.#values.lastUs(seriesId));
     }
     this.committed();
@@ -199,7 +201,7 @@ export class Groups implements Owner {
     const { key, before } = target;
     const plan = await planPush(push, target, this.#around(times));
     if (typeof plan === "string") return this.#refuse(push, target, plan, times);
-    const ids = seriesIdsOf(before);
+    const ids = before?.seriesIds ?? [];
     for (const { head, timestampUs } of plan.samples) if (timestampUs === undefined) ids.push(head.seriesId!);
     const us = this.#tick(times, ids);
     const stamps = this.#pushTimes(target);
@@ -208,8 +210,8 @@ export class Groups implements Owner {
       { ...stamps.pushed, value: us / 1e6 },
       ...(stamps.isNew ? [{ ...stamps.failed, value: 0 }] : []),
     ];
-    const families = compactMap(new Map([...plan.families, ...stamps.families]));
-    const after = { key, labels: target.own, families, ttlMs: this.#ttlOf(push) };
+    const families = [...plan.families.values(), ...stamps.families];
+    const after = stateAfter(before, this.#groupOf(target, push, families));
     return this.#decide([{ key, before, after }], samples, us);
   }
 
@@ -221,7 +223,7 @@ export class Groups implements Owner {
       const before = this.#groups.get(key);
       if (before === undefined) continue;
       changes.push({ key, before, after: undefined });
-      ids.push(...seriesIdsOf(before));
+      for (const seriesId of before.seriesIds) ids.push(seriesId);
     }
     return this.#decide(changes, [], this.#tick(times, ids));
   }
@@ -244,12 +246,10 @@ export class Groups implements Owner {
   /** The decided changes are stored, and their samples are in the running totals. */
   committed(): void {
     for (const { key, before, after } of this.#changes) {
-      if (before?.families !== after?.families) {
-        for (const seriesId of seriesIdsOf(before))
-          if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
-        for (const seriesId of seriesIdsOf(after))
-          if (this.#consistency.owns(seriesId)) this.#values.hold(seriesId);
-      }
+      for (const seriesId of before?.seriesIds ?? [])
+        if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
+      for (const seriesId of after?.seriesIds ?? [])
+        if (this.#consistency.owns(seriesId)) this.#values.hold(seriesId);
       this.#shown.swap(key, before, after);
     }
     this.#counters.groupsLive.set(this.#shown.size);
@@ -286,20 +286,21 @@ export class Groups implements Owner {
   /** Records a rejected push. This creates the group, if there is none, to expose the failure. */
   #refuse(push: GroupPush, target: Target, problem: string, times: Times): Decided {
     const { key, before } = target;
-    const us = this.#tick(times, seriesIdsOf(before));
+    const us = this.#tick(times, before?.seriesIds ?? []);
     const stamps = this.#pushTimes(target);
     const samples = [
       { ...stamps.failed, value: us / 1e6 },
       ...(stamps.isNew ? [{ ...stamps.pushed, value: 0 }] : []),
     ];
-    const after = before ?? { key, labels: target.own, families: stamps.families, ttlMs: this.#ttlOf(push) };
+    const after = before ?? this.#groupOf(target, push, stamps.families);
     const decided = this.#decide([{ key, before, after }], samples, us);
     const rejection = { index: 0, reason: INCONSISTENT + problem, cause: "consistency", payload: key };
     return { ...decided, batch: { ...decided.batch, rejected: [rejection] } };
   }
 
-  #ttlOf({ ttlMs }: GroupPush): number | undefined {
-    return ttlMs ?? (this.#options.groupTtlMs > 0 ? this.#options.groupTtlMs : undefined);
+  #groupOf({ key, own: labels }: Target, push: GroupPush, families: readonly GroupFamily[]): Group {
+    const ttlMs = push.ttlMs ?? (this.#options.groupTtlMs > 0 ? this.#options.groupTtlMs : undefined);
+    return new Group({ key, labels, ttlMs }, families, this.#shapes);
   }
 
   #targetOf({ labels }: GroupPush): Target {
@@ -307,8 +308,8 @@ export class Groups implements Owner {
     const plain = ownLabels(mergedLabels(new Map(), labels));
     const before = this.#groups.get(key);
     // Without empty values, the labels of the group are those of its metrics.
-    const own = before?.labels ?? (plain.size === labels.size ? plain : ownLabels(labels));
-    const target = { key, before, own, labels: plain, text: pointLabels(plain) };
+    const own = before?.labels ?? (plain.size === labels.size ? plain : groupingLabels(labels));
+    const target = { key, before, own, labels: plain, template: labelTemplate(plain, plain) };
     if (target.before === undefined) this.#requireRoom(target);
     return target;
   }
@@ -333,23 +334,22 @@ export class Groups implements Owner {
     return found;
   }
 
-  #pushTimes({ before, labels, text }: Target) {
+  #pushTimes({ before, labels, template }: Target) {
     const stamp = (name: keyof typeof HELP) => {
       const head = pushTimeHead(name, labels);
-      const stamped = before?.families.get(name);
-      head.seriesId = stamped?.points[0]?.seriesIds[0];
+      const stamped = before?.family(name);
+      head.seriesId = before?.firstSeriesOf(name);
       if (stamped !== undefined && head.seriesId !== undefined) return { head, family: stamped };
       const taken = this.#series.take(head, this.#look(head).key, PUSHGATEWAY.terms);
       if ("refused" in taken) throw new BadInput(INCONSISTENT + taken.refused);
       head.seriesId = taken.seriesId;
-      const own = point(text, undefined, [taken.seriesId]);
-      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [own] };
+      const points = [{ template, seriesIds: [taken.seriesId] }];
+      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points };
       return { head, family };
     };
     const pushed = stamp(PUSH_TIME);
     const failed = stamp(PUSH_FAILURE_TIME);
-    const families = compactMap(new Map([pushed, failed].map(({ family }) => [family.name, family])));
-    return { pushed, failed, families, isNew: before === undefined };
+    return { pushed, failed, families: [pushed.family, failed.family], isNew: before === undefined };
   }
 
   /**
@@ -378,10 +378,10 @@ export class Groups implements Owner {
     const records: GroupRecord[] = [];
     const removed: number[] = [];
     for (const { key, before, after } of changes) {
-      if (isSame(before, after)) continue;
+      if (before === after) continue;
       records.push(after === undefined ? { key, definition: null } : recordOf(after));
       this.#change(key, after);
-      for (const seriesId of seriesIdsOf(before))
+      for (const seriesId of before?.seriesIds ?? [])
         if (!this.#consistency.owns(seriesId)) removed.push(seriesId);
     }
     for (const { head, value, timestampUs } of samples)
@@ -435,12 +435,9 @@ export class Groups implements Owner {
   }
 }
 
-/** Whether two states of a group are equal for the store. Families that did not change are the same objects. */
-function isSame(before: Group | undefined, after: Group | undefined): boolean {
-  if (before === undefined || after === undefined) return before === after;
-  if (before.ttlMs !== after.ttlMs || before.families.size !== after.families.size) return false;
-  for (const [name, family] of after.families) if (before.families.get(name) !== family) return false;
-  return true;
+/** The state of a group after a push: the one before, if they are equal, so that nothing is counted or stored again for it. */
+function stateAfter(before: Group | undefined, after: Group): Group {
+  return before !== undefined && before.ttlMs === after.ttlMs && after.hasFamiliesOf(before) ? before : after;
 }
 
 function pushTimeHead(name: keyof typeof HELP, labels: Labels): PushedHead {

@@ -5,14 +5,32 @@
 
 import type { DistributionPoint, Family, ValuePoint } from "../../../exposition/family.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
-import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
+import { type Group, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
+import { pointText, type ShapeFamily } from "./group-shape.ts";
 import type { LastValues } from "./pushed.ts";
 
 /** One name, with the families of that name in all groups. */
 interface Shown {
-  readonly families: Set<GroupFamily>;
-  /** All their points in ascending order of labels. Undefined when out of date. */
-  points: readonly Point[] | undefined;
+  /** How many groups have it. */
+  groups: number;
+  /** Undefined when out of date. */
+  order: Order | undefined;
+}
+
+/** The points of a name in ascending order of labels: of each its group and its position in the family. */
+interface Order {
+  readonly family: Pick<ShapeFamily, "type" | "unit">;
+  /** Of several help texts that of the group that changed last. */
+  readonly help: string;
+  readonly groups: readonly Group[];
+  readonly positions: Uint32Array;
+}
+
+/** A name that is put in order. */
+interface Ordering {
+  family: ShapeFamily;
+  help: string;
+  readonly points: { readonly labels: string; readonly group: Group; readonly position: number }[];
 }
 
 export class ShownGroups {
@@ -39,24 +57,23 @@ export class ShownGroups {
   }
 
   swap(key: string, before: Group | undefined, after: Group | undefined): void {
-    for (const family of before?.families.values() ?? []) {
-      if (after?.families.get(family.name) === family) continue;
-      const shown = this.#names.get(family.name);
+    for (const { name } of before?.shape.families ?? []) {
+      if (after?.hasFamilyOf(before!, name)) continue;
+      const shown = this.#names.get(name);
       if (shown === undefined) continue;
-      shown.families.delete(family);
-      shown.points = undefined;
-      if (shown.families.size === 0) this.#names.delete(family.name);
+      shown.order = undefined;
+      if (--shown.groups === 0) this.#names.delete(name);
     }
-    for (const family of after?.families.values() ?? []) {
-      if (before?.families.get(family.name) === family) continue;
-      const shown = this.#names.get(family.name) ?? { families: new Set(), points: undefined };
-      shown.families.add(family);
-      shown.points = undefined;
-      this.#names.set(family.name, shown);
+    for (const { name } of after?.shape.families ?? []) {
+      if (before?.hasFamilyOf(after!, name)) continue;
+      const shown = this.#names.getOrInsertComputed(name, () => ({ groups: 0, order: undefined }));
+      shown.order = undefined;
+      shown.groups++;
     }
     this.#expiring.delete(key);
-    if (after === undefined) this.#groups.delete(key);
-    else {
+    // The group that changed last is the last one.
+    this.#groups.delete(key);
+    if (after !== undefined) {
       this.#groups.set(key, after);
       if (after.ttlMs !== undefined) this.#expiring.set(key, after);
     }
@@ -76,39 +93,73 @@ export class ShownGroups {
 
   /** The families with the last values of their series, in ascending order of names. */
   families(): Family[] {
+    this.#order();
     const families: Family[] = [];
-    for (const name of [...this.#names.keys()].sort()) {
-      const shown = this.#names.get(name)!;
-      shown.points ??= ordered(shown.families);
-      // Groups have the same type for a name. Of several help texts the newest group's is used.
-      let last: GroupFamily | undefined;
-      let help = "";
-      for (const family of shown.families) {
-        last = family;
-        help = family.help || help;
-      }
-      families.push(this.#family(last!, help, shown.points));
-    }
+    for (const name of [...this.#names.keys()].sort())
+      families.push(this.#family(name, this.#names.get(name)!.order!));
     return families.filter(({ points }) => points.length > 0);
   }
 
-  #family({ name, type, unit }: GroupFamily, help: string, points: readonly Point[]): Family {
+  /** Brings the names that are out of date in order. */
+  #order(): void {
+    const names = new Map<string, Ordering>();
+    let isAny = false;
+    for (const { order } of this.#names.values()) isAny ||= order === undefined;
+    for (const group of isAny ? this.#groups.values() : []) {
+      for (const family of group.shape.families) {
+        const { name } = family;
+        if (this.#names.get(name)!.order !== undefined) continue;
+        // Groups have the same type for a name.
+        const ordering = names.getOrInsertComputed(name, () => ({ family, help: "", points: [] }));
+        ordering.family = family;
+        ordering.help = family.help || ordering.help;
+        family.points.forEach((point, position) => {
+          ordering.points.push({ labels: pointText(point, group.labels), group, position });
+        });
+      }
+    }
+    for (const [name, { family, help, points }] of names) {
+      points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
+      this.#names.get(name)!.order = {
+        family: { type: family.type, unit: family.unit },
+        help,
+        groups: points.map(({ group }) => group),
+        positions: Uint32Array.from(points, ({ position }) => position),
+      };
+    }
+  }
+
+  #family(name: string, { family: { type, unit }, help, groups, positions }: Order): Family {
     if (type === "histogram" || type === "summary") {
-      return { name, help, unit, type, points: points.flatMap((point) => this.#distribution(point) ?? []) };
+      const points: DistributionPoint[] = [];
+      for (let at = 0; at < groups.length; at++) {
+        const shown = this.#distribution(groups[at]!, name, positions[at]!);
+        if (shown !== undefined) points.push(shown);
+      }
+      return { name, help, unit, type, points };
     }
     const values: ValuePoint[] = [];
-    for (const { labels, seriesIds } of points) {
-      const value = this.#values.level(seriesIds[0]!);
-      if (value !== undefined) values.push({ labels, value });
+    for (let at = 0; at < groups.length; at++) {
+      const group = groups[at]!;
+      const point = group.shape.byName.get(name)!.points[positions[at]!]!;
+      const value = this.#values.level(group.seriesId(point.at));
+      if (value !== undefined) values.push({ labels: pointText(point, group.labels), value });
     }
     return { name, help, unit, type: exposedType(type), points: values };
   }
 
-  #distribution({ labels, edges = [], seriesIds }: Point): DistributionPoint | undefined {
-    const values = seriesIds.map((seriesId) => this.#values.level(seriesId));
-    if (values.includes(undefined)) return undefined;
+  #distribution(group: Group, name: string, position: number): DistributionPoint | undefined {
+    const point = group.shape.byName.get(name)!.points[position]!;
+    const { at, length, edges = [] } = point;
+    const values: number[] = [];
+    for (let index = 0; index < length; index++) {
+      const value = this.#values.level(group.seriesId(at + index));
+      if (value === undefined) return undefined;
+      values.push(value);
+    }
+    const labels = pointText(point, group.labels);
     const [sum, count] = values.slice(edges.length) as [number, number];
-    return { labels, edges, values: values.slice(0, edges.length) as number[], sum, count };
+    return { labels, edges, values: values.slice(0, edges.length), sum, count };
   }
 }
 
@@ -120,16 +171,10 @@ export function isExpired(
 ): boolean {
   if (group.ttlMs === undefined) return false;
   const seconds = (name: string) => {
-    const seriesId = group.families.get(name)?.points[0]?.seriesIds[0];
+    const seriesId = group.firstSeriesOf(name);
     return seriesId === undefined ? 0 : (level(seriesId) ?? 0);
   };
   return (seconds(PUSH_TIME) || seconds(PUSH_FAILURE_TIME)) * 1e6 + group.ttlMs * 1_000 <= nowUs;
-}
-
-function ordered(families: Iterable<GroupFamily>): Point[] {
-  const points: Point[] = [];
-  for (const family of families) for (const point of family.points) points.push(point);
-  return points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
 }
 
 function exposedType(type: Exclude<FamilyType, "histogram" | "summary">): "counter" | "gauge" | "unknown" {

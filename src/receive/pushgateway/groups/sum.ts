@@ -9,7 +9,8 @@
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import { goNumber } from "./describe.ts";
-import { type GroupFamily, type HeadedSample, type Point, sortedEdges } from "./group.ts";
+import { type HeadedSample, sortedEdges } from "./group.ts";
+import type { GroupFamily, Point } from "./group-shape.ts";
 import type { Distribution, PushedMetric } from "./pushed.ts";
 
 /** The treatment of values that cannot be added. */
