@@ -217,7 +217,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   );
   const cells = openCells(parts, (action) => ingest.atRest(action));
   const forwarding = openForwarding(parts, stored, () => ingest);
-  const { archive, reports } = openArchive(parts, stored, () => ingest);
+  const { archive, reports, dropsOf } = openArchive(parts, stored, () => ingest);
   const ingest = openIngest(parts, stored, receivers, id, {
     ...followers(cells, forwarding, archive),
     onFatal: options.onFatal,
@@ -226,7 +226,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const tail = openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
-  const queries = openQueries(parts, owners, cells, openReadableArchive(config, parts));
+  const queries = openQueries(parts, owners, cells, openReadableArchive(config, parts, dropsOf));
   const notifications = openNotifications(config, templates, { ...parts, stored });
   const { readConfig } = options;
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications, readConfig });

@@ -53,21 +53,23 @@ export function openArchive(
   { config, counters, log, now, store }: ArchivingParts,
   stored: Pick<Stored, "archives" | "bodyHashSeed">,
   ingest: () => Ingest,
-): { readonly archive: Archive | undefined; readonly reports: () => readonly ArchivedDayReport[] } {
+): OpenedArchive {
   const days = new ArchivedDays(stored.archives, {
     store: (records) => ingest().storeForwards(() => ({ archives: records() })),
     load: () => readStatesAgain(store, "archives"),
   });
   // What the archive has of a day is noted by row ids, and packing would change these.
-  store.holdRows((day) => days.holds(day));
+  store.holdRows((day) => days.holds(day) && !isBack(day));
   const isRestored = (day: number) => ingest().importsWithFirstLine(restoredFirstLine(day)).length > 0;
+  /** It was archived and dropped, and then restored. */
+  const isBack = (day: number) => days.of(day)?.gone === true && isRestored(day);
   if (config.archiveTo === "") {
     const reports = () => store.days().map((day) => reportWithoutArchive(day, days, isRestored));
-    return { archive: undefined, reports: () => reports().toReversed() };
+    return { archive: undefined, reports: () => reports().toReversed(), dropsOf: () => 0 };
   }
+  const target = openTarget(config.archiveTo);
   const archive = new Archive({
-    ...{ log, now, store, days },
-    target: openTarget(config.archiveTo),
+    ...{ log, now, store, days, target },
     spool: join(resolve(archiveFolder(config)), "spool"),
     gateway: {
       id: storeIdentity(stored),
@@ -83,18 +85,27 @@ export function openArchive(
     atRest: (action) => ingest().atRest(action),
     metrics: counters.registry,
   });
-  return { archive, reports: () => archive.reports() };
+  const dropsOf = (day: number) => (isBack(day) ? 0 : days.dropsOf(day, target.text));
+  return { archive, reports: () => archive.reports(), dropsOf };
 }
 
-/** The archived days that SQL reads. Undefined if the settings do not say so. */
+interface OpenedArchive {
+  readonly archive: Archive | undefined;
+  readonly reports: () => readonly ArchivedDayReport[];
+  /** How often a day was dropped after it was archived, if the samples of before are not here. */
+  readonly dropsOf: (day: number) => number;
+}
+
+/** The archived days that SQL and PromQL read. Undefined if the settings do not say so. */
 export function openReadableArchive(
   config: Config,
   { store, now }: { readonly store: Pick<Store, "days">; readonly now: () => number },
+  dropsOf: OpenedArchive["dropsOf"],
 ): ReadableArchive | undefined {
   if (config.archiveTo === "" || !config.archiveRead) return undefined;
   const target = openTarget(config.archiveTo);
   const bytesMax = config.archiveCacheBytes;
   const folder = join(resolve(archiveFolder(config)), "cache");
   const cache = "folder" in placeOf(config.archiveTo) ? undefined : new PartCache(target, folder, bytesMax);
-  return new ReadableArchive({ target, cache, bytesMax, days: () => store.days(), now });
+  return new ReadableArchive({ target, cache, bytesMax, days: () => store.days(), dropsOf, now });
 }

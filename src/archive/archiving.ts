@@ -40,9 +40,10 @@ export interface ArchivedDayReport {
   readonly rows: number;
   /**
    * `open`: not over, `waiting`: samples arrive still, or it is soon archived, `writing`, `archived`, `late`: samples have arrived
-   * since it was archived, `changed`: samples were deleted since, `restored`: from an archive, so it is not archived.
+   * since it was archived, `changed`: samples were deleted since, `partial`: the day was dropped, and samples have come since. Only
+   * the archive has the earlier ones, `restored`: from an archive, so it is not archived.
    */
-  readonly state: "open" | "waiting" | "writing" | "archived" | "late" | "changed" | "restored";
+  readonly state: "open" | "waiting" | "writing" | "archived" | "late" | "changed" | "partial" | "restored";
   /** Samples, files and bytes in the archive. */
   readonly archivedRows: number;
   readonly files: number;
@@ -59,7 +60,7 @@ export function reportWithoutArchive(
 ): ArchivedDayReport {
   const known = days.of(day);
   const state =
-    known?.archivedEnd !== undefined
+    known?.archivedEnd !== undefined && known.gone !== true
       ? known.changed === true
         ? "changed"
         : "archived"
@@ -191,8 +192,8 @@ export class Archive implements Service {
     const table = store.days().find((each) => each.day === day);
     if (table === undefined) return 0;
     const known = days.of(day);
-    if (known?.archivedEnd === undefined || known.changed === true || known.target !== target.text)
-      return table.rows;
+    const isNone = known?.archivedEnd === undefined || known.gone === true;
+    if (isNone || known.changed === true || known.target !== target.text) return table.rows;
     return Math.max(0, table.rows - table.packed - known.archivedEnd);
   }
 
@@ -213,7 +214,8 @@ export class Archive implements Service {
     const { days, target, isRestored } = this.#parts;
     if (this.#writing === day) return "writing";
     const known = days.of(day);
-    if (known === undefined && isRestored(day)) return "restored";
+    if ((known === undefined || known.gone === true) && isRestored(day)) return "restored";
+    if (days.dropsOf(day, target.text) > 0) return "partial";
     if (known?.archivedEnd !== undefined && known.target === target.text) {
       if (known.changed === true) return "changed";
       return this.#unarchived(day) > 0 ? "late" : "archived";

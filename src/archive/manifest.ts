@@ -20,6 +20,11 @@ export interface ArchivedFile {
   readonly sha256: string;
   readonly bytes: number;
   readonly rows: number;
+  /**
+   * How often the day had been dropped by its gateway when the file was written. Absent for 0. Numbers of series are those of the
+   * files of series with the same number of drops.
+   */
+  readonly drops?: number;
 }
 
 /** A column of a part with the values of a tag: those of labels of its series, of attributes of its samples, or of both. */
@@ -128,11 +133,30 @@ export function dayOfPath(path: string): number | undefined {
 
 /** All files of a day. */
 export function filesOf({ metrics, series, exemplars }: Manifest): ArchivedFile[] {
-  return [...metrics.flatMap(({ parts }) => parts), ...series, ...exemplars];
+  const files = [...metrics.flatMap(({ parts }) => parts), ...series, ...exemplars];
+  return [...new Map(files.map((file) => [file.file, file])).values()];
 }
 
-/** The manifest of a day to which parts were added. */
-export function withAdded(before: Manifest, added: Manifest): Manifest {
+/** What a manifest has of files that were written before the day was dropped so often. */
+export function writtenBefore(drops: number, manifest: Manifest): Manifest {
+  const earlier = <File extends ArchivedFile>(files: readonly File[]) =>
+    files.filter((file) => (file.drops ?? 0) < drops);
+  return totalled({
+    ...manifest,
+    metrics: manifest.metrics
+      .map((metric) => ({ ...metric, parts: earlier(metric.parts) }))
+      .filter(({ parts }) => parts.length > 0),
+    series: earlier(manifest.series),
+    exemplars: earlier(manifest.exemplars),
+  });
+}
+
+/**
+ * The manifest of a day to which parts were added.
+ *
+ * @param drops how often the day was dropped
+ */
+export function withAdded(before: Manifest, added: Manifest, drops: number): Manifest {
   const metrics = new Map(before.metrics.map((metric) => [metric.name, metric]));
   for (const metric of added.metrics) {
     const parts = [...(metrics.get(metric.name)?.parts ?? []), ...metric.parts];
@@ -142,13 +166,13 @@ export function withAdded(before: Manifest, added: Manifest): Manifest {
     ...added,
     metrics: [...metrics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     series: distinctFiles([...before.series, ...added.series]),
-    // The exemplars of a day are written again as a whole.
-    exemplars: added.exemplars,
+    // The exemplars of a day that are here are written again as a whole.
+    exemplars: [...writtenBefore(drops, before).exemplars, ...added.exemplars],
   });
 }
 
 function distinctFiles<File extends ArchivedFile>(files: readonly File[]): File[] {
-  return [...new Map(files.map((file) => [file.file, file])).values()];
+  return [...new Map(files.map((file) => [`${file.drops ?? 0} ${file.file}`, file])).values()];
 }
 
 /** The manifest with the sums and the times of its files. */

@@ -103,6 +103,10 @@ export interface ArchivedRows {
   readonly archivedAtMs?: number;
   /** Whether samples were deleted since it was written: all files of the day are written again. */
   readonly changed?: boolean;
+  /** Whether the day was dropped since. Samples of the day that are here came later, and the archive does not have them. */
+  readonly gone?: boolean;
+  /** How often the day had been dropped when its rows were archived last. */
+  readonly drops?: number;
 }
 
 /** Ids of rows of one day: from the first, up to and without the second. */

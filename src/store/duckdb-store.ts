@@ -381,6 +381,7 @@ export class DuckDBStore implements Store {
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
         await this.#tables.exemplars.dropBefore(writer, firstDay);
+        await writer.run(statement("store/note_archives_gone"), [dateText(firstDay)]);
         await writer.run(statement("store/delete_archives_before"), [dateText(firstDay)]);
         await deleteSeries(writer, ended);
         await this.#writeTotals(totals, this.#committed.from(firstDay));

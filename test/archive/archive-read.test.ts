@@ -198,3 +198,24 @@ test("a statement may read a number of bytes, and copies of files are kept up to
   expect(readdirSync(folder).sort()).toEqual([first, second].map((part) => basename(held.path(part))).sort());
   rmSync(folder, { recursive: true });
 });
+
+test("a file that cannot be fetched does not push copies of others out", async () => {
+  const folder = temporaryFolder();
+  const target = new FolderTarget(temporaryFolder());
+  const fileOf = (name: string, bytes: number) => {
+    const sha256 = new Bun.CryptoHasher("sha256").update("x".repeat(bytes)).digest("hex");
+    return { path: name, sha256, bytes };
+  };
+  const [small, large, other] = [fileOf("small", 10), fileOf("large", 95), fileOf("other", 20)];
+  writeFileSync(join(target.text, "small"), "x".repeat(10));
+  writeFileSync(join(target.text, "other"), "x".repeat(20));
+  const cache = new PartCache(target, folder, 100);
+  (await cache.hold([small])).call(undefined);
+  await expect(cache.hold([large])).rejects.toThrow("ENOENT");
+  (await cache.hold([other])).call(undefined);
+  expect(readdirSync(folder).sort()).toEqual(
+    [small, other].map((file) => basename(cache.pathOf(file))).sort(),
+  );
+  rmSync(folder, { recursive: true });
+  rmSync(target.text, { recursive: true });
+});

@@ -2,7 +2,7 @@
  * Copies of files of a bucket on this machine, up to a number of bytes. The ones that were used last stay. Files that a statement
  * reads are not removed while it runs.
  */
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { ArchivedFile } from "../manifest.ts";
@@ -59,7 +59,14 @@ export class PartCache {
       await Promise.all(Array.from({ length: FETCHES_MAX }, work));
       return release;
     } catch (error) {
-      release();
+      for (const file of held) {
+        const entry = known.get(file.sha256)!;
+        entry.users--;
+        // What was not fetched takes no room, and must not push out what was.
+        const isAwaited = entry.users > 0 || this.#fetching.has(file.sha256);
+        if (!isAwaited && !existsSync(this.pathOf(file))) known.delete(file.sha256);
+      }
+      this.#trim();
       throw error;
     }
   }

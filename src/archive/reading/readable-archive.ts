@@ -13,7 +13,7 @@ import type {
   SqlArchive,
 } from "../../query/sql/archived-parts.ts";
 import { archivedDaysOf, manifestOf } from "../archive-contents.ts";
-import { type ArchivedFile, dayFolder, type Manifest } from "../manifest.ts";
+import { type ArchivedFile, dayFolder, type Manifest, writtenBefore } from "../manifest.ts";
 import type { ArchiveTarget } from "../targets/archive-target.ts";
 import type { CachedFile, PartCache } from "./part-cache.ts";
 
@@ -34,6 +34,8 @@ interface ReadableParts {
   readonly bytesMax: number;
   /** The days that are here, which are not read from the archive. */
   readonly days: () => Iterable<{ readonly day: number }>;
+  /** How often a day that is here was dropped before. Files that were written after fewer drops have samples that are not here. */
+  readonly dropsOf?: (day: number) => number;
   readonly now: () => number;
 }
 
@@ -53,6 +55,8 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
   #refreshing: Promise<void> | undefined;
   /** The days that were here when the archive was read. */
   #here = new Set<number>();
+  /** Those of them that were here only in part. */
+  #partial = new Set<number>();
   fault: Unavailable | undefined = new Unavailable("the archive has not been read yet");
 
   constructor(parts: ReadableParts) {
@@ -65,6 +69,13 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
   }
 
   async ready(stop: AbortSignal): Promise<void> {
+    const here = this.#daysHere();
+    for (const day of this.#partial) {
+      if (here.has(day)) continue;
+      // It was archived again, perhaps after its manifest was read.
+      this.#manifests.delete(day);
+      this.#partial.delete(day);
+    }
     const isDropped = this.#isDropped;
     if (this.#parts.now() - this.#refreshedMs >= REFRESH_MS || isDropped)
       this.#refreshing ??= this.#read().finally(() => {
@@ -87,13 +98,14 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
   }
 
   days(firstDay: number, lastDay: number): readonly PromqlArchivedDay[] {
-    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
-    return [...this.#manifests]
-      .filter(([day]) => day >= firstDay && day <= lastDay && !here.has(day))
-      .sort(([a], [b]) => a - b)
+    return this.#readable()
+      .filter(([day]) => day >= firstDay && day <= lastDay)
       .map(([day, { rows, series, metrics }]) => {
         const folder = dayFolder(day);
-        const fileOf = ({ file, sha256, bytes }: ArchivedFile) => ({ path: folder + file, sha256, bytes });
+        const fileOf = ({ file, sha256, bytes, drops = 0 }: ArchivedFile) => ({
+          path: folder + file,
+          ...{ sha256, bytes, drops },
+        });
         return {
           ...{ day, rows, series: series.map(fileOf) },
           metrics: metrics.map(({ parts, ...metric }) => ({
@@ -107,9 +119,29 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
       });
   }
 
+  isPartial(day: number): boolean {
+    return (this.#parts.dropsOf?.(day) ?? 0) > 0 && this.#daysHere().has(day);
+  }
+
+  #daysHere(): Set<number> {
+    return new Set(Array.from(this.#parts.days(), ({ day }) => day));
+  }
+
+  /** The days of which the archive has samples that are not here, with those, in ascending order. */
+  #readable(): [day: number, manifest: Manifest][] {
+    const here = this.#daysHere();
+    return [...this.#manifests]
+      .flatMap(([day, manifest]): [number, Manifest][] => {
+        if (!here.has(day)) return [[day, manifest]];
+        const drops = this.#parts.dropsOf?.(day) ?? 0;
+        return drops === 0 ? [] : [[day, writtenBefore(drops, manifest)]];
+      })
+      .sort(([a], [b]) => a - b);
+  }
+
   /** The archive has a day that was dropped since it was read, and its manifest was not read. */
   get #isDropped(): boolean {
-    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+    const here = this.#daysHere();
     return [...this.#here].some((day) => !here.has(day) && !this.#manifests.has(day));
   }
 
@@ -119,14 +151,17 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
     try {
       const days = await archivedDaysOf(target);
       const newest = [...this.#manifests.keys()].sort((a, b) => b - a).slice(0, CHANGING_DAYS);
-      const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
+      const here = this.#daysHere();
       for (const day of this.#manifests.keys()) if (!days.includes(day)) this.#manifests.delete(day);
       for (const day of days) {
-        if (here.has(day) || (this.#manifests.has(day) && !newest.includes(day))) continue;
+        const isHere = here.has(day);
+        if (isHere && !this.isPartial(day)) continue;
+        if (!isHere && this.#manifests.has(day) && !newest.includes(day)) continue;
         const manifest = await manifestOf(target, day);
         if (manifest !== undefined) this.#manifests.set(day, manifest);
       }
       this.#here = here;
+      this.#partial = new Set([...here].filter((day) => this.isPartial(day)));
       this.fault = undefined;
     } catch (error) {
       // What was read before stays.
@@ -138,13 +173,12 @@ export class ReadableArchive implements SqlArchive, PromqlArchive {
 
   /** Makes the metrics of the days that are not here. A day can have been dropped, or restored, since. */
   #show(): void {
-    const here = new Set(Array.from(this.#parts.days(), ({ day }) => day));
-    const days = [...this.#manifests.keys()].filter((day) => !here.has(day)).sort((a, b) => a - b);
-    const shown = `${days.join(" ")}.`;
+    const days = this.#readable();
+    const shown = `${days.map(([day, { rows }]) => `${day}:${rows}`).join(" ")}.`;
     if (shown === this.#shown) return;
     this.#shown = shown;
     const metrics = new Map<string, Growing>();
-    for (const day of days) addDay(metrics, day, this.#manifests.get(day)!);
+    for (const [day, manifest] of days) addDay(metrics, day, manifest);
     this.#metrics = metrics;
   }
 
@@ -227,7 +261,10 @@ interface Growing extends ArchivedTableMetric {
 
 function addDay(metrics: Map<string, Growing>, day: number, manifest: Manifest): void {
   const folder = dayFolder(day);
-  const series = manifest.series.map(({ file, sha256, bytes }) => ({ path: folder + file, sha256, bytes }));
+  const seriesOf = (ofPart: number) =>
+    manifest.series
+      .filter(({ drops = 0 }) => drops === ofPart)
+      .map(({ file, sha256, bytes }) => ({ path: folder + file, sha256, bytes }));
   for (const { parts, ...metric } of manifest.metrics) {
     const known: Growing = metrics.get(metric.name) ?? {
       ...metric,
@@ -235,7 +272,7 @@ function addDay(metrics: Map<string, Growing>, day: number, manifest: Manifest):
       ...{ labels: new Set(), attributes: new Set(), parts: [] },
     };
     metrics.set(metric.name, known);
-    for (const { file, sha256, bytes, min_ts, max_ts, columns } of parts) {
+    for (const { file, sha256, bytes, min_ts, max_ts, columns, drops = 0 } of parts) {
       for (const { label, attribute } of columns) {
         if (label !== undefined) known.labels.add(label);
         if (attribute !== undefined) known.attributes.add(attribute);
@@ -244,7 +281,7 @@ function addDay(metrics: Map<string, Growing>, day: number, manifest: Manifest):
         metric: metric.name,
         first: sqlTime(min_ts),
         last: sqlTime(max_ts),
-        ...{ columns, bytes, series },
+        ...{ columns, bytes, series: seriesOf(drops) },
         file: { path: folder + file, sha256, bytes },
       };
       known.parts.push(part);

@@ -60,14 +60,14 @@ export class ArchivedLines {
   }
 
   /**
-   * The series of a day, by their number.
+   * The series of the parts of a day that were written after so many drops of it, by their number.
    *
    * @throws ArchiveFault if a file is damaged
    */
-  async series(day: number, manifest: Manifest): Promise<Map<number, Series>> {
+  async series(day: number, manifest: Manifest, drops: number): Promise<Map<number, Series>> {
     const metrics = metricsOf(manifest);
     const found = new Map<number, Series>();
-    for (const file of manifest.series) {
+    for (const file of manifest.series.filter((each) => (each.drops ?? 0) === drops)) {
       const path = await this.#fetch(day, file);
       const { chunks } = await this.#connection.stream(statement("archive/series_of_file"), [path]);
       for await (const rows of chunks())

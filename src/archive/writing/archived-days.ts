@@ -60,10 +60,28 @@ export class ArchivedDays {
     this.#isLost = true;
   }
 
-  /** Days were dropped, and the store has dropped their records. */
+  /**
+   * How often a day was dropped. Files of the archive that were written after fewer drops have samples that are not here, unless the
+   * day was restored.
+   */
+  dropsOf(day: number, target: string): number {
+    const known = this.of(day);
+    return known === undefined || known.target !== target
+      ? 0
+      : (known.drops ?? 0) + (known.gone === true ? 1 : 0);
+  }
+
+  /** Days were dropped, and the store has changed their records so (sql/store/note_archives_gone.sql). */
   dropBefore(firstDay: number): void {
     const first = dateText(firstDay);
-    for (const key of [...this.#records.keys()]) if (key < first) this.#records.delete(key);
+    for (const [key, record] of [...this.#records]) {
+      if (key >= first) continue;
+      const { changed: _, writing: _writing, writingEnd: _end, replaces: _replaces, ...kept } = record;
+      if (kept.archivedEnd === undefined) this.#records.delete(key);
+      else this.#records.set(key, { ...kept, gone: true });
+    }
+    // The store may know an earlier state of a day that was being written.
+    this.#isLost = true;
   }
 }
 

@@ -8,7 +8,8 @@
  * 4. That is noted in the store. Files of the day that the manifest does not have are removed.
  *
  * A later writing adds the rows that came since. After a deletion of samples, all files of the day are written again, and replace the
- * others.
+ * others. A day that was dropped and has samples again gets further files. Those of before stay, because only the archive has these
+ * samples.
  */
 import { mkdir } from "node:fs/promises";
 import type { ArchivedRows } from "../../model/records.ts";
@@ -30,6 +31,7 @@ import {
   readManifest,
   totalled,
   withAdded,
+  writtenBefore,
 } from "../manifest.ts";
 import type { ArchiveTarget } from "../targets/archive-target.ts";
 import type { ArchivedDays } from "./archived-days.ts";
@@ -109,11 +111,13 @@ export class DayArchiver {
         files: filesOf(manifest).length,
         bytes: manifest.bytes,
         archivedAtMs: now(),
+        ...(rows.drops === undefined ? {} : { drops: rows.drops }),
       },
       check,
     );
     await this.#removeOthers(folder, manifest);
-    return manifest.rows - (rows.archivedEnd === undefined ? 0 : rows.rows);
+    const kept = rows.archivedEnd === undefined ? writtenBefore(rows.drops ?? 0, manifest).rows : rows.rows;
+    return manifest.rows - kept;
   }
 
   /** Notes what is written, unless a process that was killed has done so. */
@@ -129,7 +133,9 @@ export class DayArchiver {
     const isHere = known?.target === target.text;
     if (known?.writingEnd !== undefined && isHere && known.changed !== true)
       return { table, rows: known, numbering };
-    const isAdded = known?.archivedEnd !== undefined && isHere && known.changed !== true;
+    const isAdded =
+      known?.archivedEnd !== undefined && isHere && known.changed !== true && known.gone !== true;
+    const drops = days.dropsOf(day, target.text);
     const rows: ArchivedRows = {
       target: target.text,
       writingEnd: table.rows - table.packed,
@@ -137,6 +143,7 @@ export class DayArchiver {
       ...(isAdded
         ? { archivedEnd: known.archivedEnd, rows: known.rows, files: known.files, bytes: known.bytes }
         : { rows: 0, files: 0, bytes: 0, replaces: isHere }),
+      ...(drops === 0 ? {} : { drops }),
     };
     await days.set(day, rows, () => {
       if (store.numbering !== numbering) throw new DayChanged("samples were deleted meanwhile");
@@ -191,20 +198,26 @@ export class DayArchiver {
     try {
       this.#requireRunning();
       const firstRow = isAdded ? rows.archivedEnd! : 0;
+      const drops = rows.drops ?? 0;
+      // The store had these samples before it dropped the day.
+      const earlier = drops === 0 || before === undefined ? undefined : writtenBefore(drops, before);
       const range = {
         ...{ firstRow, endRow: rows.writingEnd!, withBlocks: !isAdded },
         fileRowsMax: this.#fileRowsMax,
       };
       // Its own reader is idle between two statements.
       const writer = new DayWriter(reader, table, range, spool, () => store.freeBlocks(1));
-      const taken = new Set(isAdded ? filesOf(before).map(({ file }) => file) : []);
-      const place = (folder: string, kind: string, file: WrittenFile) =>
-        this.#place(dayFolder(table.day), folder, kind, file, { existing, taken });
+      const kept = isAdded ? before : earlier;
+      const taken = new Set(kept === undefined ? [] : filesOf(kept).map(({ file }) => file));
+      const place = async (folder: string, kind: string, written: WrittenFile): Promise<ArchivedFile> => {
+        const file = await this.#place(dayFolder(table.day), folder, kind, written, { existing, taken });
+        return drops === 0 ? file : { ...file, drops };
+      };
       const metrics = new Map<string, ArchivedMetric>();
       for await (const { metric, part, file } of writer.parts()) {
         this.#requireRunning();
         const placed = await place(`metric=${escapedMetric(metric.name)}/`, "part", file);
-        const whole: ArchivedPart = { ...part, file: placed.file };
+        const whole: ArchivedPart = { ...part, ...placed };
         const parts = [...(metrics.get(metric.name)?.parts ?? []), whole];
         metrics.set(metric.name, { ...metric, parts });
       }
@@ -224,7 +237,8 @@ export class DayArchiver {
       const expected = rows.writingEnd! - firstRow + (isAdded ? 0 : table.packed);
       if (made.rows !== expected)
         throw new Error(`the files of ${made.date} have ${made.rows} samples, and the store has ${expected}`);
-      if (isAdded) return withAdded(before, made);
+      if (isAdded) return withAdded(before, made, drops);
+      if (earlier !== undefined) return withAdded(earlier, made, drops);
       if (before !== undefined && rows.replaces !== true) requireSame(before, made);
       return made;
     } catch (error) {

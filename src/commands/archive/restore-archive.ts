@@ -168,13 +168,15 @@ interface DayToRestore {
 
 async function restoreDay(restore: DayToRestore): Promise<RestoredDay> {
   const { day, manifest, lines, report, exemplarReport, bar } = restore;
-  let series: ReadonlyMap<number, Series> | undefined;
+  const series = new Map<number, ReadonlyMap<number, Series>>();
   let [known, done] = [0, 0];
   for (const { parts } of manifest.metrics)
     for (const part of parts) {
       known += await restoreFile(restore, part, async (stored) => {
-        series ??= await lines.series(day, manifest);
-        return { rows: lines.lines(day, part, series, stored), report };
+        const { drops = 0 } = part;
+        const own = series.get(drops) ?? (await lines.series(day, manifest, drops));
+        series.set(drops, own);
+        return { rows: lines.lines(day, part, own, stored), report };
       });
       done += part.rows;
       await bar.show(manifest.date, done, manifest.rows, done);

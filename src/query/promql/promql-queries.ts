@@ -363,7 +363,10 @@ export class Promql {
       seriesIdleMs,
       nowMs: now(),
       upstream: this.#upstream(),
-      days: this.#rows.days().map(({ day, table, rows }) => ({ day, table, rows })),
+      days: this.#rows.days().map(({ day, table, rows }) => ({
+        ...{ day, table, rows },
+        isPartial: this.#options.archive?.isPartial(day) === true ? (true as const) : undefined,
+      })),
     };
   }
 }

@@ -51,6 +51,8 @@ export interface FetchedParts {
 export interface SqlArchive {
   /** The metrics of the days that are not here, as they were last looked at, by name. */
   readonly metrics: ReadonlyMap<string, ArchivedTableMetric>;
+  /** Whether a day is here, and some of its samples are only in the archive. */
+  isPartial(day: number): boolean;
   /** Why the archive could not be read. Undefined once it was read. */
   readonly fault: RequestError | undefined;
   /**
@@ -75,6 +77,9 @@ const PART_OF_PLAN = /archived_part\s*=\s*(\d+)/g;
 /** What a statement reads of an archive: first as a plan, then as files. */
 export class ArchivedStatement {
   readonly #archive: SqlArchive;
+  /** As they were when the statement began. They may be read again until it is planned, and parts would have other numbers then. */
+  readonly #metrics: SqlArchive["metrics"];
+  readonly #fault: RequestError | undefined;
   /** By number: the parts of all views. */
   readonly #parts: ArchivedTablePart[] = [];
   readonly #numbers = new Map<ArchivedTablePart, number>();
@@ -84,9 +89,11 @@ export class ArchivedStatement {
   /** Stands for all parts of an archive that could not be read. */
   readonly #unknown: ArchivedTablePart;
 
-  /** @param firstDay the date of the first day that is here, or of today */
+  /** @param firstDay the date of the first day that is here as a whole, as all later ones are, or of today */
   constructor(archive: SqlArchive, firstDay: string) {
     this.#archive = archive;
+    this.#metrics = archive.metrics;
+    this.#fault = archive.fault;
     this.#unknown = { metric: "", first: "0001-01-01", last: firstDay, columns: [], bytes: 0 };
   }
 
@@ -97,8 +104,7 @@ export class ArchivedStatement {
 
   /** Arms of the view of a metric's table. */
   metricArms({ metrics, tags }: Pick<MetricTable, "metrics" | "tags">): string[] {
-    const parts =
-      this.#known() ?? metrics.flatMap((metric) => this.#archive.metrics.get(metric)?.parts ?? []);
+    const parts = this.#known() ?? metrics.flatMap((metric) => this.#metrics.get(metric)?.parts ?? []);
     return this.#arms(parts, (part, source) => {
       const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
       return `SELECT ${["ts", "value", ...selected].join(", ")} FROM ${source.from} WHERE ${source.where} AND value IS NOT NULL`;
@@ -108,7 +114,7 @@ export class ArchivedStatement {
   /** Arms of the view of all samples. */
   sampleArms(tags: readonly TagColumn[]): string[] {
     this.#isWithSeries = true;
-    const parts = this.#known() ?? [...this.#archive.metrics.values().flatMap((metric) => metric.parts)];
+    const parts = this.#known() ?? [...this.#metrics.values().flatMap((metric) => metric.parts)];
     return this.#arms(parts, (part, source) => {
       const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
       const columns = [
@@ -123,7 +129,7 @@ export class ArchivedStatement {
   }
 
   #known(): readonly ArchivedTablePart[] | undefined {
-    return this.#archive.fault === undefined ? undefined : [this.#unknown];
+    return this.#fault === undefined ? undefined : [this.#unknown];
   }
 
   #arms(parts: readonly ArchivedTablePart[], text: (part: ArchivedTablePart, source: PartSource) => string) {
@@ -178,7 +184,7 @@ export class ArchivedStatement {
     const needed = [...this.#needed]
       .map((number) => this.#parts[number])
       .filter((part) => part !== undefined);
-    if (needed.includes(this.#unknown)) throw this.#archive.fault;
+    if (this.#fault !== undefined && needed.includes(this.#unknown)) throw this.#fault;
     this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries, stop);
   }
 

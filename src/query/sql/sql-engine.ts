@@ -203,7 +203,7 @@ export class SqlEngine {
         ];
         // Rules are about what is new, and their statements run every few seconds.
         const isRead = archive !== undefined && own === undefined && !options.isOfRule && !isExplain;
-        const archived = isRead ? new ArchivedStatement(archive, firstDateOf(days)) : undefined;
+        const archived = isRead ? new ArchivedStatement(archive, firstDateOf(days, archive)) : undefined;
         const how = { isOfAllTimes: !NAMES_TIME.test(sql), archived };
         const views = () => [...viewsFor(inspected.tables, tables, days, own, how), ...others];
         const planned = views();
@@ -393,8 +393,10 @@ function attributesOf(metrics: ReadonlyMap<string, ArchivedTableMetric>): Pick<D
   return { attributes: Array.from(names, (name) => ({ name, column: name })) };
 }
 
-function firstDateOf(days: readonly Day[]): string {
-  return dateText(days[0]?.day ?? Math.floor(Date.now() / DAY_MS));
+/** The date from which on the archive has nothing that is not here. */
+function firstDateOf(days: readonly Day[], archive: SqlArchive): string {
+  const lastPartial = days.findLastIndex(({ day }) => archive.isPartial(day));
+  return dateText(days[lastPartial + 1]?.day ?? Math.floor(Date.now() / DAY_MS));
 }
 
 function isDroppedDay(error: unknown): boolean {

@@ -41,7 +41,7 @@ export interface StoreSeries extends SeriesRegistry {
 
 export interface ArchiveQueryOptions {
   readonly archive: PromqlArchive;
-  readonly store: Pick<Store, "reader">;
+  readonly store: Pick<Store, "reader" | "days">;
   readonly registry: StoreSeries;
   readonly heldOf?: HeldOf;
   readonly promqlSeriesMax: number;
@@ -54,6 +54,8 @@ export interface ArchiveQueryOptions {
 /** An archived day with the numbers that its files have for series. */
 interface OpenDay extends PromqlArchivedDay {
   readonly table: string;
+  /** The table of the day, if some of its samples are here. */
+  readonly stored: string | undefined;
   readonly byName: ReadonlyMap<string, PromqlArchivedMetric>;
   /** By the id of a series: its metric, and its numbers. */
   readonly numbers: Map<number, { readonly metric: string; readonly numbers: Set<number> }>;
@@ -63,6 +65,8 @@ interface OpenDay extends PromqlArchivedDay {
 const LAST_ID = 2 ** 32 - 1;
 /** Files of a query: the views of more would take seconds. */
 const FILES_MAX = 4_000;
+/** Numbers of series of one gateway and day, which count anew when the day is dropped. */
+const NUMBERS_OF_DROP = 2 ** 32;
 /** The order of arrival of samples of one series and time: by parts, and within them by rows. */
 const ROWS_OF_PART = 2 ** 33;
 
@@ -95,7 +99,12 @@ export class ArchiveQuery implements StatementTexts {
     if (archive.missing !== undefined) return { failure: archive.missing.message };
     for (const day of archive.days(firstDay, lastDay)) {
       const byName = new Map(day.metrics.map((metric) => [metric.name, metric]));
-      const open = { ...day, byName, table: `archived ${dateText(day.day)}`, numbers: new Map() };
+      const stored = this.#options.store.days().find((each) => each.day === day.day);
+      const open = {
+        ...{ ...day, rows: day.rows + (stored?.rows ?? 0), byName, stored: stored?.table },
+        table: `archived ${dateText(day.day)}`,
+        numbers: new Map(),
+      };
       this.#days.set(day.day, open);
       this.#byTable.set(open.table, open);
     }
@@ -179,9 +188,14 @@ export class ArchiveQuery implements StatementTexts {
     const { store, promqlSeriesMax } = this.#options;
     const having = days.filter(({ metrics }) => metrics.some(({ name }) => names.has(name)));
     await this.#hold(having.flatMap(({ series }) => series));
-    const arms = having.map(
-      ({ day, series }) =>
-        `SELECT ${day} AS day, series, metric, labels FROM ${this.#parquet(series.map((file) => this.#pathOf(file)))}`,
+    const arms = having.flatMap(({ day, series }) =>
+      Array.from(
+        Map.groupBy(series, ({ drops = 0 }) => drops),
+        ([drops, files]) => {
+          const paths = files.map((file) => this.#pathOf(file));
+          return `SELECT ${day} AS day, series + ${drops * NUMBERS_OF_DROP} AS series, metric, labels FROM ${this.#parquet(paths)}`;
+        },
+      ),
     );
     const conditions = [
       `metric IN (${Array.from(names, quoteText).join(", ")})`,
@@ -277,17 +291,24 @@ LIMIT ${promqlSeriesMax + 1}`;
       (id) => day.numbers.get(id)!.metric,
     );
     const arms = [...byMetric].flatMap(([metric, own]) => {
-      const pairs = own.flatMap((id) => Array.from(day.numbers.get(id)!.numbers, (number) => [number, id]));
-      const [numbers, idsOf] = [pairs.map(([number]) => number), pairs.map(([, id]) => id)];
+      const pairs = own.flatMap((id) =>
+        Array.from(day.numbers.get(id)!.numbers, (number): [number, number] => [number, id]),
+      );
       const parts = day.byName.get(metric)?.parts ?? [];
-      return parts.map(
-        (part, at) => `SELECT m.series_id, d.ts, d.value, d.file_row_number + ${at * ROWS_OF_PART} AS rowid
+      return parts.map((part, at) => {
+        const before = (part.drops ?? 0) * NUMBERS_OF_DROP;
+        const ofPart = pairs.filter(([number]) => number >= before && number < before + NUMBERS_OF_DROP);
+        const [numbers, idsOf] = [ofPart.map(([number]) => number - before), ofPart.map(([, id]) => id)];
+        return `SELECT m.series_id, d.ts, d.value, d.file_row_number + ${at * ROWS_OF_PART} AS rowid
 FROM ${this.#parquet([this.#pathOf(part)], ", file_row_number = true")} AS d
 JOIN (
   SELECT unnest([${numbers.join(", ")}]::UINTEGER[]) AS series, unnest([${idsOf.join(", ")}]::UINTEGER[]) AS series_id
-) AS m USING (series)`,
-      );
+) AS m USING (series)`;
+      });
     });
+    if (day.stored !== undefined)
+      arms.push(`SELECT series_id, ts, value, rowid + ${FILES_MAX * ROWS_OF_PART} AS rowid
+FROM weir.${quoteIdentifier(day.stored)} WHERE series_id IN (${this.storedOf(ids).join(", ") || "NULL"})`);
     return arms.length > 0 ? arms : [statement("archive/no_rows")];
   }
 

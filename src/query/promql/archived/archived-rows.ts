@@ -54,8 +54,9 @@ function merged(stored: readonly Source[], archived: readonly Source[]): readonl
 export function withArchivedDays(rows: StoredRows, days: readonly StoredDay[]): StoredRows {
   const { archive } = rows;
   if (archive === undefined) return rows;
-  const here = new Set(rows.days().map(({ day }) => day));
-  const all = [...rows.days(), ...days.filter(({ day }) => !here.has(day))].sort((a, b) => a.day - b.day);
+  // The view of a day that is here in part has the rows of its table too.
+  const archived = new Set(days.map(({ day }) => day));
+  const all = [...rows.days().filter(({ day }) => !archived.has(day)), ...days].sort((a, b) => a.day - b.day);
   return {
     days: () => all,
     find: (...asked) => archive.find(...asked),

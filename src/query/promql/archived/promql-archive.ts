@@ -8,6 +8,8 @@ export interface ArchiveFile {
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
+  /** Numbers of series are those of the day's files of series with the same value. */
+  readonly drops?: number;
 }
 
 /** Samples of one metric, ordered by series, time and arrival: the columns `ts`, `value` and `series`, and others. */
@@ -28,7 +30,7 @@ export interface PromqlArchivedMetric {
   readonly parts: readonly PromqlPart[];
 }
 
-/** A day that is in the archive and not here. */
+/** A day that is in the archive and not here, or what of a day is only in the archive. */
 export interface PromqlArchivedDay {
   readonly day: number;
   readonly rows: number;
@@ -46,6 +48,8 @@ export interface PromqlArchive {
   readonly missing: RequestError | undefined;
   /** The days from `firstDay` to `lastDay`, in ascending order. */
   days(firstDay: number, lastDay: number): readonly PromqlArchivedDay[];
+  /** Whether a day is here, and some of its samples are only in the archive. */
+  isPartial(day: number): boolean;
   /** Fetches files, which stay until they are released. When `stop` aborts, nothing waits for them any more. */
   hold(
     files: readonly ArchiveFile[],

@@ -9,7 +9,10 @@ import type { Day, Reader, Store } from "../../../store/store.ts";
 import { LimitReached, QueryCanceled } from "../query-errors.ts";
 
 /** What a query knows of a day. */
-export type StoredDay = Pick<Day, "day" | "table" | "rows">;
+export interface StoredDay extends Pick<Day, "day" | "table" | "rows"> {
+  /** Some of its samples are only in an archive. */
+  readonly isPartial?: true | undefined;
+}
 
 /** The numbers of some rows of a result. Every array belongs to the receiver. */
 export interface RowColumns {

@@ -9,6 +9,7 @@ import { treeOf } from "../parse/tree.ts";
 import { StoreStorage } from "../store/store-storage.ts";
 import { ArchiveAway } from "../archived/promql-archive.ts";
 import { earlierOf } from "../cells/tracked-series.ts";
+import type { StoredDay } from "../store/table-reader.ts";
 import { withArchivedDays } from "../archived/archived-rows.ts";
 import type { ArchiveOpened, StoredRows } from "../store/stored-rows.ts";
 import { checkSelectors } from "../evaluate/bounds.ts";
@@ -142,7 +143,8 @@ async function openedDays(
   if (reach === undefined) return { days: [] };
   const firstDay = dayOf(reach.afterMs * 1000);
   const lastDay = Math.min(dayOf((reach.toMs + stepMs) * 1000), dayOf(nowMs * 1000) - 1);
-  const here = rows.days().filter(({ day }) => day >= firstDay && day <= lastDay).length;
+  const isWhole = ({ day, isPartial }: StoredDay) => day >= firstDay && day <= lastDay && isPartial !== true;
+  const here = rows.days().filter(isWhole).length;
   if (here >= lastDay - firstDay + 1) return { days: [] };
   // Totals begin with what came before them.
   const baseMs = Math.floor(reach.afterMs / stepMs) * stepMs;
