@@ -443,10 +443,9 @@ export class DuckDBStore implements Store {
   }
 
   async size(): Promise<{ fileBytes: number; logBytes: number; freeBytes: number }> {
-    const { fileBytes, logBytes } = await this.fileSizes();
     const reader = await this.reader();
     try {
-      return { fileBytes, logBytes, freeBytes: await freeBytesInside(reader) };
+      return { ...(await this.fileSizes()), freeBytes: await freeBytesInside(reader) };
     } finally {
       reader.close();
     }
