@@ -40,7 +40,7 @@ function samples(): Sample[] {
 
 async function pack(): Promise<void> {
   await packed.gateway.ingest.storeTotals();
-  await packed.gateway.store.pack({ day: DAY, untilUs: PACKED_UNTIL_US, isForced: true });
+  await packed.gateway.store.pack({ day: DAY, untilUs: PACKED_UNTIL_US, isForced: true, rowsAtOnce: 7 });
 }
 
 beforeAll(async () => {

@@ -179,7 +179,7 @@ const bodyOf = (writes: readonly Written[], nowMs: number, isOther = false) =>
 async function pack({ gateway: { ingest, store } }: TestGateway, nowMs: number): Promise<void> {
   await ingest.storeTotals();
   const untilUs = Math.floor(nowMs / (2 * HOUR_MS)) * 2 * HOUR_MS * 1_000;
-  for (const { day } of store.days()) await store.pack({ day, untilUs, isForced: true });
+  for (const { day } of store.days()) await store.pack({ day, untilUs, isForced: true, rowsAtOnce: 5 });
 }
 
 interface State {

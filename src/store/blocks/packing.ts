@@ -20,6 +20,7 @@ import { BLOCK_TYPES, blockColumns } from "./block-columns.ts";
 import type { EncodedBlocks } from "./decode.ts";
 import { type Block, blocksOf } from "./encode.ts";
 import { joined } from "./join.ts";
+import { type Packed, StayingRows } from "./staying-rows.ts";
 
 /** Spans are as long as those of Prometheus's head: a series that is scraped every 15 s has 480 samples in one. */
 export const SPAN_US = 2 * 3_600_000_000;
@@ -30,12 +31,13 @@ const SAMPLES_AT_ONCE = 250_000;
 /** Fewer samples are not worth the transaction, unless the day is over. */
 const SAMPLES_MIN = 50_000;
 /**
- * The day's table is written again without the packed rows. Nothing else moves from the journal to the tables meanwhile: 0.3
- * to 0.5 s per million rows that stay. The journal takes pushes for that time. So a day with many other rows is packed when
- * it is over, and not at all if it has more than these.
+ * The day's table is written again without the packed rows: 0.3 to 0.5 CPU-s per million rows that stay. During a day, that
+ * happens again after each span, so a day with many other rows is packed once, when it is over. A packed sample saves some 2
+ * bytes, so that a day of which hardly any sample can be packed is not worth it.
  */
 const ROWS_LEFT_MAX = 4_000_000;
-const ROWS_LEFT_OF_CLOSED_DAY_MAX = 8_000_000;
+const ROWS_LEFT_PER_SAMPLE = 2;
+const ROWS_LEFT_PER_SAMPLE_OF_CLOSED_DAY = 20;
 
 /** What packing needs of the store. */
 export interface PackingHost {
@@ -74,6 +76,8 @@ export interface PackRequest {
   readonly untilUs: number;
   /** Packs however few rows there are, and however many would stay. */
   readonly isForced?: boolean;
+  /** How many of the other rows are copied at once, by default two row groups. */
+  readonly rowsAtOnce?: number;
   /** Asked between two slices: if it returns true, nothing of the day is packed. */
   readonly isStopped?: () => boolean;
   /** Called if some rows cannot be packed now, and possibly can later: they are held, or a destination lacks them. */
@@ -99,9 +103,10 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
   if (rowEnd === 0) return 0;
   const table = host.day(day)!.table;
   let isExpected = false;
+  const packed = { rowEnd, untilUs };
+  const staying = new StayingRows(host, host.day(day)!, packed, request.rowsAtOnce);
   const reader = await host.reader();
   try {
-    const packed = { rowEnd, untilUs };
     const samples = await countPackable(reader, table, packed);
     if (samples === 0) return 0;
     if (request.isForced !== true && !isWorthwhile(host.day(day), samples, untilUs)) return 0;
@@ -120,7 +125,8 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
         );
       }
     }
-    if (made !== samples) return postponed();
+    if (made !== samples || !(await staying.copy(reader, () => request.isStopped?.() === true)))
+      return postponed();
     const follower = host.follower();
     await follower?.expectRenumbering();
     isExpected = follower !== undefined;
@@ -128,13 +134,13 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
       const now = host.day(day);
       // Samples were deleted, or the day was dropped, meanwhile.
       if (now === undefined || numbering !== host.numbering() || host.isHeld(day)) return postponed();
-      if (!(await isAllMade(writer, day, samples))) return postponed();
+      if (!staying.fits(now) || !(await isAllMade(writer, day, samples))) return postponed();
       const isReceived =
         follower === undefined
           ? !(await isForwarded(writer))
           : await areReceived(writer, day, follower.streams(), rowEnd);
       if (!isReceived) return postponed();
-      await replaceRows(host, writer, now, packed, samples);
+      await replaceRows(host, writer, now, staying, { rowEnd, samples });
       return samples;
     });
   } catch (error) {
@@ -144,6 +150,8 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
   } finally {
     if (isExpected) host.follower()?.forget();
     reader.close();
+    // A start drops what is left here.
+    await staying.drop().catch(() => undefined);
   }
 }
 
@@ -174,15 +182,8 @@ function isWorthwhile(day: DayColumns | undefined, samples: number, untilUs: num
   const left = day.rows - day.packed - samples;
   // Late samples of a day that is packed already stay rows until there are enough of them.
   if (day.packed > 0 && samples < SAMPLES_MIN && samples * 10 < day.packed) return false;
-  return (
-    left <= Math.min(Math.max(SAMPLES_MIN, samples * 2), isOver ? ROWS_LEFT_OF_CLOSED_DAY_MAX : ROWS_LEFT_MAX)
-  );
-}
-
-/** The rows that are packed: those before a row id and a time. */
-interface Packed {
-  readonly rowEnd: number;
-  readonly untilUs: number;
+  const worth = samples * (isOver ? ROWS_LEFT_PER_SAMPLE_OF_CLOSED_DAY : ROWS_LEFT_PER_SAMPLE);
+  return left <= Math.max(SAMPLES_MIN, worth) && (isOver || left <= ROWS_LEFT_MAX);
 }
 
 interface PackableSeries {
@@ -284,17 +285,15 @@ async function replaceRows(
   host: PackingHost,
   writer: Connection,
   day: DayColumns,
-  { rowEnd, untilUs }: Packed,
-  samples: number,
+  staying: StayingRows,
+  { rowEnd, samples }: { readonly rowEnd: number; readonly samples: number },
 ): Promise<void> {
   const { table } = day;
   host.noteRenumbering();
   try {
     await host.transaction(async () => {
       if (host.follower() !== undefined) await shiftForwarded(writer, day.day, rowEnd, samples);
-      await writer.run(statement("store/create_packing"));
-      await writer.run(statement("store/insert_packing"), [rowEnd, untilUs]);
-      await writer.run(statement("store/rewrite_packed_day", { table }));
+      await staying.replace(writer);
       await writer.run(statement("store/move_made_blocks"));
       await writer.run(statement("store/empty_made_blocks"));
       const [count] = await writer.all<{ rows: number }>(statement("store/count_rows", { table }));
@@ -302,6 +301,7 @@ async function replaceRows(
       if (count!.rows !== left)
         throw new Error(`the day ${table} has ${count!.rows} rows beside its blocks instead of ${left}`);
     });
+    staying.replaced();
     day.packed += samples;
   } finally {
     host.noteRenumbering();

@@ -1,4 +1,5 @@
 /** Reads everything that a store keeps in memory: what each table has when a file is opened. */
+import { dropStayingRows } from "../blocks/staying-rows.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { loadDays } from "./days.ts";
 import { ExemplarTable } from "./exemplar-rows.ts";
@@ -10,6 +11,7 @@ import { StoredTables } from "./stored-tables.ts";
 /** What is stored, and the writers of the tables, which continue from there. */
 export async function loadTables(connection: Connection) {
   const inFile = await StoredTables.read(connection);
+  await dropStayingRows(connection, inFile.names);
   const days = await loadDays(connection, inFile);
   const { stored, generation, watermarks } = await loadRecords(connection, inFile);
   const states = await loadStates(connection, inFile);

@@ -35,7 +35,7 @@ for (let number = Number(first); ; number++) {
     say("snapshot");
   } else if (chance < 0.6) {
     say("packing");
-    await store.pack({ day: DAY, untilUs: (DAY + 1) * 86_400_000_000, isForced: true });
+    await store.pack({ day: DAY, untilUs: (DAY + 1) * 86_400_000_000, isForced: true, rowsAtOnce: 50 });
     say("packed");
   } else if (chance < 0.7) {
     say("checkpoint");

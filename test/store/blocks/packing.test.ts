@@ -7,6 +7,7 @@ import type { Kind, Rows } from "../../../src/model/sample.ts";
 import { ClosedSpans } from "../../../src/store/blocks/closed-spans.ts";
 import { SPAN_US } from "../../../src/store/blocks/packing.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
+import { Database } from "../../../src/store/engine/duckdb.ts";
 import { compactStore } from "../../../src/store/rewrite/compaction.ts";
 import { statement } from "../../../src/store/statements.ts";
 import { countSamples } from "../../../src/store/tables/deletion.ts";
@@ -427,4 +428,114 @@ test("a stop ends packing between two slices, and changes nothing", async () => 
   expect(await store.pack({ day: DAY, untilUs: DAY_END_US, isForced: true, isStopped: () => true })).toBe(0);
   expect(await count("blocks")).toBe(0);
   expect(await everything()).toEqual(before);
+});
+
+/** Everything of the day's table in the order of its ids, which are 0, 1, 2 … */
+async function rowsInOrder(): Promise<unknown[][]> {
+  const rows = await query(
+    "SELECT rowid::INTEGER AS id, series_id, epoch_us(ts)::DOUBLE AS us, value, task_id FROM weir.samples_20261127 ORDER BY rowid",
+  );
+  expect(rows.map(({ id }) => id)).toEqual(rows.map((_, at) => at));
+  return rows.map(({ id: _, ...row }) => Object.values(row));
+}
+
+/** Events of tasks and samples of a gauge in turns: one of these after so many events. */
+const mixed = (length: number, eventsPerSample: number): Sample[] =>
+  Array.from({ length }, (_, at): Sample => {
+    const us = DAY_US + ((at * 7_919) % 86_000) * 1_000_000 + at;
+    return at % (eventsPerSample + 1) === 0 ? [1, us, at] : [3, us, at, true, `t${at}`];
+  });
+
+test("the rows that stay are copied in parts, in their order, with those that come meanwhile", async () => {
+  await commitSeries();
+  await commit(mixed(3_000, 9));
+  await snapshot();
+  await commit([[1, DAY_US + 5, -1]]);
+  const before = await rowsInOrder();
+  const late: Sample[] = [
+    [3, DAY_US + 9, 70_000, true, "late"],
+    [1, DAY_US + 8, 70_001],
+  ];
+  let parts = 0;
+  const packed = await store.pack({
+    day: DAY,
+    untilUs: DAY_END_US,
+    isForced: true,
+    rowsAtOnce: 500,
+    isStopped: () => {
+      // One of the slices that are encoded, and then one for each part.
+      if (++parts === 20) void commit(late);
+      return false;
+    },
+  });
+  expect(packed).toBe(300);
+  // 12 spans, and 2,700 events in parts of 500.
+  expect(parts).toBe(12 + 6);
+  await commit(late.map(([id, us, value, live, task]) => [id, us + 1, value, live, task]));
+  const expected = before.filter(([id, us]) => id !== 1 || us === DAY_US + 5);
+  const arrived = late.map(([id, us, value, , task]) => [id, us + 1, value, task ?? null]);
+  expect(await rowsInOrder()).toEqual([...expected, ...arrived]);
+  expect(await query("SELECT sum(samples)::INTEGER AS samples FROM weir.blocks")).toEqual([{ samples: 300 }]);
+  // A start replays what the snapshot lacks: that gauge, and what came after it.
+  await store.close();
+  await open();
+  const replayed: number[] = [];
+  await store.replay(({ value }) => {
+    replayed.push(...value);
+  });
+  expect(replayed).toEqual([-1, 70_000, 70_001]);
+});
+
+test("a day with 20 times as many events is packed when it is over, and not before", async () => {
+  await commitSeries();
+  await commit(mixed(63_000, 20));
+  await snapshot();
+  const before = await everything();
+  expect(await store.pack({ day: DAY, untilUs: DAY_END_US - SPAN_US })).toBe(0);
+  expect(await store.pack({ day: DAY, untilUs: DAY_END_US, rowsAtOnce: 20_000 })).toBe(3_000);
+  expect(await everything()).toEqual(before);
+  expect(store.days().map(({ rows, packed }) => [rows, packed])).toEqual([[63_000, 3_000]]);
+});
+
+test("a day with more events than that stays rows", async () => {
+  await commitSeries();
+  await commit(mixed(66_000, 21));
+  await snapshot();
+  expect(await store.pack({ day: DAY, untilUs: DAY_END_US })).toBe(0);
+});
+
+test("copied rows of a day that changed are dropped, and so are those that a kill left", async () => {
+  await commitSeries();
+  await commit(mixed(3_000, 9));
+  await snapshot();
+  const copies = () => query("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'made_rows%'");
+  let seen: unknown[] = [];
+  let deletion: Promise<number> | undefined;
+  const isStopped = () => {
+    // Behind the last slice, between two parts.
+    if (seen.length === 0) void copies().then((found) => (seen = found));
+    else
+      deletion ??= store.deleteSamples(
+        { seriesIds: [3], fromUs: DAY_US, toUs: DAY_US + 1e9 },
+        snapshotOf([]),
+      );
+    return false;
+  };
+  const request = { day: DAY, untilUs: DAY_END_US, isForced: true, rowsAtOnce: 100, isStopped };
+  expect(await store.pack(request)).toBe(0);
+  expect(seen.length).toBe(1);
+  await deletion;
+  expect(await copies()).toEqual([]);
+  const left = await everything();
+  expect(await packAll()).toBe(300);
+  expect(await everything()).toEqual(left);
+  await store.close();
+  const database = await Database.open(options().path, options());
+  const connection = await database.connect();
+  await connection.run("CREATE TABLE weir.made_rows_7 AS FROM weir.samples_20261127 LIMIT 5");
+  connection.close();
+  database.close();
+  await open();
+  expect(await copies()).toEqual([]);
+  expect(await everything()).toEqual(left);
 });
