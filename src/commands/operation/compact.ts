@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openDataFolder } from "../../data-folder.ts";
 import { createCounters } from "../../model/counters.ts";
-import { SPAN_US } from "../../store/blocks/packing.ts";
+import { SPAN_US } from "../../store/blocks/made-blocks.ts";
 import { NoStore, STORE_FILE } from "../../store/inspection.ts";
 import { compactStore } from "../../store/rewrite/compaction.ts";
 import { StoreLocked } from "../../store/store.ts";

@@ -2,7 +2,7 @@
  * Packs the days of a store whose spans have been closed for a while: one after the other, now and then.
  */
 import type { Store } from "../store.ts";
-import { SPAN_US } from "./packing.ts";
+import { SPAN_US } from "./made-blocks.ts";
 
 /** What packing left of a day. */
 interface Looked {

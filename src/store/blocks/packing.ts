@@ -9,24 +9,23 @@
  * So they stay the same: only rows that a stored snapshot of the totals contains are packed.
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
-import { TimeSlices } from "../../model/tasks/time-slices.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import { areReceived, shiftForwarded } from "../tables/forward-rows.ts";
 import type { Reader } from "../store.ts";
 import type { DayColumns } from "../tables/days.ts";
-import { BLOCK_TYPES, blockColumns } from "./block-columns.ts";
-import type { EncodedBlocks } from "./decode.ts";
-import { type Block, blocksOf } from "./encode.ts";
-import { joined } from "./join.ts";
+import {
+  emptyMadeBlocks,
+  encodedRows,
+  isAllMade,
+  makeBlocks,
+  type SamplesOfSeries,
+  slicesOf,
+  SPAN_US,
+} from "./made-blocks.ts";
+import { mergeBlocks } from "./merging.ts";
 import { type Packed, StayingRows } from "./staying-rows.ts";
-
-/** Spans are as long as those of Prometheus's head: a series that is scraped every 15 s has 480 samples in one. */
-export const SPAN_US = 2 * 3_600_000_000;
-
-/** Samples that are read, encoded and appended at once: some 20 MB in the engine, and 5 MB here. */
-const SAMPLES_AT_ONCE = 250_000;
 
 /** Fewer samples are not worth the transaction, unless the day is over. */
 const SAMPLES_MIN = 50_000;
@@ -86,6 +85,15 @@ export interface PackRequest {
 
 /** Packs a day. Returns how many samples are in blocks now that were rows. */
 export async function packDay(host: PackingHost, request: PackRequest): Promise<number> {
+  const { day, isForced = false, isStopped } = request;
+  const hadBlocks = (host.day(day)?.packed ?? 0) > 0;
+  const samples = await packRows(host, request);
+  // Late samples have made further blocks.
+  if (isForced || (hadBlocks && samples > 0)) await mergeBlocks(host, day, isStopped);
+  return samples;
+}
+
+async function packRows(host: PackingHost, request: PackRequest): Promise<number> {
   const { day } = request;
   const postponed = () => {
     request.onPostponed?.();
@@ -110,19 +118,14 @@ export async function packDay(host: PackingHost, request: PackRequest): Promise<
     const samples = await countPackable(reader, table, packed);
     if (samples === 0) return 0;
     if (request.isForced !== true && !isWorthwhile(host.day(day), samples, untilUs)) return 0;
-    await host.inOrder((writer) => host.transaction(() => writer.run(statement("store/empty_made_blocks"))));
+    await emptyMadeBlocks(host);
     let made = 0;
     for (let fromUs = day * MICROSECONDS_PER_DAY; fromUs < untilUs; fromUs += SPAN_US) {
       const span = { rowEnd, fromUs, untilUs: Math.min(untilUs, fromUs + SPAN_US) };
       for (const slice of slicesOf(await seriesOf(reader, table, span))) {
         if (request.isStopped?.() === true) return postponed();
-        const blocks = await readSlice(reader, table, { ...span, ...slice });
-        made += blocks.reduce((sum, block) => sum + block.samples, 0);
-        await host.inOrder((writer) =>
-          host.transaction(() =>
-            writer.appendColumns("weir", "made_blocks", BLOCK_TYPES, [blockColumns(day, blocks)]),
-          ),
-        );
+        const sql = statement("store/packable_rows", { table });
+        made += await makeBlocks(host, day, await encodedRows(reader, sql, { ...span, ...slice }));
       }
     }
     if (made !== samples || !(await staying.copy(reader, () => request.isStopped?.() === true)))
@@ -186,11 +189,6 @@ function isWorthwhile(day: DayColumns | undefined, samples: number, untilUs: num
   return left <= Math.max(SAMPLES_MIN, worth) && (isOver || left <= ROWS_LEFT_MAX);
 }
 
-interface PackableSeries {
-  readonly seriesId: number;
-  readonly samples: number;
-}
-
 /** The rows of a span that are packed. */
 interface PackedSpan extends Packed {
   readonly fromUs: number;
@@ -203,81 +201,14 @@ async function countPackable(reader: Reader, table: string, packed: Packed): Pro
   return count!.samples;
 }
 
-async function seriesOf(reader: Reader, table: string, span: PackedSpan): Promise<PackableSeries[]> {
-  const found: PackableSeries[] = [];
+async function seriesOf(reader: Reader, table: string, span: PackedSpan): Promise<SamplesOfSeries[]> {
+  const found: SamplesOfSeries[] = [];
   const sql = statement("store/packable_series", { table });
   await reader.scan(sql, { ...span }, 0, (columns, length) => {
     const [ids, counts] = columns as [Uint32Array, Float64Array];
     for (let row = 0; row < length; row++) found.push({ seriesId: ids[row]!, samples: counts[row]! });
   });
   return found.sort((a, b) => a.seriesId - b.seriesId);
-}
-
-interface IdRange {
-  readonly firstId: number;
-  readonly lastId: number;
-}
-
-/** Ranges of ids. One range is read at once, so it has at most SAMPLES_AT_ONCE samples, unless it is one series. */
-function slicesOf(series: readonly PackableSeries[]): IdRange[] {
-  const slices: { firstId: number; lastId: number; samples: number }[] = [];
-  for (const { seriesId, samples } of series) {
-    const slice = slices.at(-1);
-    if (slice === undefined || slice.samples + samples > SAMPLES_AT_ONCE)
-      slices.push({ firstId: seriesId, lastId: seriesId, samples });
-    else {
-      slice.lastId = seriesId;
-      slice.samples += samples;
-    }
-  }
-  return slices.map(({ firstId, lastId }) => ({ firstId, lastId }));
-}
-
-/** Reads and encodes the samples of some series in a span. */
-async function readSlice(reader: Reader, table: string, slice: PackedSpan & IdRange): Promise<Block[]> {
-  const slices = new TimeSlices();
-  const blocks: Block[] = [];
-  const sql = statement("store/packable_rows", { table });
-  await reader.scanBlocks(sql, { ...slice }, async (rows) => {
-    for (let row = 0; row < rows.seriesIds.length; row++) {
-      blocks.push(...blocksOfRow(rows, row));
-      if (slices.isOver) await slices.next();
-    }
-  });
-  // Blocks of one series and of neighbouring series are next to each other, and a query reads them together.
-  return joined(blocks.sort((a, b) => a.seriesId - b.seriesId || a.firstUs - b.firstUs));
-}
-
-/** The blocks of a row of store/packable_rows. */
-function blocksOfRow({ seriesIds, step, raws, rowTimes }: EncodedBlocks, row: number): Block[] {
-  const from = rowTimes.begins[row]!;
-  const length = rowTimes.lengths[row]!;
-  const times = rowTimes.items.subarray(from, from + length);
-  const values = raws.items.subarray(from, from + length);
-  const stale = raws.nulls?.subarray(from, from + length);
-  const samples = { seriesId: seriesIds[row]!, live: step[row] === 1, timestampsUs: times, values, stale };
-  if (isAscending(times)) return blocksOf(samples);
-  // A series has one sample per time.
-  const order = Uint32Array.from({ length }, (_, at) => at).sort((a, b) => times[a]! - times[b]!);
-  return blocksOf({
-    ...samples,
-    timestampsUs: Float64Array.from(order, (at) => times[at]!),
-    values: Float64Array.from(order, (at) => values[at]!),
-    stale: stale && Uint8Array.from(order, (at) => stale[at]!),
-  });
-}
-
-function isAscending(times: Float64Array): boolean {
-  for (let at = 1; at < times.length; at++) if (times[at]! <= times[at - 1]!) return false;
-  return true;
-}
-
-/** Whether the blocks that were made are those of a day, and nothing else: another day may have been packed meanwhile. */
-async function isAllMade(writer: Connection, day: number, samples: number): Promise<boolean> {
-  const [made] = await writer.all<{ samples: number; all_samples: number }>(statement("store/made_samples"), [
-    day,
-  ]);
-  return made!.samples === samples && made!.all_samples === samples;
 }
 
 /** Makes the blocks visible in place of their rows, in one transaction. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Kind, Rows } from "../../../src/model/sample.ts";
 import { ClosedSpans } from "../../../src/store/blocks/closed-spans.ts";
-import { SPAN_US } from "../../../src/store/blocks/packing.ts";
+import { SPAN_US } from "../../../src/store/blocks/made-blocks.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { compactStore } from "../../../src/store/rewrite/compaction.ts";
