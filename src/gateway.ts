@@ -66,7 +66,7 @@ import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
 import { archiveFileFolders, openArchive, openReadableArchive, storeIdentity } from "./open-archive.ts";
-import { followers, openForwarding } from "./open-forwarding.ts";
+import { followers, openForwarding, removedDestinations } from "./open-forwarding.ts";
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
@@ -286,7 +286,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     services: [
       ...[...receivers.services, notifications, rules, ...tail],
-      ...[forwarding, archive].filter((each) => each !== undefined),
+      ...[forwarding, removedDestinations(parts, stored, () => ingest), archive].filter(
+        (each) => each !== undefined,
+      ),
     ],
     rules,
     stopQueries: queries.stop,

@@ -7,6 +7,7 @@ import type { IngestOptions, RowsFollower } from "./ingest/contract.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
+import type { Service } from "./model/service.ts";
 import type { Registry } from "./series/registry.ts";
 import type { Store, Stored } from "./store/store.ts";
 import { readStatesAgain } from "./store/tables/state-rows.ts";
@@ -33,7 +34,7 @@ export function openForwarding(
 ): Forwarding | undefined {
   if (config.forward.length === 0) return undefined;
   const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
-  const known = new Set(stored.forwards.map(({ key }) => key.split("/")[0]));
+  const known = destinationsOf(stored.forwards);
   for (const { name, backfill } of config.forward)
     if (backfill && packed > 0 && !known.has(name))
       log("forward_without_blocks", { destination: name, samples: packed });
@@ -61,6 +62,36 @@ export function openForwarding(
   // Forwarding reads rows by their ids, and packing changes these.
   store.holdRows(() => false, forwarding);
   return forwarding;
+}
+
+/**
+ * Forgets the destinations of earlier settings when it is started, if the settings have none any more. What they have received
+ * would keep rows from becoming blocks. Undefined if there is nothing to forget. With destinations, `Forwarding` forgets others.
+ */
+export function removedDestinations(
+  { config, log }: Pick<Parts, "config" | "log">,
+  { forwards }: Pick<Stored, "forwards">,
+  ingest: () => Ingest,
+): Service | undefined {
+  if (config.forward.length > 0 || forwards.length === 0) return undefined;
+  return {
+    async start(onFault) {
+      try {
+        const records = forwards.map(({ key }) => ({ key, definition: null }));
+        await ingest().storeForwards(() => ({ forwards: records }));
+        for (const destination of destinationsOf(forwards)) log("forward_removed", { destination });
+      } catch (error) {
+        // The disk is full. The next start tries it again.
+        onFault(error);
+      }
+    },
+    async stop() {},
+  };
+}
+
+/** The names of the destinations that have a record. */
+function destinationsOf(forwards: Stored["forwards"]): Set<string> {
+  return new Set(forwards.map(({ key }) => key.split("/")[0]!));
 }
 
 /** The store as one without blocks: the rows of a day are those of its table. */

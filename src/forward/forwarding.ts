@@ -76,9 +76,11 @@ export class Forwarding implements Service {
   }
 
   async start(): Promise<void> {
-    const { outbox } = this.#parts;
+    const { outbox, log } = this.#parts;
     const known = outbox.names();
-    outbox.keepOnly(new Set(this.#forwarders.map(({ destination: { name } }) => name)));
+    const names = new Set(this.#forwarders.map(({ destination: { name } }) => name));
+    outbox.keepOnly(names);
+    for (const destination of known.difference(names)) log("forward_removed", { destination });
     for (const forwarder of this.#forwarders) await forwarder.start(!known.has(forwarder.destination.name));
     this.#look = setInterval(() => {
       this.#looking = this.#looking.then(() => this.#lookAtAll());

@@ -408,6 +408,11 @@ export const EVENTS = {
     message: "a destination takes samples again",
     fields: ["destination", "seconds"],
   },
+  forward_removed: {
+    level: "info",
+    message: "what a removed destination has received is forgotten; it begins again if it returns",
+    fields: ["destination"],
+  },
   forward_without_blocks: {
     level: "warn",
     message: "a new destination gets no samples that are in blocks; export and import them there",

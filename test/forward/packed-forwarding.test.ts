@@ -107,3 +107,22 @@ test("packing while samples are sent loses none of them and sends none twice", a
   expect(valuesIn(path, "level")).toEqual(upTo(1_200));
   expect(valuesIn(path, "step").length).toBe(12 * 26);
 });
+
+test("samples are packed after all destinations were removed, and one that returns is a new one", async () => {
+  const path = join(temporaryFolder(), "lines.ndjson");
+  const table = destinationTable({ name: "file", type: "ndjson", path });
+  gateway = await ForwardingGateway.openWith(table);
+  await push(0, 40);
+  await gateway.sent("file");
+  await gateway.configure("");
+  await push(40, 40);
+  expect(await pack()).toBe(80);
+  expect(gateway.gateway.store.days().map(({ rows, packed }) => [rows, packed])).toEqual([[100, 80]]);
+  // A start that has nothing to forget.
+  await gateway.configure("");
+  await gateway.configure(table);
+  await push(80, 20);
+  await gateway.sent("file");
+  expect(valuesIn(path, "level")).toEqual([...upTo(40), ...upTo(20).map((at) => 80 + at)]);
+  expect(await pack()).toBe(20);
+});
