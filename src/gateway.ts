@@ -247,6 +247,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await ingest.ready();
       },
       upstreamFault: async () => await queries.upstreamServer?.fault(),
+      elapsedMs: options.now,
       readable: async () => {
         await store.size();
       },

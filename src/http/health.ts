@@ -17,6 +17,8 @@ export interface HealthDependencies {
   readonly timeoutMs?: number;
   /** Why the upstream of queries does not work; undefined if it does. */
   readonly upstreamFault?: () => Promise<string | undefined>;
+  /** Milliseconds of a clock that never goes back. That of the process by default. */
+  readonly elapsedMs?: () => number;
   /** Called when readiness begins to fail by a fault, not at each check. Errors of requests have their own lines. */
   readonly onFault?: (error: unknown) => void;
   /** Called at the first check that succeeds after it. */
@@ -24,15 +26,21 @@ export interface HealthDependencies {
 }
 
 const REASON_LENGTH_MAX = 300;
+/** Everyone may ask for the health, so the upstream is asked once per second at most. */
+const UPSTREAM_KEPT_MS = 1_000;
 
 export const healthRoutes = (dependencies: HealthDependencies) => {
   const { readable, timeoutMs = 5_000 } = dependencies;
   const whyNotReady = checkOf(watched(dependencies), timeoutMs);
   const whyNotReadable = checkOf(readable, timeoutMs);
-  const whyNoUpstream = checkOf(async () => {
-    const fault = await dependencies.upstreamFault?.();
-    if (fault !== undefined) throw new Unavailable(fault);
-  }, timeoutMs);
+  const whyNoUpstream = checkOf(
+    async () => {
+      const fault = await dependencies.upstreamFault?.();
+      if (fault !== undefined) throw new Unavailable(fault);
+    },
+    timeoutMs,
+    { ms: UPSTREAM_KEPT_MS, elapsedMs: dependencies.elapsedMs },
+  );
 
   const healthy = () => jsonResponse(200, { status: "healthy" });
   /** https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check, which some clients ask before they push. */
@@ -101,16 +109,26 @@ function watched({ ready, onFault, onRecovery }: HealthDependencies): () => Prom
   };
 }
 
-/** A check that resolves to the reason of a failure within the timeout, or to undefined if it succeeds. */
-function checkOf(check: () => Promise<void>, timeoutMs: number): () => Promise<string | undefined> {
+/**
+ * A check that resolves to the reason of a failure within the timeout, or to undefined if it succeeds.
+ *
+ * @param kept how long a result counts, from the end of its check
+ */
+function checkOf(
+  check: () => Promise<void>,
+  timeoutMs: number,
+  { ms = 0, elapsedMs = () => performance.now() } = {},
+): () => Promise<string | undefined> {
   // Requests that arrive during a check share its result: many probes do not cause many commits.
   let running: Promise<string | undefined> | undefined;
+  let untilMs: number | undefined;
   const checkOnce = (): Promise<string | undefined> => {
+    if (untilMs !== undefined && elapsedMs() >= untilMs) running = untilMs = undefined;
     running ??= Promise.resolve()
       .then(check)
       .then(() => undefined, reasonOf)
       .finally(() => {
-        running = undefined;
+        untilMs = elapsedMs() + ms;
       });
     return running;
   };

@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { DAY_MS, NOON_MS, type TestGateway } from "../../gateway.ts";
+import { until } from "../../until.ts";
 import { askGateway, gatewayWith } from "./upstream-gateway.ts";
 
 const closed: (() => unknown)[] = [];
@@ -270,7 +271,33 @@ test("/api/metrics/health is degraded while the upstream is away, and healthy wh
     JSON.stringify({ status: "degraded", error: "the upstream answered 500" }),
   ]);
   status = 200;
+  gateway.nowMs += 1_000;
   expect(await gateway.send("GET /api/metrics/health")).toEqual([200, JSON.stringify({ status: "healthy" })]);
+});
+
+test("/api/metrics/health asks the upstream once per second, and requests at once share the answer", async () => {
+  const answer = Promise.withResolvers<Response>();
+  let isFirst = true;
+  const { url, asked } = upstreamOf(() => {
+    if (!isFirst) return new Response("", { status: 500 });
+    isFirst = false;
+    return answer.promise;
+  });
+  const gateway = await gatewayFor(table(url));
+  const health = async () => (await gateway.send("GET /api/metrics/health"))[1];
+  const atOnce = Array.from({ length: 20 }, health);
+  await until("the upstream to be asked", () => asked.length === 1);
+  answer.resolve(new Response("ok"));
+  const healthy = JSON.stringify({ status: "healthy" });
+  expect(new Set(await Promise.all(atOnce))).toEqual(new Set([healthy]));
+  gateway.nowMs += 999;
+  expect(await health()).toBe(healthy);
+  expect(asked.length).toBe(1);
+  gateway.nowMs += 1;
+  const degraded = JSON.stringify({ status: "degraded", error: "the upstream answered 500" });
+  expect(await health()).toBe(degraded);
+  expect(await health()).toBe(degraded);
+  expect(asked.length).toBe(2);
 });
 
 describe("a long range", () => {
