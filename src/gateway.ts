@@ -215,7 +215,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     options,
   );
-  const cells = openCells(parts, (action) => ingest.atRest(action));
+  const cells = openCells(parts, {
+    atRest: (action) => ingest.atRest(action),
+    newestUs: (seriesId) => ingest.newestUs(seriesId),
+  });
   const forwarding = openForwarding(parts, stored, () => ingest);
   const { archive, reports, dropsOf } = openArchive(parts, stored, () => ingest);
   const ingest = openIngest(parts, stored, receivers, id, {

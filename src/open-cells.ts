@@ -5,7 +5,7 @@ import { Unavailable } from "./model/errors.ts";
 import { GridCells, type GridCellsOptions } from "./query/promql/cells/grid-cells.ts";
 import { DiskFull } from "./store/disk-room.ts";
 
-/** @param atRest runs an action between two commits: see `Ingest.atRest` */
+/** @param ingest what cells need of ingest, which is opened after them */
 export function openCells(
   {
     config,
@@ -15,12 +15,12 @@ export function openCells(
     readonly config: Config;
     readonly log: Log;
   },
-  atRest: GridCellsOptions["atRest"],
+  ingest: Required<Pick<GridCellsOptions, "atRest" | "newestUs">>,
 ): GridCells {
   return new GridCells({
     ...pickSettings(config, "observationStepMs", "seriesIdleMs"),
     ...parts,
-    atRest,
+    ...ingest,
     onFault: (error) => {
       // Both are known: one is logged elsewhere, and the other is a stop.
       if (error instanceof DiskFull || error instanceof Unavailable) return;

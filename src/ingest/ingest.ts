@@ -300,6 +300,11 @@ export class Ingest {
     return await result;
   }
 
+  /** No stored sample of a gauge or a cumulative series is newer: µs. -Infinity if it has none. */
+  newestUs(seriesId: number): number {
+    return this.#newest.get(seriesId);
+  }
+
   /**
    * Stores what destinations have received, what they do not take, and what the archive has, between two commits.
    *

@@ -34,7 +34,9 @@ export interface CellRegistry extends Pick<FollowedRegistry, "metrics"> {
   readonly nextId: number;
 }
 
-export interface GridCellsOptions extends EventCodesOptions, Pick<SharedSamplesOptions, "sharedBytesMax"> {
+export interface GridCellsOptions
+  extends EventCodesOptions,
+    Pick<SharedSamplesOptions, "sharedBytesMax" | "newestUs"> {
   readonly registry: CellRegistry;
   readonly seriesIdleMs: number;
   /** Memory of all cells. */

@@ -20,6 +20,10 @@ export class SharedRows {
     return this.#values.length * BYTES_PER_ROW;
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
   add(seriesId: number, timestampMs: number, value: number, isStale: boolean): void {
     if (this.#length === this.#values.length) this.#resize(Math.max(ROWS_AT_FIRST, this.#length * 2), 0);
     this.#seriesIds[this.#length] = seriesId;
@@ -38,6 +42,17 @@ export class SharedRows {
       values: this.#values,
       stale: this.#stale,
     };
+  }
+
+  /** Adds the rows of a tail from the one at `from` on. */
+  addAll({ length, seriesIds, timestampsMs, values, stale }: SampleTail, from: number): void {
+    for (let row = from; row < length; row++)
+      this.add(seriesIds[row], timestampsMs[row], values[row], stale[row] === 1);
+  }
+
+  /** Drops all rows and keeps the memory. Nobody may have read them. */
+  clear(): void {
+    this.#length = 0;
   }
 
   /** Drops the first rows. Readers that have them keep them. */

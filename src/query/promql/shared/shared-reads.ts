@@ -4,13 +4,20 @@
  */
 import { DAY_MS } from "../../../model/duration.ts";
 import type { Source } from "../catalog/catalog.ts";
-import { bytesOfChunk, chunkOf, type SampleChunk, type SeriesPlace } from "./sample-chunks.ts";
-import type { SharedBegun, SharedMade } from "./shared-samples.ts";
-import { isTailLong, rangeOf, rewritten, seriesOfPart } from "./shared-series.ts";
+import {
+  bytesOfChunk,
+  chunkOf,
+  NO_ROWS,
+  type SampleChunk,
+  type SeriesPlaces,
+  withoutPause,
+} from "./sample-chunks.ts";
+import type { SharedBegun, SharedMade, SharedPart } from "./shared-samples.ts";
+import { isTailLong, joinedSteps, rangeOf, rewritten, seriesOfPart } from "./shared-series.ts";
 import type { ReadBudget, SeriesSamples } from "../storage.ts";
 import type { Range } from "../store/day-reader.ts";
 import type { Gathered } from "../store/gather.ts";
-import type { StoredRows } from "../store/stored-rows.ts";
+import type { SharedReads, StoredRows } from "../store/stored-rows.ts";
 
 /** Series that are passed on at once. */
 const SERIES_AT_ONCE = 500;
@@ -44,11 +51,12 @@ export async function* sharedSamples(
 ): AsyncIterable<readonly SeriesSamples[]> {
   const shared = rows.shared!;
   const { afterMs, toMs } = wholeMicroseconds(range);
-  const { parts, partOf, begun } = await shared.read(idsOf(sources), { afterMs, toMs });
-  for (const [index, part] of parts.entries()) {
+  const { parts, partOf, begun, copied } = await shared.read(idsOf(sources), { afterMs, toMs });
+  for (const [index, kept] of parts.entries()) {
     const wanted = sources.filter((_, at) => partOf[at] === index + 1);
+    const part = copied?.part === index + 1 ? copyOf(kept, wanted, copied.begun, shared) : kept;
     yield* inBatches(seriesOfPart(part, wanted, { afterMs, toMs }), budget);
-    if (isTailLong(part)) shared.settle(part.ticket, rewritten(part));
+    if (isTailLong(part)) shared.settle(part.ticket!, rewritten(part));
   }
   const missing = parts.length === 0 ? sources : sources.filter((_, at) => partOf[at] === 0);
   if (missing.length === 0) return;
@@ -100,6 +108,19 @@ async function* inBatches(
   if (batch.length > 0) yield batch;
 }
 
+/** Makes a group of some series of the head. */
+function copyOf(
+  head: SharedPart,
+  wanted: readonly Source[],
+  { ticket, afterMs, bytesMax }: SharedBegun,
+  shared: SharedReads,
+): SharedPart {
+  const chunk = withoutPause(joinedSteps(head, afterMs, idsOf(wanted)));
+  const isTooLarge = bytesOfChunk(chunk) > bytesMax;
+  shared.settle(ticket, isTooLarge ? "too large" : { chunks: [chunk], tailLength: 0, afterMs });
+  return { chunks: [chunk], tail: NO_ROWS, areSorted: true, neededAfterMs: afterMs };
+}
+
 /** The part of the samples that is in a range. */
 function within(sources: readonly Source[], samples: Gathered, range: Range): readonly SeriesSamples[] {
   const { begins, ends, timestampsMs, values, stale } = samples;
@@ -143,18 +164,14 @@ class Making {
 
   add(sources: readonly Source[], samples: Gathered): void {
     if (this.#chunks === undefined || this.#isSettled) return;
-    const places: SeriesPlace[] = [];
+    const { begins, ends } = samples;
     let count = 0;
-    for (const [slot, { seriesIds }] of sources.entries()) {
-      const [begin, end] = [samples.begins[slot], samples.ends[slot]];
-      count += end - begin;
-      if (end > begin) places.push({ seriesId: seriesIds[0], begin, end });
-    }
+    for (let slot = 0; slot < sources.length; slot++) count += ends[slot] - begins[slot];
     if (this.#bytes + count * Float64Array.BYTES_PER_ELEMENT > this.#begun.bytesMax) {
       this.#tooLarge();
       return;
     }
-    const chunk = chunkOf(places, samples);
+    const chunk = chunkOf(placesOf(sources, samples), samples);
     this.#bytes += bytesOfChunk(chunk);
     if (this.#bytes > this.#begun.bytesMax) this.#tooLarge();
     else this.#chunks.push(chunk);
@@ -174,4 +191,15 @@ class Making {
     this.#chunks = undefined;
     this.#settle("too large");
   }
+}
+
+/** Where those sources have their samples that have any. */
+function placesOf(sources: readonly Source[], { begins, ends }: Gathered): SeriesPlaces {
+  const slots: number[] = [];
+  for (let slot = 0; slot < sources.length; slot++) if (ends[slot] > begins[slot]) slots.push(slot);
+  return {
+    seriesIds: Uint32Array.from(slots, (slot) => sources[slot].seriesIds[0]),
+    begins: Uint32Array.from(slots, (slot) => begins[slot]),
+    ends: Uint32Array.from(slots, (slot) => ends[slot]),
+  };
 }

@@ -8,7 +8,9 @@
  * samples that are stored, as rows or in blocks. If samples are deleted, or may have been missed, all groups are forgotten.
  * Nothing of them is stored.
  */
+import { DAY_MS } from "../../../model/duration.ts";
 import { dayOf, type Metric, type Rows, type Series } from "../../../model/sample.ts";
+import { type HeadOptions, HeadSamples } from "./head-samples.ts";
 import { bytesOfChunk, type SampleChunk, type SampleTail } from "./sample-chunks.ts";
 import { SharedRows } from "./shared-columns.ts";
 
@@ -25,9 +27,12 @@ export interface SharedAsked {
 
 /** A group as a Worker reads it. */
 export interface SharedPart {
-  readonly ticket: Ticket;
+  /** For what a reader makes of it. The head has none. */
+  readonly ticket?: Ticket;
   readonly chunks: readonly SampleChunk[];
   readonly tail: SampleTail;
+  /** Whether the series of each chunk are in ascending order of their ids. */
+  readonly areSorted?: boolean;
   /** Samples up to this time are needed by no query like those since the chunks were made. */
   readonly neededAfterMs: number;
 }
@@ -45,6 +50,8 @@ export interface SharedAnswer {
   readonly partOf: Uint16Array;
   /** What the reader may make of the other series. Absent if somebody else does, or if nothing is to be kept. */
   readonly begun?: SharedBegun;
+  /** What the reader may make of those series that the head has. They are asked for again, and a copy is read faster. */
+  readonly copied?: { readonly part: number; readonly begun: SharedBegun };
   /** Whether the same optional samples were asked for before, so that reading them is worth it. */
   readonly isAgain: boolean;
 }
@@ -75,7 +82,7 @@ interface SharedRegistry {
   seriesById(seriesId: number): Series | undefined;
 }
 
-export interface SharedSamplesOptions {
+export interface SharedSamplesOptions extends Pick<HeadOptions, "newestUs"> {
   readonly registry: SharedRegistry;
   readonly store: {
     days(): readonly { readonly day: number }[];
@@ -83,7 +90,7 @@ export interface SharedSamplesOptions {
     readonly incompleteReaders: number;
   };
   readonly now: () => number;
-  /** Memory of all groups. */
+  /** Memory of the head and of all groups. */
   readonly sharedBytesMax?: number;
 }
 
@@ -128,6 +135,8 @@ interface Group {
   chunkBytes: number;
   made: number;
   readonly tail: SharedRows;
+  /** Whether the head had all of it when it was made. */
+  readonly isCopy: boolean;
   /** How many series refer to it. Other groups can take some of them. */
   series: number;
   /** `Store.incompleteReaders` when it began. */
@@ -144,6 +153,7 @@ interface Group {
 
 export class SharedSamples {
   readonly #options: SharedSamplesOptions;
+  readonly #head: HeadSamples;
   readonly #groups = new Map<number, Group>();
   /** By slot. */
   #slots: (Group | undefined)[] = [undefined];
@@ -162,11 +172,21 @@ export class SharedSamples {
 
   constructor(options: SharedSamplesOptions) {
     this.#options = options;
+    this.#head = new HeadSamples(options);
   }
 
-  /** Bytes of all groups. */
+  /** Bytes of the head and of all groups. */
   get bytes(): number {
+    return this.#head.bytes + this.#groupBytes;
+  }
+
+  get #groupBytes(): number {
     return this.#groups.values().reduce((sum, { chunkBytes, tail }) => sum + chunkBytes + tail.bytes, 0);
+  }
+
+  /** Resolves when the head is not being made into chunks. */
+  async settled(): Promise<void> {
+    await this.#head.settled();
   }
 
   /** The samples of gauges and cumulative series, each of which is one stored series. */
@@ -177,10 +197,15 @@ export class SharedSamples {
     const parts: SharedPart[] = [];
     const indexOf = new Map<number, number>();
     let missing = 0;
+    let headPart = 0;
     for (let at = 0; at < seriesIds.length; at++) {
       const group = this.#groupOf(seriesIds[at]);
       if (group?.chunks === undefined || group.afterMs > afterMs || group.toMs < toMs) {
-        missing++;
+        if (this.#head.has(seriesIds[at], afterMs)) {
+          if (headPart === 0)
+            headPart = parts.push({ ...this.#head.read(), areSorted: true, neededAfterMs: afterMs });
+          partOf[at] = headPart;
+        } else missing++;
         continue;
       }
       let index = indexOf.get(group.slot);
@@ -193,20 +218,25 @@ export class SharedSamples {
       }
       partOf[at] = index;
     }
-    const isAgain = isOptional && missing > 0 && this.#isAgain(seriesIds, nowMs);
-    if (missing === 0 || isOptional) return { parts, partOf, isAgain };
+    const asked = { afterMs, toMs };
+    const isAgain = (isOptional ? missing : headPart) > 0 && this.#isAgain(seriesIds, nowMs);
+    if (isOptional) return { parts, partOf, isAgain };
+    if (missing === 0) {
+      const copied = isAgain ? this.#beginCopy(seriesIds, partOf, headPart, asked, nowMs) : undefined;
+      return { parts, partOf, isAgain, ...(copied && { copied }) };
+    }
     if (parts.length >= GROUPS_OF_QUERY_MAX) {
       partOf.fill(0);
       parts.length = 0;
     }
-    const begun = this.#begin(seriesIds, partOf, { afterMs, toMs }, nowMs);
+    const begun = this.#begin(seriesIds, partOf, 0, { ...asked, afterMs: earlierThan(afterMs, toMs) }, nowMs);
     return { parts, partOf, isAgain, ...(begun === undefined ? {} : { begun }) };
   }
 
   /** Takes the samples that a reader has made, or the reason why it has not. */
-  settle({ group: key, made }: Ticket, result: SharedMade | "too large" | "failed"): void {
-    const group = this.#groups.get(key);
-    if (group === undefined || group.made !== made) return;
+  settle(ticket: Ticket, result: SharedMade | "too large" | "failed"): void {
+    const group = this.#groups.get(ticket.group);
+    if (group === undefined || group.made !== ticket.made) return;
     // What the reader missed is in no tail either.
     const isIncomplete =
       group.chunks === undefined && group.incompleteReaders !== this.#options.store.incompleteReaders;
@@ -225,7 +255,13 @@ export class SharedSamples {
   }
 
   /** Adds rows that were committed, before anyone learns that they were. */
-  add({ length, seriesId, timestampUs, value, stale }: Rows): void {
+  add(rows: Rows): void {
+    this.#head.add(rows);
+    this.#addToGroups(rows);
+    this.#makeRoom();
+  }
+
+  #addToGroups({ length, seriesId, timestampUs, value, stale }: Rows): void {
     if (this.#groups.size === 0) return;
     for (let row = 0; row < length; row++) {
       const id = seriesId[row];
@@ -236,11 +272,11 @@ export class SharedSamples {
         group.tail.add(id, timestampMs, value[row], stale?.[row] === 1);
     }
     this.#age();
-    this.#makeRoom();
   }
 
   /** Samples were deleted, or may have been missed: everything is forgotten. */
   forget(): void {
+    this.#head.forget();
     this.#groups.clear();
     this.#noteLive();
     this.#slots = [undefined];
@@ -250,6 +286,8 @@ export class SharedSamples {
 
   /** The days before `firstDay` were dropped. Groups that can have samples of them are forgotten. */
   dropBefore(firstDay: number): void {
+    // A sample at the beginning of the day is kept.
+    this.#head.dropUpTo(firstDay * DAY_MS - 0.001);
     for (const group of [...this.#groups.values()])
       if (dayOf(group.afterMs * 1_000) < firstDay) this.#drop(group);
   }
@@ -303,10 +341,30 @@ export class SharedSamples {
     return (this.#tooLarge.get(key) ?? 0) > nowMs;
   }
 
-  /** From here on rows of the series that are not kept are added to a tail. */
+  /** As `#begin`, for the series that the head has. */
+  #beginCopy(
+    seriesIds: Uint32Array,
+    partOf: Uint16Array,
+    part: number,
+    { afterMs, toMs }: SharedAsked,
+    nowMs: number,
+  ): SharedAnswer["copied"] {
+    const earlierMs = earlierThan(afterMs, toMs);
+    const hasEarlier = seriesIds.every((id, at) => partOf[at] !== part || this.#head.has(id, earlierMs));
+    const range = { afterMs: hasEarlier ? earlierMs : afterMs, toMs };
+    const begun = this.#begin(seriesIds, partOf, part, range, nowMs);
+    return begun && { part, begun };
+  }
+
+  /**
+   * From here on rows of some series are added to a tail.
+   *
+   * @param part those with this number in `partOf`
+   */
   #begin(
     seriesIds: Uint32Array,
     partOf: Uint16Array,
+    part: number,
     { afterMs, toMs }: SharedAsked,
     nowMs: number,
   ): SharedAnswer["begun"] {
@@ -316,8 +374,9 @@ export class SharedSamples {
     if (slot >= SLOTS_MAX) return undefined;
     const group: Group = {
       ...{ key: ++this.#keys, asked, slot, chunks: undefined, chunkBytes: 0, made: 0, series: 0 },
+      isCopy: part > 0,
       tail: new SharedRows(),
-      afterMs: earlierThan(afterMs, toMs),
+      afterMs,
       toMs: toMs >= nowMs - LIVE_MS ? Number.POSITIVE_INFINITY : toMs,
       reachMs: 0,
       incompleteReaders: this.#options.store.incompleteReaders,
@@ -326,7 +385,7 @@ export class SharedSamples {
     };
     const metrics = new Set<Metric | undefined>();
     for (let at = 0; at < seriesIds.length; at++) {
-      if (partOf[at] !== 0) continue;
+      if (partOf[at] !== part) continue;
       const other = this.#groupOf(seriesIds[at]);
       // Somebody else is reading it.
       if (other !== undefined && other.chunks === undefined && nowMs - other.askedMs < MAKING_MS) continue;
@@ -363,15 +422,24 @@ export class SharedSamples {
     }
   }
 
-  /** Forgets the groups that were not asked for the longest, until the others fit. */
+  /**
+   * Drops what is needed the least, until the rest fits: copies of what the head has, the oldest samples of the head while it has
+   * more than its share, and groups. Those that were not asked for the longest are the first.
+   */
   #makeRoom(): void {
     const { sharedBytesMax: most = BYTES_MAX } = this.#options;
-    let bytes = this.bytes;
-    while (bytes > most) {
-      const [oldest] = [...this.#groups.values()].sort((a, b) => a.askedMs - b.askedMs);
-      if (oldest === undefined) return;
-      bytes -= oldest.chunkBytes + oldest.tail.bytes;
-      this.#drop(oldest);
+    let groupBytes = this.#groupBytes;
+    while (groupBytes + this.#head.bytes > most) {
+      const groups = [...this.#groups.values()].sort((a, b) => a.askedMs - b.askedMs);
+      const copy = groups.find(({ isCopy, chunks }) => isCopy && chunks !== undefined);
+      if (copy === undefined && this.#head.bytes > most * (1 - GROUP_SHARE) && this.#head.dropOldest())
+        continue;
+      const dropped = copy ?? groups[0];
+      if (dropped === undefined) return;
+      // It would be made and dropped again and again.
+      if (dropped.isCopy) noted(this.#tooLarge, dropped.asked, this.#options.now() + TOO_LARGE_MS);
+      groupBytes -= dropped.chunkBytes + dropped.tail.bytes;
+      this.#drop(dropped);
     }
   }
 

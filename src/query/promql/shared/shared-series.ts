@@ -1,7 +1,16 @@
 /** Reads what is kept of series in shared memory (shared-samples.ts), and makes it again when its tail has become long. */
 import type { LabelSet } from "../labels.ts";
 import type { SeriesSamples } from "../storage.ts";
-import { chunkOf, type SampleChunk, type SampleTail, type SeriesPlace } from "./sample-chunks.ts";
+import { type ChunkPieces, piecesOf, SlotPages } from "./chunk-pieces.ts";
+import { TailBySlot } from "./tail-by-slot.ts";
+import {
+  chunkOfSeries,
+  copyValues,
+  type SampleChunk,
+  samplesOfChunk,
+  staleMarks,
+  withoutPause,
+} from "./sample-chunks.ts";
 import type { SharedMade, SharedPart } from "./shared-samples.ts";
 
 /** A series that is asked for. */
@@ -9,6 +18,9 @@ interface Wanted {
   readonly labels: LabelSet;
   readonly seriesIds: readonly number[];
 }
+
+/** What is read of a part. */
+type ReadPart = Pick<SharedPart, "chunks" | "tail" | "areSorted">;
 
 interface Bounds {
   readonly afterMs: number;
@@ -18,68 +30,8 @@ interface Bounds {
 /** A tail of this length is joined with the chunks when it also has this share of their samples. */
 const TAIL_MIN = 20_000;
 const TAIL_SHARE = 1 / 4;
-/** Slots of series are in pages by their ids, as in shared-samples.ts. */
-const PAGE_BITS = 12;
-const PAGE_IDS = 1 << PAGE_BITS;
-
-/** Numbers by the id of a series. */
-class SlotPages {
-  readonly #pages: (Int32Array | undefined)[] = [];
-
-  set(seriesId: number, slot: number): void {
-    const at = seriesId >>> PAGE_BITS;
-    this.#pages[at] ??= new Int32Array(PAGE_IDS).fill(-1);
-    this.#pages[at][seriesId & (PAGE_IDS - 1)] = slot;
-  }
-
-  /** -1 if there is none. */
-  get(seriesId: number): number {
-    return this.#pages[seriesId >>> PAGE_BITS]?.[seriesId & (PAGE_IDS - 1)] ?? -1;
-  }
-}
-
 const NO_NUMBERS = new Float64Array(0);
-
-/** Rows of a tail by slot, in the order of their commits. Those of a slot begin at `begins[slot]`. */
-class TailBySlot {
-  readonly #begins: Uint32Array;
-  readonly timestampsMs: Float64Array;
-  readonly values: Float64Array;
-  readonly stale: Uint8Array;
-
-  constructor(tail: SampleTail, slots: SlotPages, count: number) {
-    const lengths = new Uint32Array(count + 1);
-    const slotOf = new Int32Array(tail.length);
-    for (let row = 0; row < tail.length; row++) {
-      const slot = slots.get(tail.seriesIds[row]);
-      slotOf[row] = slot;
-      if (slot >= 0) lengths[slot + 1]++;
-    }
-    for (let slot = 0; slot < count; slot++) lengths[slot + 1] += lengths[slot];
-    this.#begins = lengths;
-    const next = lengths.slice();
-    const total = lengths[count];
-    this.timestampsMs = new Float64Array(total);
-    this.values = new Float64Array(total);
-    this.stale = new Uint8Array(total);
-    for (let row = 0; row < tail.length; row++) {
-      const slot = slotOf[row];
-      if (slot < 0) continue;
-      const at = next[slot]++;
-      this.timestampsMs[at] = tail.timestampsMs[row];
-      this.values[at] = tail.values[row];
-      this.stale[at] = tail.stale[row];
-    }
-  }
-
-  begin(slot: number): number {
-    return this.#begins[slot];
-  }
-
-  end(slot: number): number {
-    return this.#begins[slot + 1];
-  }
-}
+const NO_SAMPLES: Samples = { timestampsMs: NO_NUMBERS, values: NO_NUMBERS, stale: undefined };
 
 interface Samples {
   readonly timestampsMs: Float64Array;
@@ -87,109 +39,212 @@ interface Samples {
   readonly stale: Uint8Array | undefined;
 }
 
-/** The samples of the series of one part, one after the other. Series with the same times share the array of times. */
-class PartReader {
-  readonly #part: SharedPart;
-  readonly #slots: SlotPages;
-  readonly #tail: TailBySlot | undefined;
-  /** By slot: the chunk of a series and 1, and its row. */
-  readonly #chunkOf: Uint16Array;
-  readonly #rowOf: Uint32Array;
-  readonly #bounds: Bounds;
-  /** The last times of each chunk: where they are stored, and those of the range. */
-  readonly #known = new Map<
-    SampleChunk,
-    Map<number, { from: number; to: number; timestampsMs: Float64Array }>
-  >();
-  /** The last times that were joined. */
-  #joined: { base: Float64Array; timestampsMs: Float64Array } | undefined;
+/** Times that several series have. */
+interface JoinedTimes {
+  /** By piece: its chunk, and where its times begin there. */
+  readonly chunks: Uint32Array;
+  readonly begins: Uint32Array;
+  readonly timestampsMs: Float64Array;
+}
 
-  constructor(part: SharedPart, seriesIds: readonly number[], bounds: Bounds) {
+/** The samples of the series of one part, one after the other. Series with the same times share the array of times. */
+export class PartReader {
+  readonly #part: ReadPart;
+  readonly #pieces: ChunkPieces;
+  readonly #tail: TailBySlot | undefined;
+  readonly #bounds: Bounds;
+  /** By chunk: the times that were last found, and which of them are in the range. Mostly the next series has the same. */
+  readonly #timeBegins: Int32Array;
+  readonly #lengths: Uint32Array;
+  readonly #froms: Uint32Array;
+  readonly #tos: Uint32Array;
+  /** The same times as an array, by chunk and by the place where they are stored. */
+  readonly #known: readonly Map<number, Float64Array>[];
+  /** The pieces of a series that have samples in the range: their chunks, rows and times. */
+  readonly #chunkAt: Uint32Array;
+  readonly #rowAt: Uint32Array;
+  readonly #fromAt: Uint32Array;
+  readonly #toAt: Uint32Array;
+  readonly #timeAt: Uint32Array;
+  /** The last times that were joined. */
+  #joined: JoinedTimes | undefined;
+
+  constructor(part: ReadPart, seriesIds: ArrayLike<number>, bounds: Bounds) {
     this.#part = part;
     this.#bounds = bounds;
-    this.#slots = new SlotPages();
-    const count = seriesIds.length;
-    for (let slot = 0; slot < count; slot++) this.#slots.set(seriesIds[slot], slot);
-    this.#chunkOf = new Uint16Array(count);
-    this.#rowOf = new Uint32Array(count);
-    for (const [index, { seriesIds: ids }] of part.chunks.entries()) {
-      for (let row = 0; row < ids.length; row++) {
-        const slot = this.#slots.get(ids[row]);
-        if (slot < 0) continue;
-        this.#chunkOf[slot] = index + 1;
-        this.#rowOf[slot] = row;
-      }
-    }
-    this.#tail = part.tail.length > 0 ? new TailBySlot(part.tail, this.#slots, count) : undefined;
+    const { chunks, tail, areSorted = false } = part;
+    const slots = new SlotPages(seriesIds);
+    this.#pieces = piecesOf(chunks, seriesIds, slots, areSorted);
+    const column = () => new Uint32Array(chunks.length);
+    this.#timeBegins = new Int32Array(chunks.length).fill(-1);
+    [this.#lengths, this.#froms, this.#tos] = [column(), column(), column()];
+    this.#known = chunks.map(() => new Map());
+    [this.#chunkAt, this.#rowAt, this.#fromAt] = [column(), column(), column()];
+    [this.#toAt, this.#timeAt] = [column(), column()];
+    this.#tail = tail.length > 0 ? new TailBySlot(tail, slots, seriesIds.length) : undefined;
   }
 
-  /** The samples of a series in the range. */
+  /** The samples of a series in the range. A sample can be in a chunk and in the tail, and then it is the same. */
   at(slot: number): Samples {
-    const base = this.#base(slot);
+    const { chunks } = this.#part;
     const tail = this.#tail;
-    if (tail === undefined || tail.begin(slot) === tail.end(slot)) return base;
-    return this.#join(base, tail, slot);
-  }
-
-  #base(slot: number): Samples {
-    const index = this.#chunkOf[slot];
-    if (index === 0) return { timestampsMs: NO_NUMBERS, values: NO_NUMBERS, stale: undefined };
-    const chunk = this.#part.chunks[index - 1];
-    const row = this.#rowOf[slot];
-    const { from, to, timestampsMs } = this.#timesOf(chunk, chunk.timeBegins[row], chunk.lengths[row]);
-    const begin = chunk.begins[row];
+    const { afterMs, toMs } = this.#bounds;
+    let beforeMs = afterMs;
+    let isInOrder = true;
+    let pieces = 0;
+    let count = 0;
+    const { begins, chunks: chunkOf, rows } = this.#pieces;
+    for (let piece = begins[slot]; piece < begins[slot + 1]; piece++) {
+      const at = chunkOf[piece];
+      const row = rows[piece];
+      const { timeBegins, lengths, timestampsMs } = chunks[at];
+      const begin = timeBegins[row];
+      if (this.#timeBegins[at] !== begin || this.#lengths[at] !== lengths[row])
+        this.#findTimes(at, begin, lengths[row]);
+      const from = this.#froms[at];
+      const to = this.#tos[at];
+      if (from === to) continue;
+      isInOrder &&= timestampsMs[begin + from] > beforeMs;
+      beforeMs = timestampsMs[begin + to - 1];
+      this.#chunkAt[pieces] = at;
+      this.#rowAt[pieces] = row;
+      this.#fromAt[pieces] = from;
+      this.#toAt[pieces] = to;
+      this.#timeAt[pieces++] = begin + from;
+      count += to - from;
+    }
+    let end = tail?.begins[slot + 1] ?? 0;
+    let begin = tail?.begins[slot] ?? 0;
+    while (begin < end && tail!.timestampsMs[begin] <= afterMs) begin++;
+    for (let at = begin; at < end && isInOrder; at++) {
+      isInOrder = tail!.timestampsMs[at] > beforeMs;
+      beforeMs = tail!.timestampsMs[at];
+    }
+    // Rows that come late are rare.
+    if (!isInOrder) return this.#sorted(pieces, count, begin, end);
+    while (end > begin && tail!.timestampsMs[end - 1] > toMs) end--;
+    if (begin === end && pieces === 0) return NO_SAMPLES;
+    if (begin === end && pieces === 1 && this.#isDouble()) return this.#onePiece();
     return {
-      timestampsMs,
-      values: chunk.values.subarray(begin + from, begin + to),
-      stale: marksOf(chunk.stale?.subarray(begin + from, begin + to)),
+      timestampsMs: this.#joinedTimes(pieces, count, begin, end),
+      values: this.#values(pieces, count, begin, end),
+      stale: this.#marks(pieces, count, begin, end),
     };
   }
 
-  #timesOf(chunk: SampleChunk, begin: number, length: number) {
-    const ofChunk = this.#known.getOrInsertComputed(chunk, () => new Map());
-    return ofChunk.getOrInsertComputed(begin, () => {
-      const all = chunk.timestampsMs.subarray(begin, begin + length);
-      const [from, to] = rangeOf(all, this.#bounds);
-      return { from, to, timestampsMs: all.subarray(from, to) };
-    });
-  }
-
-  /** The samples of a chunk and those of the tail. A sample can be in both, and then it is the same. */
-  #join(base: Samples, tail: TailBySlot, slot: number): Samples {
+  /** Which of the times of a chunk are in the range. */
+  #findTimes(at: number, begin: number, length: number): void {
+    const { timestampsMs } = this.#part.chunks[at];
     const { afterMs, toMs } = this.#bounds;
-    const end = tail.end(slot);
-    let begin = tail.begin(slot);
-    while (begin < end && tail.timestampsMs[begin] <= afterMs) begin++;
-    let before = base.timestampsMs.at(-1) ?? afterMs;
-    for (let at = begin; at < end; at++) {
-      // Rows that come late are rare.
-      if (tail.timestampsMs[at] <= before) return sorted(base, tail, begin, end, this.#bounds);
-      before = tail.timestampsMs[at];
-    }
-    let until = end;
-    while (until > begin && tail.timestampsMs[until - 1] > toMs) until--;
-    if (until === begin) return base;
-    const count = base.values.length;
-    const timestampsMs = this.#joinedTimes(base.timestampsMs, tail.timestampsMs, begin, until);
-    const values = new Float64Array(count + until - begin);
-    values.set(base.values);
-    for (let at = begin; at < until; at++) values[count + at - begin] = tail.values[at];
-    return { timestampsMs, values, stale: joinedMarks(base, tail.stale.subarray(begin, until)) };
+    this.#timeBegins[at] = begin;
+    this.#lengths[at] = length;
+    this.#froms[at] = firstAfter(timestampsMs, afterMs, begin, begin + length) - begin;
+    this.#tos[at] = firstAfter(timestampsMs, toMs, begin, begin + length) - begin;
   }
 
-  #joinedTimes(base: Float64Array, times: Float64Array, begin: number, end: number): Float64Array {
-    const last = this.#joined;
-    const length = base.length + end - begin;
-    if (last?.base === base && last.timestampsMs.length === length) {
-      let at = begin;
-      while (at < end && last.timestampsMs[base.length + at - begin] === times[at]) at++;
-      if (at === end) return last.timestampsMs;
+  #isDouble(): boolean {
+    const { packed } = this.#part.chunks[this.#chunkAt[0]];
+    return packed === undefined || packed.bytes[this.#rowAt[0]] === 8;
+  }
+
+  /** All samples are in one piece, and are used where they are. */
+  #onePiece(): Samples {
+    const at = this.#chunkAt[0];
+    const chunk = this.#part.chunks[at];
+    const [row, from, to] = [this.#rowAt[0], this.#fromAt[0], this.#toAt[0]];
+    const timeBegin = this.#timeAt[0];
+    const begin = chunk.begins[row];
+    return {
+      timestampsMs: this.#known[at].getOrInsertComputed(timeBegin, () =>
+        chunk.timestampsMs.subarray(timeBegin, timeBegin + to - from),
+      ),
+      values: chunk.values.subarray(begin + from, begin + to),
+      stale: staleMarks(chunk, row, from, to),
+    };
+  }
+
+  /** Copies the values of pieces and of the tail. */
+  #values(pieces: number, count: number, begin: number, end: number): Float64Array {
+    const joined = new Float64Array(count + end - begin);
+    let filled = 0;
+    for (let piece = 0; piece < pieces; piece++) {
+      const [from, to] = [this.#fromAt[piece], this.#toAt[piece]];
+      copyValues(this.#part.chunks[this.#chunkAt[piece]], this.#rowAt[piece], from, to, joined, filled);
+      filled += to - from;
     }
-    const timestampsMs = new Float64Array(length);
-    timestampsMs.set(base);
-    for (let at = begin; at < end; at++) timestampsMs[base.length + at - begin] = times[at];
-    this.#joined = { base, timestampsMs };
+    for (let at = begin; at < end; at++) joined[filled++] = this.#tail!.values[at];
+    return joined;
+  }
+
+  #times(pieces: number, count: number, begin: number, end: number): Float64Array {
+    const joined = new Float64Array(count + end - begin);
+    let filled = 0;
+    for (let piece = 0; piece < pieces; piece++) {
+      const { timestampsMs } = this.#part.chunks[this.#chunkAt[piece]];
+      const to = this.#timeAt[piece] + this.#toAt[piece] - this.#fromAt[piece];
+      for (let at = this.#timeAt[piece]; at < to; at++) joined[filled++] = timestampsMs[at];
+    }
+    for (let at = begin; at < end; at++) joined[filled++] = this.#tail!.timestampsMs[at];
+    return joined;
+  }
+
+  #marks(pieces: number, count: number, begin: number, end: number): Uint8Array | undefined {
+    let marks: Uint8Array | undefined;
+    let filled = 0;
+    for (let piece = 0; piece < pieces; piece++) {
+      const [from, to] = [this.#fromAt[piece], this.#toAt[piece]];
+      const own = staleMarks(this.#part.chunks[this.#chunkAt[piece]], this.#rowAt[piece], from, to);
+      if (own !== undefined) {
+        marks ??= new Uint8Array(count + end - begin);
+        marks.set(own, filled);
+      }
+      filled += to - from;
+    }
+    for (let at = begin; at < end; at++) {
+      if (this.#tail!.stale[at] === 0) continue;
+      marks ??= new Uint8Array(count + end - begin);
+      marks[count + at - begin] = 1;
+    }
+    return marks;
+  }
+
+  /** The times of the last series, if they are the same. */
+  #joinedTimes(pieces: number, count: number, begin: number, end: number): Float64Array {
+    const last = this.#joined;
+    const length = count + end - begin;
+    if (last?.timestampsMs.length === length && last.chunks.length === pieces) {
+      let isSame = true;
+      for (let piece = 0; piece < pieces && isSame; piece++)
+        isSame = last.chunks[piece] === this.#chunkAt[piece] && last.begins[piece] === this.#timeAt[piece];
+      for (let at = begin; at < end && isSame; at++)
+        isSame = last.timestampsMs[count + at - begin] === this.#tail!.timestampsMs[at];
+      if (isSame) return last.timestampsMs;
+    }
+    const timestampsMs = this.#times(pieces, count, begin, end);
+    const [chunks, begins] = [this.#chunkAt.slice(0, pieces), this.#timeAt.slice(0, pieces)];
+    this.#joined = { chunks, begins, timestampsMs };
     return timestampsMs;
+  }
+
+  /** The samples of chunks and of the tail in the order of their times, each time once. */
+  #sorted(pieces: number, count: number, begin: number, end: number): Samples {
+    const timestampsMs = this.#times(pieces, count, begin, end);
+    const values = this.#values(pieces, count, begin, end);
+    const marks = this.#marks(pieces, count, begin, end);
+    const { afterMs, toMs } = this.#bounds;
+    const order: number[] = [];
+    for (let at = 0; at < timestampsMs.length; at++)
+      if (at < count || (timestampsMs[at] > afterMs && timestampsMs[at] <= toMs)) order.push(at);
+    order.sort((a, b) => timestampsMs[a] - timestampsMs[b] || a - b);
+    // Samples of a chunk are as they are stored: only those of the tail can be there twice.
+    const kept = order.filter(
+      (at, place) => at < count || place === 0 || timestampsMs[order[place - 1]] !== timestampsMs[at],
+    );
+    return {
+      timestampsMs: Float64Array.from(kept, (at) => timestampsMs[at]),
+      values: Float64Array.from(kept, (at) => values[at]),
+      stale: marksOf(marks && Uint8Array.from(kept, (at) => marks[at])),
+    };
   }
 }
 
@@ -197,50 +252,14 @@ function marksOf(stale: Uint8Array | undefined): Uint8Array | undefined {
   return stale?.includes(1) ? stale : undefined;
 }
 
-function joinedMarks({ values, stale }: Samples, more: Uint8Array): Uint8Array | undefined {
-  if (stale === undefined && !more.includes(1)) return undefined;
-  const marks = new Uint8Array(values.length + more.length);
-  if (stale !== undefined) marks.set(stale);
-  marks.set(more, values.length);
-  return marks;
-}
-
-/** The samples of a chunk and of a tail in the order of their times, each time once. */
-function sorted(
-  base: Samples,
-  tail: TailBySlot,
-  begin: number,
-  end: number,
-  { afterMs, toMs }: Bounds,
-): Samples {
-  const count = base.values.length;
-  const timeAt = (at: number) => (at < count ? base.timestampsMs[at] : tail.timestampsMs[begin + at - count]);
-  const order: number[] = [];
-  for (let at = 0; at < count + end - begin; at++)
-    if (at < count || (timeAt(at) > afterMs && timeAt(at) <= toMs)) order.push(at);
-  order.sort((a, b) => timeAt(a) - timeAt(b) || a - b);
-  // Samples of a chunk are as they are stored: only those of the tail can be there twice.
-  const kept = order.filter(
-    (at, place) => at < count || place === 0 || timeAt(order[place - 1]) !== timeAt(at),
-  );
-  const stale = Uint8Array.from(kept, (at) =>
-    at < count ? (base.stale?.[at] ?? 0) : tail.stale[begin + at - count],
-  );
-  return {
-    timestampsMs: Float64Array.from(kept, timeAt),
-    values: Float64Array.from(kept, (at) => (at < count ? base.values[at] : tail.values[begin + at - count])),
-    stale: marksOf(stale),
-  };
-}
-
 /** The samples of ascending times in a range that is open on the left: from the first up to, not including, the second. */
 export function rangeOf(timestampsMs: Float64Array, { afterMs, toMs }: Bounds): readonly [number, number] {
-  return [firstAfter(timestampsMs, afterMs), firstAfter(timestampsMs, toMs)];
+  const { length } = timestampsMs;
+  return [firstAfter(timestampsMs, afterMs, 0, length), firstAfter(timestampsMs, toMs, 0, length)];
 }
 
-function firstAfter(timestampsMs: Float64Array, timeMs: number): number {
-  let from = 0;
-  let to = timestampsMs.length;
+/** The first place from `from` up to `to` with a later time, or `to`. */
+function firstAfter(timestampsMs: Float64Array, timeMs: number, from: number, to: number): number {
   while (from < to) {
     const middle = (from + to) >>> 1;
     if (timestampsMs[middle] <= timeMs) from = middle + 1;
@@ -266,37 +285,46 @@ export function* seriesOfPart(
   }
 }
 
-/** Whether the tail of a part should become a part of its chunks. */
-export function isTailLong({ chunks, tail }: SharedPart): boolean {
-  const samples = chunks.reduce((sum, { values }) => sum + values.length, 0);
-  return tail.length > Math.max(TAIL_MIN, samples * TAIL_SHARE);
+/** Whether the tail of a part should become a part of its chunks. Those of the head are made where it is kept. */
+export function isTailLong({ ticket, chunks, tail }: SharedPart): boolean {
+  const samples = chunks.reduce((sum, chunk) => sum + samplesOfChunk(chunk), 0);
+  return ticket !== undefined && tail.length > Math.max(TAIL_MIN, samples * TAIL_SHARE);
 }
 
 /** The samples of a part as one chunk, without those that nobody needs any more. */
 export function rewritten(part: SharedPart): SharedMade {
-  const { chunks, tail, neededAfterMs: afterMs } = part;
+  const { tail, neededAfterMs: afterMs } = part;
+  return { chunks: [withoutPause(joinedSteps(part, afterMs))], tailLength: tail.length, afterMs };
+}
+
+/** Makes one chunk, whose series are in ascending order, of the samples of a part after a time. */
+export function* joinedSteps(
+  part: ReadPart,
+  afterMs: number,
+  ids: Uint32Array = idsOfPart(part),
+): Generator<void, SampleChunk, undefined> {
+  const seriesIds = ids.toSorted();
+  yield;
+  const reader = new PartReader(part, seriesIds, { afterMs, toMs: Number.POSITIVE_INFINITY });
+  yield;
+  const samples: Samples[] = [];
+  for (let slot = 0; slot < seriesIds.length; slot++) {
+    if (slot % SERIES_PER_STEP === SERIES_PER_STEP - 1) yield;
+    const own = reader.at(slot);
+    // A list without items would begin where the next one does.
+    if (own.values.length === 0) continue;
+    seriesIds[samples.length] = seriesIds[slot];
+    samples.push(own);
+  }
+  return yield* chunkOfSeries(seriesIds.subarray(0, samples.length), samples);
+}
+
+function idsOfPart({ chunks, tail }: ReadPart): Uint32Array {
   const ids = new Set<number>();
   for (const { seriesIds } of chunks) for (const id of seriesIds) ids.add(id);
   for (let row = 0; row < tail.length; row++) ids.add(tail.seriesIds[row]);
-  const seriesIds = [...ids].sort((a, b) => a - b);
-  const reader = new PartReader(part, seriesIds, { afterMs, toMs: Number.POSITIVE_INFINITY });
-  const places: SeriesPlace[] = [];
-  let total = 0;
-  const all = seriesIds.map((_, slot) => reader.at(slot));
-  for (const { values } of all) total += values.length;
-  const timestampsMs = new Float64Array(total);
-  const values = new Float64Array(total);
-  const stale = new Uint8Array(total);
-  let end = 0;
-  for (const [slot, own] of all.entries()) {
-    // A list without items would begin where the next one does.
-    if (own.values.length === 0) continue;
-    const begin = end;
-    timestampsMs.set(own.timestampsMs, begin);
-    values.set(own.values, begin);
-    if (own.stale !== undefined) stale.set(own.stale, begin);
-    end += own.values.length;
-    places.push({ seriesId: seriesIds[slot], begin, end });
-  }
-  return { chunks: [chunkOf(places, { timestampsMs, values, stale })], tailLength: tail.length, afterMs };
+  return Uint32Array.from(ids);
 }
+
+/** A step of samples that are joined. */
+const SERIES_PER_STEP = 512;

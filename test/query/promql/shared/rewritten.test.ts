@@ -8,10 +8,7 @@ import { rewritten, seriesOfPart } from "../../../../src/query/promql/shared/sha
 test("a series without samples any more does not hide those of the series behind it", () => {
   // Series 1 ended before what is needed, and series 2 goes on.
   const chunk = chunkOf(
-    [
-      { seriesId: 1, begin: 0, end: 2 },
-      { seriesId: 2, begin: 2, end: 4 },
-    ],
+    { seriesIds: Uint32Array.of(1, 2), begins: Uint32Array.of(0, 2), ends: Uint32Array.of(2, 4) },
     {
       timestampsMs: Float64Array.of(1_000, 2_000, 8_000, 9_000),
       values: Float64Array.of(1, 2, 3, 4),

@@ -91,6 +91,8 @@ test("the second query reads no rows, and has the samples that came meanwhile: n
   try {
     await depth(gateway, 1, "a", 40 * MINUTE_MS);
     await depth(gateway, 2, "a", 10 * MINUTE_MS);
+    // Otherwise all of them would be in the head.
+    await gateway.reopen();
     expect(await asked(gateway, "count_over_time(depth{op='a'}[1h]) + 0")).toEqual(["2", true]);
     expect(await asked(gateway, "quantile_over_time(0, depth[1h])")).toEqual(["1", true]);
     gateway.nowMs += STEP_MS;
@@ -118,6 +120,7 @@ test("what a query could not read from the journal is in the next answer", async
   const gateway = await openTestGatewayAt(BEGIN_MS);
   try {
     await depth(gateway, 1, "a", 4 * MINUTE_MS);
+    await gateway.reopen();
     await depth(gateway, 2, "a", 2 * MINUTE_MS);
     // As on a full disk: the second sample stays in the journal, and a reader does not see it.
     const moving = spyOn(gateway.gateway.store, "moveJournal").mockRejectedValue(new Error("disk full"));
@@ -137,6 +140,7 @@ test("a reduction over a long range is computed by the engine once, and then fro
   try {
     await depth(gateway, 3, "a", 60 * MINUTE_MS);
     await depth(gateway, 2);
+    await gateway.reopen();
     const reads: boolean[] = [];
     for (let round = 0; round < 4; round++) {
       const [values, readRows] = await asked(gateway, "max_over_time(depth[1d])");
@@ -144,6 +148,25 @@ test("a reduction over a long range is computed by the engine once, and then fro
       reads.push(readRows);
     }
     expect(reads).toEqual([true, true, false, false]);
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("what was committed since the start is not read: a first query finds it in memory, with late samples", async () => {
+  const gateway = await openTestGatewayAt(BEGIN_MS);
+  try {
+    await depth(gateway, 1, "a", 40 * MINUTE_MS);
+    expect(await asked(gateway, "count_over_time(depth[2h]) + 0")).toEqual(["1", false]);
+    await gateway.reopen();
+    // What is stored of "a" is not in memory, and all of "b" is.
+    await depth(gateway, 2, "a", 3 * MINUTE_MS);
+    await depth(gateway, 3, "a", 2 * MINUTE_MS);
+    await depth(gateway, 5, "b", 3 * MINUTE_MS);
+    await depth(gateway, 4, "b", 20 * MINUTE_MS);
+    expect(await asked(gateway, "sum_over_time(depth{op='b'}[3h]) + 0")).toEqual(["9", false]);
+    expect(await asked(gateway, "sum_over_time(depth{op='a'}[170s]) + 0")).toEqual(["3", false]);
+    expect(await asked(gateway, "sum_over_time(depth{op='a'}[3h]) + 0")).toEqual(["6", true]);
   } finally {
     await gateway.close();
   }
