@@ -132,7 +132,8 @@ export interface TotalsSink {
   readonly exposedSeries: number;
   /** The number of series that changed since the last snapshot. */
   readonly changedSeries: number;
-  define(series: Series): void;
+  /** @param isHeld whether an owner exposes it, so that the totals do not */
+  define(series: Series, isHeld?: boolean): void;
   end(seriesId: number): void;
   forget(seriesId: number): void;
   apply(rows: Rows, arrivedUs: number): void;

@@ -208,8 +208,8 @@ export class GroupCommit {
    * not.
    */
   define(series: Series, exposedBefore: number = this.#parts.totals.exposedSeries): boolean {
-    const { registry, totals } = this.#parts;
-    totals.define(series);
+    const { registry, totals, owners } = this.#parts;
+    totals.define(series, owners.holds(series.seriesId));
     const isForMetrics = series.exposed && !registry.isEnded(series);
     if (isForMetrics && exposedBefore < this.#options.seriesMax) return true;
     if (isForMetrics) this.#counters.seriesUnexposed.inc();

@@ -132,6 +132,8 @@ export class ArrivalCounts {
   readonly #sources = new Map<number, number>();
   readonly #byName = new Map<string, Sender>();
   #lastSender = 0;
+  /** The sender that was asked for last. */
+  #newest: Sender | undefined;
   readonly #metrics = new Map<string, ArrivingMetric>();
   #lastMetric = 0;
   /** Sources without series, with the part that was open then. Later parts may use their numbers again. */
@@ -194,10 +196,14 @@ export class ArrivalCounts {
   }
 
   #sender(job: string, instance: string): Sender {
+    // The series of one push are defined one after the other.
+    const last = this.#newest;
+    if (last?.job === job && last.instance === instance && last.sources > 0) return last;
     const name = senderName({ job, instance });
-    return this.#byName.getOrInsertComputed(name, () => ({
+    this.#newest = this.#byName.getOrInsertComputed(name, () => ({
       ...{ number: ++this.#lastSender, job, instance, sources: 0 },
     }));
+    return this.#newest;
   }
 
   /** Closes the part that is over. Call it before samples that arrived at `nowUs` are counted. */

@@ -73,14 +73,19 @@ export class Totals {
     this.#exemplars = new Exemplars(EXEMPLAR_ATTRIBUTES, options.exemplarsMax);
   }
 
-  /** Defines a series. A series that is defined already keeps its totals. */
-  define(series: Series): void {
+  /**
+   * Defines a series. A series that is defined already keeps its totals.
+   *
+   * @param isHeld whether it begins held: see `hold`
+   */
+  define(series: Series, isHeld = false): void {
     const known = this.#table.rowOf(series.seriesId) >= 0;
     const row = this.#table.define(series);
     this.#exemplars.grow(this.#table.bucketCounts.length);
     this.#arrivals.define(row, series);
     if (known) return;
-    this.#exposed.add(series, row);
+    if (isHeld) this.#table.flags[row] |= IN_GROUP;
+    else this.#exposed.add(series, row);
     this.#exposedSeries++;
   }
 

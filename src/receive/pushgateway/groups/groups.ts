@@ -261,6 +261,9 @@ export class Groups implements Owner {
   failed(): void {
     for (const { key, before, after } of this.#changes.reverse()) {
       this.#consistency.swap(key, after, before);
+      // A new series may be defined already, if another commit has stored it.
+      for (const seriesId of after?.seriesIds ?? [])
+        if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
       if (before === undefined) this.#groups.delete(key);
       else this.#groups.set(key, before);
     }
