@@ -117,14 +117,17 @@ export class DestinationForwarder {
 
   /** Reads the time of the oldest sample that was not sent. */
   async look(): Promise<void> {
+    // The earlier time is in use until the new one is read.
+    this.#oldestMs = await this.#timeOfOldest();
+  }
+
+  async #timeOfOldest(): Promise<number | undefined> {
     const { outbox, store } = this.#parts;
-    this.#oldestMs = undefined;
     for (const day of store.days()) {
       const gap = firstGap(outbox.of(this.stream, day.day).sent, 0, day.rows, 1);
-      if (gap === undefined) continue;
-      this.#oldestMs = await timeOfRow(store, day, gap[0]);
-      return;
+      if (gap !== undefined) return await timeOfRow(store, day, gap[0]);
     }
+    return undefined;
   }
 
   get report(): DestinationReport {

@@ -82,6 +82,8 @@ export class Forwarding implements Service {
     outbox.keepOnly(names);
     for (const destination of known.difference(names)) log("forward_removed", { destination });
     for (const forwarder of this.#forwarders) await forwarder.start(!known.has(forwarder.destination.name));
+    // What waited before the start has an age from the beginning.
+    await this.#lookAtAll();
     this.#look = setInterval(() => {
       this.#looking = this.#looking.then(() => this.#lookAtAll());
     }, LOOK_INTERVAL_MS);

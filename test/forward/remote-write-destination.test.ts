@@ -58,6 +58,20 @@ const open = async (more: Record<string, unknown> = {}) => {
 const push = (names: readonly string[]) =>
   gateway!.push(names.map((metric, index) => ({ metric, atMs: NOON_MS - 1_000 + index, value: index })));
 
+test("knows the age of what waits as soon as it has started", async () => {
+  serve(() => new Response("busy", { status: 503 }));
+  await open();
+  await push(["a", "b"]);
+  await open();
+  expect(await gateway!.own('weir_forward_lag_samples{destination="d"}')).toBe(2);
+  expect(await gateway!.own('weir_forward_lag_seconds{destination="d"}')).toBe(1);
+  // So that the log has it before the end.
+  await until(
+    "a failed attempt",
+    async () => (await gateway!.own('weir_forward_retries_total{destination="d"}')) > 0,
+  );
+});
+
 test("retries 503 and 429, and nothing is sent twice after the answer", async () => {
   const received = serve((_, before) => new Response("busy", { status: [503, 429][before] ?? 204 }));
   await open();
