@@ -3,9 +3,12 @@
  * here. Most statements need few of them, and files of a bucket have to be fetched. So a statement is planned twice: first with a
  * placeholder in place of each file. The planner leaves out the arms whose times or metrics the statement excludes, and its plan shows
  * the others.
+ *
+ * A statement of a token with labels must evaluate nothing for rows of others, because errors and durations would tell of them. So it
+ * reads tables with copies of its own rows. It reads only the tables and columns that its series have here.
  */
 import { type RequestError, Unprocessable } from "../../model/errors.ts";
-import type { Kind, MetricType } from "../../model/sample.ts";
+import type { Kind, Labels, MetricType } from "../../model/sample.ts";
 import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
 import type { Parameters, Reader } from "../../store/store.ts";
 import type { MetricTable, TagColumn } from "./tables.ts";
@@ -68,6 +71,13 @@ export interface SqlArchive {
   fetch(parts: readonly ArchivedTablePart[], withSeries: boolean, stop: AbortSignal): Promise<FetchedParts>;
 }
 
+/** What a token with labels reads of an archive. */
+export interface OwnArchived {
+  readonly labels: Labels;
+  /** The metrics that its series here have. */
+  readonly metrics: ReadonlySet<string>;
+}
+
 /** Arms of a view that are planned: more would take seconds. */
 const PARTS_MAX = 4_000;
 /** The column with the labels of a series. A tag can be named `labels`, and no tag has a space in its name. */
@@ -80,6 +90,7 @@ export class ArchivedStatement {
   /** As they were when the statement began. They may be read again until it is planned, and parts would have other numbers then. */
   readonly #metrics: SqlArchive["metrics"];
   readonly #fault: RequestError | undefined;
+  readonly #own: OwnArchived | undefined;
   /** By number: the parts of all views. */
   readonly #parts: ArchivedTablePart[] = [];
   readonly #numbers = new Map<ArchivedTablePart, number>();
@@ -89,9 +100,13 @@ export class ArchivedStatement {
   /** Stands for all parts of an archive that could not be read. */
   readonly #unknown: ArchivedTablePart;
 
-  /** @param firstDay the date of the first day that is here as a whole, as all later ones are, or of today */
-  constructor(archive: SqlArchive, firstDay: string) {
+  /**
+   * @param firstDay the date of the first day that is here as a whole, as all later ones are, or of today
+   * @param own if set, only series with the labels, and of the metrics, are read
+   */
+  constructor(archive: SqlArchive, firstDay: string, own?: OwnArchived) {
     this.#archive = archive;
+    this.#own = own;
     this.#metrics = archive.metrics;
     this.#fault = archive.fault;
     this.#unknown = { metric: "", first: "0001-01-01", last: firstDay, columns: [], bytes: 0 };
@@ -114,7 +129,10 @@ export class ArchivedStatement {
   /** Arms of the view of all samples. */
   sampleArms(tags: readonly TagColumn[]): string[] {
     this.#isWithSeries = true;
-    const parts = this.#known() ?? [...this.#metrics.values().flatMap((metric) => metric.parts)];
+    const metrics = [...this.#metrics.values()].filter(
+      ({ name }) => this.#own === undefined || this.#own.metrics.has(name),
+    );
+    const parts = this.#known() ?? metrics.flatMap((metric) => metric.parts);
     return this.#arms(parts, (part, source) => {
       const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
       const columns = [
@@ -142,6 +160,10 @@ export class ArchivedStatement {
         const from = "temp.main.archived_placeholder";
         const where = `archived_part = ${number} AND ${times}`;
         return [text(part, { from, fromWithLabels: from, where, isPlaceholder: true })];
+      }
+      if (this.#own !== undefined) {
+        const copy = `temp.main.${quoteIdentifier(`own archived ${number}`)}`;
+        return [text(part, { from: copy, fromWithLabels: copy, where: times, isPlaceholder: false })];
       }
       const from = parquet([fetched.path(part)]);
       const fromWithLabels = this.#isWithSeries
@@ -185,7 +207,36 @@ export class ArchivedStatement {
       .map((number) => this.#parts[number])
       .filter((part) => part !== undefined);
     if (this.#fault !== undefined && needed.includes(this.#unknown)) throw this.#fault;
-    this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries, stop);
+    const isOwn = this.#own !== undefined;
+    try {
+      this.#fetched = await this.#archive.fetch(needed, this.#isWithSeries || isOwn, stop);
+    } catch (error) {
+      if (!isOwn || !(error instanceof Unprocessable)) throw error;
+      // Its numbers are those of others too.
+      throw new Unprocessable(
+        "The statement reads more of the archive than a statement may read (archiveCacheBytes); a narrower range of ts may help.",
+        "sql",
+      );
+    }
+  }
+
+  /** The statements that make the copies for a token with labels. They come before the views. */
+  get copies(): string[] {
+    const [own, fetched] = [this.#own, this.#fetched];
+    if (own === undefined || fetched === undefined) return [];
+    const labels = Array.from(
+      own.labels,
+      ([name, value]) => ` AND labels[${quoteText(name)}] = ${quoteText(value)}`,
+    );
+    return [...this.#needed].flatMap((number) => {
+      const part = this.#parts[number];
+      if (part === undefined) return [];
+      return `CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(`own archived ${number}`)} AS
+SELECT * FROM ${parquet([fetched.path(part)])}
+JOIN (
+  SELECT series, labels AS ${LABELS} FROM ${parquet(fetched.series(part))} WHERE metric = ${quoteText(part.metric)}${labels.join("")}
+) USING (series)`;
+    });
   }
 
   /** The statement that makes the placeholder. */

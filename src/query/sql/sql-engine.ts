@@ -35,6 +35,7 @@ import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts"
 import {
   ArchivedStatement,
   type ArchivedTableMetric,
+  type OwnArchived,
   type SqlArchive,
   withArchived,
 } from "./archived-parts.ts";
@@ -191,7 +192,11 @@ export class SqlEngine {
     return this.run(async (reader, days, stop) => {
       const own = await this.own(options.labels);
       const { archive } = this.#options;
-      if (own === undefined) await archive?.ready(stop);
+      await archive?.ready(stop);
+      const ownArchived: OwnArchived | undefined = own && {
+        labels: options.labels!,
+        metrics: new Set(Array.from(own.metrics(), ({ name }) => name)),
+      };
       const tables = this.catalog(days, own);
       const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => {
@@ -202,15 +207,18 @@ export class SqlEngine {
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ];
         // Rules are about what is new, and their statements run every few seconds.
-        const isRead = archive !== undefined && own === undefined && !options.isOfRule && !isExplain;
-        const archived = isRead ? new ArchivedStatement(archive, firstDateOf(days, archive)) : undefined;
+        const isRead = archive !== undefined && !options.isOfRule && !isExplain;
+        const archived = isRead
+          ? new ArchivedStatement(archive, firstDateOf(days, archive), ownArchived)
+          : undefined;
         const how = { isOfAllTimes: !NAMES_TIME.test(sql), archived };
         const views = () => [...viewsFor(inspected.tables, tables, days, own, how), ...others];
         const planned = views();
         if (archived === undefined || archived.isEmpty) return { views: planned, sql: text, isExplain, hint };
         for (const view of [archived.placeholder, ...planned]) await reader.run(view);
         await archived.plan(reader, text, only(options.parameters, inspected.parameters), stop);
-        return { views: views(), sql: text, hint, release: () => archived.release() };
+        const made = [...archived.copies, ...views()];
+        return { views: made, sql: text, hint, release: () => archived.release() };
       };
       const lookup = async (inspected: Inspected) => {
         const { views, sql: text, release } = await prepared(inspected);
