@@ -87,6 +87,13 @@ async function requireAll(): Promise<void> {
     metric.room,
     ...values.map(([at, value]) => `${value} ${at - NOON_MS / 1_000}`),
   ]);
+  const look = async (path: string) => {
+    const range = new URLSearchParams({ "match[]": "level", start: String(NOON_MS / 1_000 - 60), end: time });
+    return await (await gateway!.fetch(`/api/v1/${path}?${range}`)).json();
+  };
+  expect(await look("label/room/values")).toEqual({ status: "success", data: ["a", "b", "c"] });
+  expect(await look("labels")).toEqual({ status: "success", data: ["__name__", "room"] });
+  expect(await look("series")).toMatchObject({ data: ["a", "b", "c"].map((room) => ({ room })) });
   expect(values.sort()).toEqual([
     ["a", "1 -4", "4 -1"],
     ["b", "2 -3"],

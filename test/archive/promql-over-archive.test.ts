@@ -238,6 +238,43 @@ test("a token with labels finds only its own series in the archive", async () =>
   ]);
 });
 
+test("look-ups find series of archived days, and a token's labels narrow them", async () => {
+  const path = join(temporaryFolder(), "tokens.json");
+  const b = await addToken(path, "b", { scopes: ["read"], labels: { queue: "b" } });
+  const all = await addToken(path, "all", { scopes: ["read"] });
+  await opened(`--token-file=${path}`);
+  const look = async (token: string, what: string, more: Record<string, string> = {}) => {
+    const answer = await gateway!.fetch(`/api/v1/${what}?${new URLSearchParams(more)}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return (await answer.json()) as { data: unknown; warnings?: string[] };
+  };
+  const ofFirst = { start: `${BEGIN_MS / 1_000}`, end: `${BEGIN_MS / 1_000 + 86_399}` };
+  // Nobody has it any more.
+  expect((await look(all, "series", { "match[]": "gone" })).data).toEqual([{ __name__: "gone", job: "api" }]);
+  const ofWhole = await whole!.fetch(`/api/v1/label/__name__/values?${new URLSearchParams(ofFirst)}`);
+  const names = ((await ofWhole.json()) as { data: string[] }).data;
+  expect(names).toContain("gone");
+  expect((await look(all, "label/__name__/values", ofFirst)).data).toEqual(names);
+  expect((await look(all, "label/queue/values", { ...ofFirst, "match[]": "depth" })).data).toEqual([
+    "a",
+    "b",
+  ]);
+  expect((await look(b, "label/__name__/values", ofFirst)).data).toEqual(["depth"]);
+  expect((await look(b, "series", { ...ofFirst, "match[]": "{job=~'.+'}" })).data).toEqual([
+    { __name__: "depth", job: "api", queue: "b" },
+  ]);
+  expect((await look(b, "labels", ofFirst)).data).toEqual(["__name__", "job", "queue"]);
+  renameSync(gateway!.to, `${gateway!.to}-away`);
+  writeFileSync(gateway!.to, "no folder");
+  const away = await look(all, "series", { "match[]": "gone" });
+  expect(away.data).toEqual([]);
+  expect(away.warnings).toHaveLength(1);
+  expect(away.warnings![0]).toEndWith("; the result has nothing of the archive");
+  rmSync(gateway!.to);
+  renameSync(`${gateway!.to}-away`, gateway!.to);
+});
+
 test("an upstream is asked only for what is neither here nor in the archive", async () => {
   let asked = 0;
   const upstream = Bun.serve({

@@ -22,6 +22,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
+import type { StoredDay } from "./store/table-reader.ts";
 import type { StoredRows } from "./store/stored-rows.ts";
 import { QueryRunner, type StepAside } from "./query-runner.ts";
 import { JoinedLookUps } from "../upstream/joined-look-ups.ts";
@@ -135,7 +136,8 @@ export class Promql {
     this.discovery = new Discovery({ ...options, catalog, selectors: this.#selectors });
     this.lookUps = new JoinedLookUps({
       ...{ discovery: this.discovery, selectors: this.#selectors, upstream: server },
-      ...{ days: () => this.#rows.days(), promqlSeriesMax: options.promqlSeriesMax, now: options.now },
+      ...{ days: () => this.#days(), promqlSeriesMax: options.promqlSeriesMax, now: options.now },
+      ...{ registry: options.registry, archived: (labels) => this.#archived(labels) },
     });
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
@@ -363,11 +365,16 @@ export class Promql {
       seriesIdleMs,
       nowMs: now(),
       upstream: this.#upstream(),
-      days: this.#rows.days().map(({ day, table, rows }) => ({
-        ...{ day, table, rows },
-        isPartial: this.#options.archive?.isPartial(day) === true ? (true as const) : undefined,
-      })),
+      days: this.#days(),
     };
+  }
+
+  #days(): StoredDay[] {
+    const { archive } = this.#options;
+    return this.#rows.days().map(({ day, table, rows }) => ({
+      ...{ day, table, rows },
+      isPartial: archive?.isPartial(day) === true ? (true as const) : undefined,
+    }));
   }
 }
 

@@ -138,16 +138,11 @@ export class ArchiveQuery implements StatementTexts {
     const days = [...this.#days.values()].filter(({ day }) => day >= firstDay - 1 && day <= lastDay);
     const asking = days.filter(({ day }) => day >= firstDay);
     if (asking.length === 0) return [];
-    const { registry, heldOf, promqlSeriesMax, own } = this.#options;
+    const { heldOf, promqlSeriesMax, own } = this.#options;
     const matchers = [...asked, ...own];
     const names = await namesIn(asking, matchers);
     const metrics = await this.#load(days, names, matchers, signal);
-    const catalog = new Catalog({
-      epoch: 0,
-      metrics: () => metrics,
-      isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
-      hasSamplesIn: (id) => asking.some(({ numbers }) => numbers.has(id)),
-    });
+    const catalog = this.#catalogOf(metrics, asking);
     const countSeries = seriesCounter(promqlSeriesMax);
     const found = await catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
     const ids = new Set(idsOf(found));
@@ -158,6 +153,40 @@ export class ArchiveQuery implements StatementTexts {
       if (kind === "observation" || kind === "delta" || this.#isForeign(source.seriesIds[0]!)) return source;
       const held = heldOf?.(source.seriesIds[0]!);
       return held === undefined ? source : { ...source, held };
+    });
+  }
+
+  /**
+   * The series of the opened days, of which those that any of some selectors finds are complete. Reads no samples.
+   *
+   * @throws ArchiveAway, LimitReached if they are too many or too large
+   */
+  async catalog(selectors: readonly (readonly Matcher[])[], signal?: AbortSignal): Promise<Catalog> {
+    const days = [...this.#days.values()];
+    const metrics = new Map<string, LoadedMetric>();
+    for (const asked of selectors) {
+      const matchers = [...asked, ...this.#options.own];
+      for (const metric of await this.#load(days, await namesIn(days, matchers), matchers, signal)) {
+        const known = metrics.get(metric.name);
+        if (known === undefined) metrics.set(metric.name, metric);
+        else {
+          const ids = new Set(Array.from(known.series, ({ seriesId }) => seriesId));
+          for (const each of metric.series)
+            if (!ids.has(each.seriesId)) known.series.add({ ...each, metric: known });
+        }
+      }
+    }
+    return this.#catalogOf([...metrics.values()], days);
+  }
+
+  #catalogOf(metrics: readonly CatalogMetric[], days: readonly OpenDay[]): Catalog {
+    const { registry } = this.#options;
+    return new Catalog({
+      epoch: 0,
+      metrics: () => metrics,
+      isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+      hasSamplesIn: (id, firstDay, lastDay) =>
+        days.some(({ day, numbers }) => day >= firstDay && day <= lastDay && numbers.has(id)),
     });
   }
 
@@ -183,7 +212,7 @@ export class ArchiveQuery implements StatementTexts {
     names: ReadonlySet<string>,
     matchers: readonly Matcher[],
     signal?: AbortSignal,
-  ): Promise<readonly CatalogMetric[]> {
+  ): Promise<readonly LoadedMetric[]> {
     if (names.size === 0) return [];
     const { store, promqlSeriesMax } = this.#options;
     const having = days.filter(({ metrics }) => metrics.some(({ name }) => names.has(name)));

@@ -186,6 +186,7 @@ const ALWAYS: LabelQuery = {
   endMs: Number.POSITIVE_INFINITY,
 };
 
-function daysOf({ startMs, endMs }: LabelQuery): [firstDay: number, lastDay: number] {
+/** The days of a look-up. */
+export function daysOf({ startMs, endMs }: LabelQuery): [firstDay: number, lastDay: number] {
   return [dayOf(startMs * 1000), dayOf(endMs * 1000)];
 }
