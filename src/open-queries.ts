@@ -7,6 +7,7 @@ import type { BodyLimits } from "./http/body.ts";
 import { activeQueriesRoutes, queryCaller } from "./http/operation/active-queries-routes.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
+import { fleetRoutes } from "./http/prometheus/fleet-routes.ts";
 import { metricUsageRoutes } from "./http/prometheus/metric-usage-routes.ts";
 import { metricsProxyRoutes } from "./http/prometheus/metrics-proxy.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
@@ -24,6 +25,7 @@ import { prometheusName } from "./model/names.ts";
 import { AskedMetrics } from "./query/asked-metrics.ts";
 import { ActiveQueries } from "./query/active-queries.ts";
 import { CallerSeries } from "./query/caller-series.ts";
+import { Fleet } from "./query/fleet/fleet-questions.ts";
 import { createFormats } from "./query/formats/all.ts";
 import type { PromqlArchive } from "./query/promql/archived/promql-archive.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
@@ -136,7 +138,7 @@ export function openQueries(
 
 /** The routes that answer questions. */
 export function queryRoutes(
-  { config, now, temporaryDirectory, store, registry, limits, access }: QueryParts,
+  { config, now, counters, temporaryDirectory, store, registry, limits, access }: QueryParts,
   { active, asked, sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
 ): readonly Routes[] {
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
@@ -159,6 +161,7 @@ export function queryRoutes(
     metricUsageRoutes({ asked, metrics: () => registry.metrics() }),
     activeQueriesRoutes({ queries: active, caller: () => queryCaller(access.caller) }),
     exemplarsRoutes({ exemplars, limits }),
+    fleetRoutes({ fleet: new Fleet({ peers: config.peers, metrics: counters.registry, now }), limits, now }),
     federateRoutes({ federation, now, externalLabels: externalLabels(config) }),
   ];
 }

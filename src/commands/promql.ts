@@ -7,6 +7,7 @@ import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+import type { PromqlAnswerJson } from "../query/fleet/fleet-answers.ts";
 
 /** The options that say at which times an expression is evaluated. */
 export const timeOptions = {
@@ -132,25 +133,6 @@ function stepOf(text: string): number {
 
 function seconds(ms: number): string {
   return (ms / SECOND_MS).toFixed(3);
-}
-
-type Point = readonly [seconds: number, value: string];
-
-export interface PromqlSeries {
-  readonly metric: Readonly<Record<string, string>>;
-  readonly value?: Point;
-  readonly values?: readonly Point[];
-}
-
-/** An answer of Prometheus's API to a query. */
-export interface PromqlAnswerJson {
-  readonly data:
-    | { readonly resultType: "scalar"; readonly result: Point }
-    | { readonly resultType: "string"; readonly result: Point }
-    | { readonly resultType: "vector"; readonly result: readonly PromqlSeries[] }
-    | { readonly resultType: "matrix"; readonly result: readonly PromqlSeries[] };
-  readonly warnings?: readonly string[];
-  readonly infos?: readonly string[];
 }
 
 /** The answer to an expression at the present time, as a table, with its warnings before it. */

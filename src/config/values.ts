@@ -10,6 +10,7 @@ import { nearest } from "../model/nearest.ts";
 import type { Expectation } from "../model/alerts/expectation.ts";
 import type { InhibitRule, Notifier } from "../model/alerts/notifier.ts";
 import type { Destination } from "../model/forwarding/destination.ts";
+import type { PeerGateway } from "../model/forwarding/peer.ts";
 import type { Upstream } from "../model/forwarding/upstream.ts";
 import type { ServiceLevel } from "../model/alerts/service-level.ts";
 import type { ScrapeJob } from "../model/scrape-job.ts";
@@ -21,6 +22,7 @@ import {
 } from "./expectations.ts";
 import { formatDestinations, readDestinations } from "./forwarding/destinations.ts";
 import type { Variables } from "./forwarding/otel-variables.ts";
+import { formatPeers, readPeers } from "./forwarding/read-peers.ts";
 import { formatUpstream, readUpstream } from "./forwarding/read-upstream.ts";
 import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
@@ -51,6 +53,7 @@ export type Type =
   | { readonly is: "inhibit" }
   | { readonly is: "forward" }
   | { readonly is: "upstream" }
+  | { readonly is: "peers" }
   | { readonly is: "slo" }
   | { readonly is: "expect" }
   /** Rates per second by name: `requests=100,bytes=1MiB`. */
@@ -79,19 +82,21 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
               ? readonly Destination[]
               : T extends { is: "upstream" }
                 ? readonly Upstream[]
-                : T extends { is: "inhibit" }
-                  ? readonly InhibitRule[]
-                  : T extends { is: "slo" }
-                    ? readonly ServiceLevel[]
-                    : T extends { is: "expect" }
-                      ? readonly Expectation[]
-                      : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
-                        ? Readonly<Partial<Record<Word, number>>>
-                        : T extends { is: "choice"; of: readonly (infer Word)[] }
-                          ? Word
-                          : T extends { is: "choices"; of: readonly (infer Word)[] }
-                            ? readonly Word[]
-                            : number;
+                : T extends { is: "peers" }
+                  ? readonly PeerGateway[]
+                  : T extends { is: "inhibit" }
+                    ? readonly InhibitRule[]
+                    : T extends { is: "slo" }
+                      ? readonly ServiceLevel[]
+                      : T extends { is: "expect" }
+                        ? readonly Expectation[]
+                        : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
+                          ? Readonly<Partial<Record<Word, number>>>
+                          : T extends { is: "choice"; of: readonly (infer Word)[] }
+                            ? Word
+                            : T extends { is: "choices"; of: readonly (infer Word)[] }
+                              ? readonly Word[]
+                              : number;
 
 export type Value =
   | boolean
@@ -106,6 +111,7 @@ export type Value =
   | readonly InhibitRule[]
   | readonly Destination[]
   | readonly Upstream[]
+  | readonly PeerGateway[]
   | Readonly<Partial<Record<string, number>>>;
 
 /** Bytes of each suffix of a size. */
@@ -152,6 +158,8 @@ export function readValue(type: Type, raw: unknown, name: string, env: Variables
       return readDestinations(raw, name, env);
     case "upstream":
       return readUpstream(raw, name);
+    case "peers":
+      return readPeers(raw, name);
     case "inhibit":
       return readInhibitRules(raw, name);
     case "slo":
@@ -293,6 +301,7 @@ export function formatValue(type: Type, value: Value): string {
   if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
   if (type.is === "notify") return formatNotifiers(value as readonly Notifier[]);
   if (type.is === "forward") return formatDestinations(value as readonly Destination[]);
+  if (type.is === "peers") return formatPeers(value as readonly PeerGateway[]);
   if (type.is === "upstream") return formatUpstream(value as readonly Upstream[]);
   if (type.is === "inhibit") return formatInhibitRules(value as readonly InhibitRule[]);
   if (type.is === "slo") return formatServiceLevels(value as readonly ServiceLevel[]);

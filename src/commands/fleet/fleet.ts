@@ -11,7 +11,7 @@ import { writeTo } from "../answer.ts";
 import { countOf, oneOf, readArguments } from "../arguments.ts";
 import { accepted, RequestRefused, type Send } from "../client.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
-import { nameOf, type PromqlAnswerJson, promqlRequest, timeOptions } from "../promql.ts";
+import { nameOf, promqlRequest, timeOptions } from "../promql.ts";
 import { readParameter } from "../sql.ts";
 import {
   type FleetRows,
@@ -19,10 +19,12 @@ import {
   failuresOf,
   joinRows,
   joinSeries,
+  type PeerAnswer,
+  type PromqlAnswerJson,
   reportsOf,
   type SqlAnswerJson,
-} from "./fleet-answers.ts";
-import { askAll, type Peer, type PeerAnswer, peerHelp, peerOptions, readPeers } from "./peers.ts";
+} from "../../query/fleet/fleet-answers.ts";
+import { askAll, type Peer, peerHelp, peerOptions, readPeers } from "./peers.ts";
 
 const OPTIONS = {
   ...peerOptions,
@@ -133,7 +135,6 @@ async function promql(
 
 /** The samples as lines: gateway, series, time of a range, value. */
 function seriesText({ data }: FleetSeries, label: string, format: "table" | "csv"): string {
-  if (data.resultType !== "matrix" && data.resultType !== "vector") return "";
   const isRange = data.resultType === "matrix";
   const rows = data.result.flatMap(({ metric: { [label]: gateway = "", ...metric }, value, values = [] }) =>
     (value === undefined ? values : [value]).map(([time, each]) => [

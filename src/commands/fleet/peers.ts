@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { withoutPassword } from "../../config/scrape-jobs.ts";
+import type { PeerAnswer } from "../../query/fleet/fleet-answers.ts";
 import { accepted, gatewayAt, type Send } from "../client.ts";
 import { faultText, type Io, UsageError } from "../command.ts";
 
@@ -28,12 +29,6 @@ export interface Peer {
   readonly url: string;
   readonly send: Send;
 }
-
-/** What a gateway answered, or why it did not. */
-export type PeerAnswer<Answer> = { readonly peer: Peer } & (
-  | { readonly answer: Answer; readonly error?: undefined }
-  | { readonly error: string }
-);
 
 export interface PeerValues {
   readonly peers?: readonly string[];

@@ -14,6 +14,12 @@ export const FORWARD_SETTINGS = {
     what: "URL of a server with Prometheus's API that answers PromQL about what is not stored here: older ranges, and series of others (src/query/upstream/README.md). weir.toml can have a table `[upstream]`.",
     why: "Only you know where older samples are. Without it, queries read what is stored here.",
   },
+  peers: {
+    type: { is: "peers" },
+    default: [],
+    what: "Gateways that `/api/v1/fleet/query`, `query_range` and `sql` ask at once: `[NAME=]URL`, with commas between them. weir.toml can have tables `[[peers]]` (src/query/fleet/README.md).",
+    why: "Only you know the gateways of the fleet.",
+  },
   forwardHoldBytes: {
     type: { is: "bytes" },
     default: 0,

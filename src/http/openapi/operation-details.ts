@@ -111,6 +111,14 @@ export const OPERATION_DETAILS: Readonly<Record<string, OperationDetail>> = {
   "/api/v1/query": { parameters: [query, time("time", "the time of the evaluation"), timeout, limit] },
   "/api/v1/query_range": { parameters: rangeQuery },
   "/api/metrics/query_range": { parameters: rangeQuery },
+  "/api/v1/fleet/query": { parameters: [query, time("time", "the time of the evaluation"), timeout, limit] },
+  "/api/v1/fleet/query_range": { parameters: rangeQuery },
+  "GET /api/v1/fleet/sql": {
+    parameters: [
+      { name: "q", what: "a SELECT statement", required: true, example: "SELECT 1 AS one" },
+      limit,
+    ],
+  },
   "/api/v1/format_query": { parameters: [query] },
   "/api/v1/parse_query": { parameters: [query] },
   "/api/v1/query_exemplars": { parameters: [query, ...range] },

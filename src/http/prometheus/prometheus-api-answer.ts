@@ -99,7 +99,12 @@ function* linePieces(values: Iterable<unknown>): Generator<string, void> {
 
 /** The answer with a list of any length. */
 export function listResponse(items: readonly unknown[], { warnings = [], infos = [] }: Notes = {}): Response {
-  return inPieces(listPieces(items, `${noteText(warnings, infos)}}\n`));
+  return longListResponse('{"status":"success","data":[', items, `]${noteText(warnings, infos)}}\n`);
+}
+
+/** The answer with a list of any length between two texts. */
+export function longListResponse(head: string, items: readonly unknown[], end: string): Response {
+  return inPieces(listPieces(head, items, end));
 }
 
 /**
@@ -114,15 +119,15 @@ function inPieces(pieces: Iterator<string, void>, type = "application/json; char
   return streamResponse(textStream([first.value ?? "", second.value], pieces), headers);
 }
 
-function* listPieces(items: readonly unknown[], end: string): Generator<string, void> {
-  let text = '{"status":"success","data":[';
+function* listPieces(head: string, items: readonly unknown[], end: string): Generator<string, void> {
+  let text = head;
   for (let at = 0; at < items.length; at++) {
     text += (at > 0 ? "," : "") + JSON.stringify(items[at]);
     if (text.length < PIECE_LENGTH) continue;
     yield text;
     text = "";
   }
-  yield `${text}]${end}`;
+  yield `${text}${end}`;
 }
 
 function noteText(warnings: readonly string[], infos: readonly string[]): string {

@@ -1,10 +1,6 @@
 /** The metrics of the upstream. */
 import { Counter, Gauge, Histogram, type MetricsRegistry } from "../../model/metrics-library.ts";
-
-export type UpstreamCounters = ReturnType<typeof createUpstreamCounters>;
-
-/** How a request ended: with an answer, with a status that says it was wrong, too late, without an answer, or not sent. */
-export const OUTCOMES = ["ok", "refused", "timeout", "error", "skipped"] as const;
+import { OUTCOMES } from "./api-server.ts";
 
 export function createUpstreamCounters(registry: MetricsRegistry, isOpen: () => boolean) {
   const registers = [registry];

@@ -1,7 +1,30 @@
 /** Joins the answers of several gateways into one. Each series and each row says which gateway it is of. Pure. */
 import type { Cell, ResultColumn } from "../../store/store.ts";
-import type { PromqlAnswerJson, PromqlSeries } from "../promql.ts";
-import type { PeerAnswer } from "./peers.ts";
+
+type Point = readonly [seconds: number, value: string];
+
+export interface PromqlSeries {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value?: Point;
+  readonly values?: readonly Point[];
+}
+
+/** An answer of Prometheus's API to a query. */
+export interface PromqlAnswerJson {
+  readonly data:
+    | { readonly resultType: "scalar"; readonly result: Point }
+    | { readonly resultType: "string"; readonly result: Point }
+    | { readonly resultType: "vector"; readonly result: readonly PromqlSeries[] }
+    | { readonly resultType: "matrix"; readonly result: readonly PromqlSeries[] };
+  readonly warnings?: readonly string[];
+  readonly infos?: readonly string[];
+}
+
+/** What a gateway answered, or why it did not. */
+export type PeerAnswer<Answer> = {
+  /** Its name in results, and its address without secrets. */
+  readonly peer: { readonly name: string; readonly url: string };
+} & ({ readonly answer: Answer; readonly error?: undefined } | { readonly error: string });
 
 /** What a gateway did, for answers in JSON. */
 export interface PeerReport {
@@ -29,6 +52,7 @@ export function failuresOf(answers: readonly PeerAnswer<unknown>[]): string[] {
 /** An answer of Prometheus's API for all gateways, with what each of them did. */
 export interface FleetSeries extends PromqlAnswerJson {
   readonly status: "success";
+  readonly data: { readonly resultType: "matrix" | "vector"; readonly result: readonly PromqlSeries[] };
   readonly peers: readonly PeerReport[];
 }
 
