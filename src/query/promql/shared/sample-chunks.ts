@@ -169,34 +169,66 @@ function staleOf(
 /** A step of a chunk that is made. */
 const SAMPLES_PER_STEP = 100_000;
 
-/** Makes a chunk of the samples of series, in steps of a millisecond. */
-export function* chunkOfSeries(
-  ids: Uint32Array,
-  samples: readonly PlacedSamples[],
-): Generator<void, SampleChunk, undefined> {
-  const column = () => new Uint32Array(shareOf(ids.length * 4));
-  const [seriesIds, lengths, begins, timeBegins] = [column(), column(), column(), column()];
-  const times = new DistinctTimes();
-  seriesIds.set(ids);
-  let total = 0;
-  for (const [at, { timestampsMs }] of samples.entries()) {
-    lengths[at] = timestampsMs.length;
-    begins[at] = total;
-    timeBegins[at] = times.placeOf(timestampsMs, 0, timestampsMs.length);
-    total += timestampsMs.length;
-  }
-  yield;
-  const values = new Float64Array(shareOf(total * 8));
-  const stale = samples.some((own) => own.stale !== undefined) ? new Uint8Array(shareOf(total)) : undefined;
-  for (const [at, own] of samples.entries()) {
-    if (at % SERIES_PER_STEP === SERIES_PER_STEP - 1) yield;
-    values.set(own.values, begins[at]);
-    if (own.stale !== undefined) stale!.set(own.stale, begins[at]);
-  }
-  return { seriesIds, lengths, begins, timeBegins, values, stale, timestampsMs: times.stored() };
-}
+/** Makes a chunk of series that write their values where they will be. */
+export class ChunkWriter {
+  readonly #seriesIds: Uint32Array;
+  readonly #lengths: Uint32Array;
+  readonly #begins: Uint32Array;
+  readonly #timeBegins: Uint32Array;
+  readonly #values: Float64Array;
+  readonly #times = new DistinctTimes();
+  #stale: Uint8Array | undefined;
+  #count = 0;
+  #end = 0;
 
-const SERIES_PER_STEP = 512;
+  /** @param lengths the number of samples of each series; those without any are not added */
+  constructor(lengths: Uint32Array) {
+    let count = 0;
+    let total = 0;
+    for (let at = 0; at < lengths.length; at++) {
+      if (lengths[at] > 0) count++;
+      total += lengths[at];
+    }
+    const column = () => new Uint32Array(shareOf(count * 4));
+    [this.#seriesIds, this.#lengths, this.#begins, this.#timeBegins] = [
+      column(),
+      column(),
+      column(),
+      column(),
+    ];
+    this.#values = new Float64Array(shareOf(total * 8));
+  }
+
+  /** @param write writes the values of a series, and returns the rest of its samples */
+  add(
+    seriesId: number,
+    length: number,
+    write: (values: Float64Array, at: number) => Omit<PlacedSamples, "values">,
+  ): void {
+    const { timestampsMs, stale } = write(this.#values, this.#end);
+    this.#seriesIds[this.#count] = seriesId;
+    this.#lengths[this.#count] = length;
+    this.#begins[this.#count] = this.#end;
+    this.#timeBegins[this.#count++] = this.#times.placeOf(timestampsMs, 0, length);
+    if (stale !== undefined) {
+      this.#stale ??= new Uint8Array(shareOf(this.#values.length));
+      this.#stale.set(stale, this.#end);
+    }
+    this.#end += length;
+  }
+
+  finish(): SampleChunk {
+    return {
+      seriesIds: this.#seriesIds,
+      lengths: this.#lengths,
+      begins: this.#begins,
+      timeBegins: this.#timeBegins,
+      values: this.#values,
+      stale: this.#stale,
+      timestampsMs: this.#times.stored(),
+    };
+  }
+}
 
 /** Finds lists of times that are equal. */
 class DistinctTimes {

@@ -50,7 +50,7 @@ export interface SharedAnswer {
   readonly partOf: Uint16Array;
   /** What the reader may make of the other series. Absent if somebody else does, or if nothing is to be kept. */
   readonly begun?: SharedBegun;
-  /** What the reader may make of those series that the head has. They are asked for again, and a copy is read faster. */
+  /** What the reader may make of those series that the head has: a copy is read without joining chunks. */
   readonly copied?: { readonly part: number; readonly begun: SharedBegun };
   /** Whether the same optional samples were asked for before, so that reading them is worth it. */
   readonly isAgain: boolean;
@@ -219,10 +219,10 @@ export class SharedSamples {
       partOf[at] = index;
     }
     const asked = { afterMs, toMs };
-    const isAgain = (isOptional ? missing : headPart) > 0 && this.#isAgain(seriesIds, nowMs);
+    const isAgain = isOptional && missing > 0 && this.#isAgain(seriesIds, nowMs);
     if (isOptional) return { parts, partOf, isAgain };
     if (missing === 0) {
-      const copied = isAgain ? this.#beginCopy(seriesIds, partOf, headPart, asked, nowMs) : undefined;
+      const copied = headPart > 0 ? this.#beginCopy(seriesIds, partOf, headPart, asked, nowMs) : undefined;
       return { parts, partOf, isAgain, ...(copied && { copied }) };
     }
     if (parts.length >= GROUPS_OF_QUERY_MAX) {

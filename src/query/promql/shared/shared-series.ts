@@ -4,7 +4,7 @@ import type { SeriesSamples } from "../storage.ts";
 import { type ChunkPieces, piecesOf, SlotPages } from "./chunk-pieces.ts";
 import { TailBySlot } from "./tail-by-slot.ts";
 import {
-  chunkOfSeries,
+  ChunkWriter,
   copyValues,
   type SampleChunk,
   samplesOfChunk,
@@ -66,6 +66,12 @@ export class PartReader {
   readonly #fromAt: Uint32Array;
   readonly #toAt: Uint32Array;
   readonly #timeAt: Uint32Array;
+  #pieceCount = 0;
+  /** The samples of the pieces. */
+  #count = 0;
+  /** The rows of the tail. */
+  #begin = 0;
+  #end = 0;
   /** The last times that were joined. */
   #joined: JoinedTimes | undefined;
 
@@ -86,6 +92,33 @@ export class PartReader {
 
   /** The samples of a series in the range. A sample can be in a chunk and in the tail, and then it is the same. */
   at(slot: number): Samples {
+    if (!this.#find(slot)) return this.#sorted();
+    const length = this.#length;
+    if (length === 0) return NO_SAMPLES;
+    if (this.#begin === this.#end && this.#pieceCount === 1 && this.#isDouble()) return this.#onePiece();
+    const values = new Float64Array(length);
+    this.#copyValues(values, 0);
+    return { timestampsMs: this.#joinedTimes(), values, stale: this.#marks() };
+  }
+
+  /** The number of these samples. */
+  count(slot: number): number {
+    return this.#find(slot) ? this.#length : this.#sorted().values.length;
+  }
+
+  /** Copies their values to `into`, from `at` on. Returns the rest of them. */
+  copy(slot: number, into: Float64Array, at: number): Omit<Samples, "values"> {
+    if (this.#find(slot)) {
+      this.#copyValues(into, at);
+      return { timestampsMs: this.#joinedTimes(), stale: this.#marks() };
+    }
+    const { values, ...rest } = this.#sorted();
+    into.set(values, at);
+    return rest;
+  }
+
+  /** Finds the pieces of a series, and its rows in the tail. False if they are not in order. Rows that come late are rare. */
+  #find(slot: number): boolean {
     const { chunks } = this.#part;
     const tail = this.#tail;
     const { afterMs, toMs } = this.#bounds;
@@ -120,16 +153,16 @@ export class PartReader {
       isInOrder = tail!.timestampsMs[at] > beforeMs;
       beforeMs = tail!.timestampsMs[at];
     }
-    // Rows that come late are rare.
-    if (!isInOrder) return this.#sorted(pieces, count, begin, end);
-    while (end > begin && tail!.timestampsMs[end - 1] > toMs) end--;
-    if (begin === end && pieces === 0) return NO_SAMPLES;
-    if (begin === end && pieces === 1 && this.#isDouble()) return this.#onePiece();
-    return {
-      timestampsMs: this.#joinedTimes(pieces, count, begin, end),
-      values: this.#values(pieces, count, begin, end),
-      stale: this.#marks(pieces, count, begin, end),
-    };
+    while (isInOrder && end > begin && tail!.timestampsMs[end - 1] > toMs) end--;
+    this.#pieceCount = pieces;
+    this.#count = count;
+    this.#begin = begin;
+    this.#end = end;
+    return isInOrder;
+  }
+
+  get #length(): number {
+    return this.#count + this.#end - this.#begin;
   }
 
   /** Which of the times of a chunk are in the range. */
@@ -164,73 +197,74 @@ export class PartReader {
   }
 
   /** Copies the values of pieces and of the tail. */
-  #values(pieces: number, count: number, begin: number, end: number): Float64Array {
-    const joined = new Float64Array(count + end - begin);
-    let filled = 0;
-    for (let piece = 0; piece < pieces; piece++) {
+  #copyValues(into: Float64Array, first: number): void {
+    let filled = first;
+    for (let piece = 0; piece < this.#pieceCount; piece++) {
       const [from, to] = [this.#fromAt[piece], this.#toAt[piece]];
-      copyValues(this.#part.chunks[this.#chunkAt[piece]], this.#rowAt[piece], from, to, joined, filled);
+      copyValues(this.#part.chunks[this.#chunkAt[piece]], this.#rowAt[piece], from, to, into, filled);
       filled += to - from;
     }
-    for (let at = begin; at < end; at++) joined[filled++] = this.#tail!.values[at];
-    return joined;
+    for (let at = this.#begin; at < this.#end; at++) into[filled++] = this.#tail!.values[at];
   }
 
-  #times(pieces: number, count: number, begin: number, end: number): Float64Array {
-    const joined = new Float64Array(count + end - begin);
+  #times(): Float64Array {
+    const joined = new Float64Array(this.#length);
     let filled = 0;
-    for (let piece = 0; piece < pieces; piece++) {
+    for (let piece = 0; piece < this.#pieceCount; piece++) {
       const { timestampsMs } = this.#part.chunks[this.#chunkAt[piece]];
       const to = this.#timeAt[piece] + this.#toAt[piece] - this.#fromAt[piece];
       for (let at = this.#timeAt[piece]; at < to; at++) joined[filled++] = timestampsMs[at];
     }
-    for (let at = begin; at < end; at++) joined[filled++] = this.#tail!.timestampsMs[at];
+    for (let at = this.#begin; at < this.#end; at++) joined[filled++] = this.#tail!.timestampsMs[at];
     return joined;
   }
 
-  #marks(pieces: number, count: number, begin: number, end: number): Uint8Array | undefined {
+  #marks(): Uint8Array | undefined {
     let marks: Uint8Array | undefined;
     let filled = 0;
-    for (let piece = 0; piece < pieces; piece++) {
+    for (let piece = 0; piece < this.#pieceCount; piece++) {
       const [from, to] = [this.#fromAt[piece], this.#toAt[piece]];
       const own = staleMarks(this.#part.chunks[this.#chunkAt[piece]], this.#rowAt[piece], from, to);
       if (own !== undefined) {
-        marks ??= new Uint8Array(count + end - begin);
+        marks ??= new Uint8Array(this.#length);
         marks.set(own, filled);
       }
       filled += to - from;
     }
-    for (let at = begin; at < end; at++) {
+    for (let at = this.#begin; at < this.#end; at++) {
       if (this.#tail!.stale[at] === 0) continue;
-      marks ??= new Uint8Array(count + end - begin);
-      marks[count + at - begin] = 1;
+      marks ??= new Uint8Array(this.#length);
+      marks[filled + at - this.#begin] = 1;
     }
     return marks;
   }
 
   /** The times of the last series, if they are the same. */
-  #joinedTimes(pieces: number, count: number, begin: number, end: number): Float64Array {
+  #joinedTimes(): Float64Array {
     const last = this.#joined;
-    const length = count + end - begin;
-    if (last?.timestampsMs.length === length && last.chunks.length === pieces) {
+    const pieces = this.#pieceCount;
+    if (last?.timestampsMs.length === this.#length && last.chunks.length === pieces) {
       let isSame = true;
       for (let piece = 0; piece < pieces && isSame; piece++)
         isSame = last.chunks[piece] === this.#chunkAt[piece] && last.begins[piece] === this.#timeAt[piece];
-      for (let at = begin; at < end && isSame; at++)
-        isSame = last.timestampsMs[count + at - begin] === this.#tail!.timestampsMs[at];
+      const first = this.#count - this.#begin;
+      for (let at = this.#begin; at < this.#end && isSame; at++)
+        isSame = last.timestampsMs[first + at] === this.#tail!.timestampsMs[at];
       if (isSame) return last.timestampsMs;
     }
-    const timestampsMs = this.#times(pieces, count, begin, end);
+    const timestampsMs = this.#times();
     const [chunks, begins] = [this.#chunkAt.slice(0, pieces), this.#timeAt.slice(0, pieces)];
     this.#joined = { chunks, begins, timestampsMs };
     return timestampsMs;
   }
 
-  /** The samples of chunks and of the tail in the order of their times, each time once. */
-  #sorted(pieces: number, count: number, begin: number, end: number): Samples {
-    const timestampsMs = this.#times(pieces, count, begin, end);
-    const values = this.#values(pieces, count, begin, end);
-    const marks = this.#marks(pieces, count, begin, end);
+  /** The samples that were found in the order of their times, each time once. */
+  #sorted(): Samples {
+    const count = this.#count;
+    const timestampsMs = this.#times();
+    const values = new Float64Array(timestampsMs.length);
+    this.#copyValues(values, 0);
+    const marks = this.#marks();
     const { afterMs, toMs } = this.#bounds;
     const order: number[] = [];
     for (let at = 0; at < timestampsMs.length; at++)
@@ -307,16 +341,19 @@ export function* joinedSteps(
   yield;
   const reader = new PartReader(part, seriesIds, { afterMs, toMs: Number.POSITIVE_INFINITY });
   yield;
-  const samples: Samples[] = [];
+  const lengths = new Uint32Array(seriesIds.length);
   for (let slot = 0; slot < seriesIds.length; slot++) {
     if (slot % SERIES_PER_STEP === SERIES_PER_STEP - 1) yield;
-    const own = reader.at(slot);
-    // A list without items would begin where the next one does.
-    if (own.values.length === 0) continue;
-    seriesIds[samples.length] = seriesIds[slot];
-    samples.push(own);
+    lengths[slot] = reader.count(slot);
   }
-  return yield* chunkOfSeries(seriesIds.subarray(0, samples.length), samples);
+  const writer = new ChunkWriter(lengths);
+  for (let slot = 0; slot < seriesIds.length; slot++) {
+    if (slot % SERIES_PER_STEP === SERIES_PER_STEP - 1) yield;
+    // A list without items would begin where the next one does.
+    if (lengths[slot] > 0)
+      writer.add(seriesIds[slot], lengths[slot], (into, at) => reader.copy(slot, into, at));
+  }
+  return writer.finish();
 }
 
 function idsOfPart({ chunks, tail }: ReadPart): Uint32Array {
