@@ -35,6 +35,7 @@ export function openDecodeWorkers(
     inProgress,
     rules: () => ({ epoch: registry.epoch, ...registry.attributeRules() }),
     rulesEpoch: () => registry.epoch,
+    seriesCount: () => registry.seriesCount,
     onBody: (outcome) => counters.bodiesDecodedBeside.inc({ outcome }),
     onFault: (error) => log("decode_fault", { error: error.message }),
   });

@@ -296,3 +296,12 @@ describe("the scripts", () => {
     expect(start()).toBe("bundle");
   });
 });
+
+test("scripts/fuzz rejects an option that it does not have, and says what it expects", () => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([join(ROOT, "scripts/fuzz"), "1", "--seconds", "5"]);
+  expect([exitCode, `${stdout}`, `${stderr}`]).toEqual([
+    2,
+    "",
+    'fuzz: there is no option "--seconds", expected minutes and test files: scripts/fuzz [MINUTES] [TEST FILES]\n',
+  ]);
+});

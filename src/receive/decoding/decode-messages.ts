@@ -69,7 +69,14 @@ export type ToDecoder =
   | { readonly type: "rules"; readonly rules: AttributeRules }
   /** What is known of series of this kind has changed. They have to be sent again. */
   | { readonly type: "forget"; readonly kind: DecodeKind }
-  | { readonly type: "decode"; readonly id: number; readonly task: DecodeTask; readonly body: Uint8Array };
+  | {
+      readonly type: "decode";
+      readonly id: number;
+      readonly task: DecodeTask;
+      readonly body: Uint8Array;
+      /** The number of series that exist. As many are remembered. */
+      readonly seriesCount: number;
+    };
 
 export type FromDecoder =
   | { readonly type: "decoded"; readonly id: number; readonly batch: SentBatch }

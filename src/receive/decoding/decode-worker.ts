@@ -76,6 +76,9 @@ function writtenDecoder(make: (metadata: FamilyMetadata) => WrittenDecoder["deco
 }
 
 class Decoders {
+  /** The number of series that exist, as the first thread said with the last body. */
+  seriesCount = 0;
+  readonly #bounds = { seriesCount: () => this.seriesCount };
   readonly attributes = new Attributes();
   readonly #limits: DecodeLimits;
   readonly #events: BodyDecoder<EventDecoder>;
@@ -87,20 +90,23 @@ class Decoders {
     this.#limits = limits;
     // The first thread bounds the bytes of all bodies.
     const inProgress = new BodiesInProgress();
-    const options = { ...limits, ...this.attributes };
+    const options = { ...limits, ...this.attributes, ...this.#bounds };
     this.#events = new BodyDecoder(() => new EventDecoder(options), inProgress);
     this.#columns = new ColumnBodies(options, { ...limits, inProgress });
     this.#remoteWrite = {
       remote_write_1: new BodyDecoder(
-        () => writtenDecoder((metadata) => new RemoteWriteDecoder({ metadata })),
+        () => writtenDecoder((metadata) => new RemoteWriteDecoder({ metadata, ...this.#bounds })),
         inProgress,
       ),
-      remote_write_2: new BodyDecoder(() => writtenDecoder(() => new RemoteWriteV2Decoder()), inProgress),
+      remote_write_2: new BodyDecoder(
+        () => writtenDecoder(() => new RemoteWriteV2Decoder(this.#bounds)),
+        inProgress,
+      ),
     };
   }
 
   numbersOf(kind: DecodeKind): HeadNumbers {
-    return this.#numbers.getOrInsertComputed(kind, () => new HeadNumbers());
+    return this.#numbers.getOrInsertComputed(kind, () => new HeadNumbers(this.#bounds));
   }
 
   /** Decodes a body. Undefined if the first thread has to. Throws what decoders throw. */
@@ -154,7 +160,8 @@ function work(decoders: Decoders): void {
 
 type DecodeMessage = ToDecoder & { readonly type: "decode" };
 
-async function decode(decoders: Decoders, { id, task, body }: DecodeMessage): Promise<void> {
+async function decode(decoders: Decoders, { id, task, body, seriesCount }: DecodeMessage): Promise<void> {
+  decoders.seriesCount = seriesCount;
   const decoded = await decoders.decode(task, body).catch(() => undefined);
   const heads = decoded && decoders.numbersOf(task.kind).of(decoded.batch.heads);
   if (decoded === undefined || heads === undefined || "tooMany" in heads) {

@@ -19,7 +19,7 @@ import type {
   SentBatch,
   ToDecoder,
 } from "./decode-messages.ts";
-import { HeadTable, SharedHeads } from "./sent-heads.ts";
+import { HEADS_MAX, HeadTable, SharedHeads } from "./sent-heads.ts";
 
 /** A smaller body is decoded as quickly as it is sent to another thread and back: some 100 events. */
 const BODY_BYTES_MIN = 16_384;
@@ -30,6 +30,11 @@ const IDLE_MS = 120_000;
  * Senders mostly wait for 10 to 60 seconds.
  */
 const ANSWER_MS_MAX = 30_000;
+/**
+ * Series of one kind of bodies that all threads remember together. Each of them remembers all series, at some 1 KB each, so that
+ * fewer threads decode such bodies when there are very many series.
+ */
+const HEADS_OF_THREADS_MAX = 8 * HEADS_MAX;
 /** If this many threads in a row fail before they decode anything, no more are started. */
 const FAILURES_MAX = 3;
 /** After a body that the threads left to the first one, the first one decodes the next bodies of its kind: at most this many. */
@@ -43,6 +48,8 @@ export interface DecodeWorkersOptions {
   /** Which tags are attributes. Asked again when the epoch of `rulesEpoch` has changed. */
   readonly rules: () => AttributeRules;
   readonly rulesEpoch: () => number;
+  /** The number of series that exist. */
+  readonly seriesCount: () => number;
   /** Called when a thread has failed. */
   readonly onFault: (error: Error) => void;
   /** Called for each body that a thread was given. */
@@ -86,7 +93,7 @@ export class BodiesBeside<Task extends DecodeTask = DecodeTask> {
   ) {
     this.#workers = workers;
     this.kind = kind;
-    this.shared = new SharedHeads(finish);
+    this.shared = new SharedHeads(finish, { seriesCount: workers.seriesCount });
     this.version = version;
   }
 
@@ -143,6 +150,10 @@ export class DecodeWorkers implements Service {
     return this.#options.inProgress;
   }
 
+  get seriesCount(): () => number {
+    return this.#options.seriesCount;
+  }
+
   /** The number of threads that run. */
   get count(): number {
     return this.#threads.size;
@@ -174,7 +185,7 @@ export class DecodeWorkers implements Service {
     if (this.#rules?.epoch !== rulesEpoch()) this.#rules = rules();
     const { onBody } = this.#options;
     try {
-      const decoded = await this.#thread().decode(kind, task, body, this.#rules!);
+      const decoded = await this.#thread(kind).decode(kind, task, body, this.#rules!);
       this.#failures = 0;
       onBody?.(decoded.batch === undefined ? "left" : "decoded");
       return decoded;
@@ -184,22 +195,32 @@ export class DecodeWorkers implements Service {
     }
   }
 
-  #thread(): DecodeThread {
+  #thread({ shared }: BodiesBeside): DecodeThread {
+    const { workersMax } = this.#options;
+    const most = Math.min(workersMax, threadsFor(shared.count));
     let best: DecodeThread | undefined;
-    for (const thread of this.#threads) if (best === undefined || thread.bytes < best.bytes) best = thread;
-    if (best !== undefined && (best.bytes === 0 || this.#threads.size >= this.#options.workersMax))
-      return best;
-    const { limits, makeWorker = newWorker, after = afterTimeout } = this.#options;
+    let count = 0;
+    for (const thread of this.#threads) {
+      if (count++ === most) break;
+      if (best === undefined || thread.bytes < best.bytes) best = thread;
+    }
+    if (best !== undefined && (best.bytes === 0 || this.#threads.size >= most)) return best;
+    const { limits, seriesCount, makeWorker = newWorker, after = afterTimeout } = this.#options;
     const onEnd = (error: Error | undefined) => {
       this.#threads.delete(added);
       if (error === undefined || this.#isStopped) return;
       this.#failures++;
       this.#options.onFault(error);
     };
-    const added = new DecodeThread(makeWorker(), limits, { after, onEnd });
+    const added = new DecodeThread(makeWorker(), limits, { after, seriesCount, onEnd });
     this.#threads.add(added);
     return added;
   }
+}
+
+/** How many threads decode bodies of a kind with this number of series. */
+export function threadsFor(series: number): number {
+  return Math.max(1, Math.floor(HEADS_OF_THREADS_MAX / Math.max(1, series)));
 }
 
 function newWorker(): Worker {
@@ -224,6 +245,7 @@ class DecodeThread {
   readonly #worker: Worker;
   readonly #onEnd: (error: Error | undefined) => void;
   readonly #after: NonNullable<DecodeWorkersOptions["after"]>;
+  readonly #seriesCount: () => number;
   readonly #waiting = new Map<number, Waiting>();
   readonly #tables = new Map<BodiesBeside, { readonly table: HeadTable; version: number }>();
   #rules: AttributeRules | undefined;
@@ -240,14 +262,17 @@ class DecodeThread {
     limits: DecodeLimits,
     {
       after,
+      seriesCount,
       onEnd,
     }: {
       readonly after: NonNullable<DecodeWorkersOptions["after"]>;
+      readonly seriesCount: () => number;
       readonly onEnd: (error: Error | undefined) => void;
     },
   ) {
     this.#onEnd = onEnd;
     this.#after = after;
+    this.#seriesCount = seriesCount;
     this.#worker = worker;
     this.#worker.onmessage = ({ data }: MessageEvent<FromDecoder>) => this.#take(data);
     this.#worker.onerror = (event) => {
@@ -284,7 +309,8 @@ class DecodeThread {
     this.#waiting.set(id, { kind, bytes, resolve, reject });
     // Memory that has more than the body may be shared with other buffers.
     const own = body.byteLength === body.buffer.byteLength ? body : body.slice();
-    this.#post({ type: "decode", id, task, body: own }, [own.buffer as ArrayBuffer]);
+    const seriesCount = this.#seriesCount();
+    this.#post({ type: "decode", id, task, body: own, seriesCount }, [own.buffer as ArrayBuffer]);
     return await promise;
   }
 

@@ -7,8 +7,10 @@ import { compactMap } from "../../model/memory/compact-map.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { FreshHeads } from "./decode-messages.ts";
 
-/** Series that are remembered, and series of all lists that are. */
-const HEADS_MAX = 262_144;
+/** Series that are remembered, however few exist, and series of all lists that are. */
+export const HEADS_MAX = 262_144;
+/** Remembered series per series that exists: two senders may write the labels of a series differently, and series end. */
+const HEADS_PER_SERIES = 2;
 /**
  * Series that a batch can send. The first thread makes an object of each without a pause: 10 ms. The first
  * thread decodes a batch with more new series, and the thread sends this many of them, so that the next batch has fewer.
@@ -24,13 +26,43 @@ interface NumberedHeads {
   readonly numbers?: Uint32Array<ArrayBuffer>;
 }
 
+/**
+ * How many series are remembered. A sender repeats its series in one order, so a bound below their number would forget each one
+ * just before it comes again.
+ */
+interface HeadBounds {
+  /** The number of series that exist. */
+  readonly seriesCount?: () => number;
+  /** For tests: series that are remembered, however few exist. */
+  readonly headsMax?: number;
+}
+
+class HeadBound {
+  readonly #seriesCount: () => number;
+  readonly #headsMax: number;
+
+  constructor({ seriesCount = () => 0, headsMax = HEADS_MAX }: HeadBounds) {
+    this.#seriesCount = seriesCount;
+    this.#headsMax = headsMax;
+  }
+
+  get heads(): number {
+    return Math.max(this.#headsMax, HEADS_PER_SERIES * this.#seriesCount());
+  }
+}
+
 export class HeadNumbers {
+  readonly #bound: HeadBound;
   #numbers = new Map<SeriesHead, number>();
   #lists = new Map<readonly SeriesHead[], number>();
   /** Lists that were sent once. One that comes again is remembered. */
   #seen = new WeakSet<readonly SeriesHead[]>();
   #listed = 0;
   #generation = 0;
+
+  constructor(bounds: HeadBounds = {}) {
+    this.#bound = new HeadBound(bounds);
+  }
 
   /** Forgets all series, so that they are sent again. */
   forget(): void {
@@ -45,7 +77,7 @@ export class HeadNumbers {
   of(heads: readonly SeriesHead[]): NumberedHeads | { readonly tooMany: FreshHeads } {
     const known = this.#lists.get(heads);
     if (known !== undefined) return { fresh: this.#fresh([]), list: known };
-    if (this.#numbers.size + Math.min(heads.length, FRESH_MAX) > HEADS_MAX) this.forget();
+    if (this.#numbers.size + Math.min(heads.length, FRESH_MAX) > this.#bound.heads) this.forget();
     const fresh: SeriesHead[] = [];
     const numbers = new Uint32Array(heads.length);
     for (let index = 0; index < heads.length; index++) {
@@ -65,7 +97,7 @@ export class HeadNumbers {
 
   /** The number of a list that is remembered from now on, or -1. */
   #remember(heads: readonly SeriesHead[]): number {
-    if (heads.length < LIST_LENGTH_MIN || this.#listed + heads.length > HEADS_MAX) return -1;
+    if (heads.length < LIST_LENGTH_MIN || this.#listed + heads.length > this.#bound.heads) return -1;
     if (!this.#seen.has(heads)) {
       this.#seen.add(heads);
       return -1;
@@ -84,11 +116,18 @@ export class HeadNumbers {
 /** The series of one kind of tasks, of all threads. Equal ones are one object. */
 export class SharedHeads {
   readonly #finish: (head: SeriesHead) => SeriesHead;
+  readonly #bound: HeadBound;
   readonly #heads = new Map<string, SeriesHead>();
 
   /** @param finish returns a series with what only the first thread knows of it */
-  constructor(finish: (head: SeriesHead) => SeriesHead = (head) => head) {
+  constructor(finish: (head: SeriesHead) => SeriesHead = (head) => head, bounds: HeadBounds = {}) {
     this.#finish = finish;
+    this.#bound = new HeadBound(bounds);
+  }
+
+  /** The number of series. */
+  get count(): number {
+    return this.#heads.size;
   }
 
   of(sent: SeriesHead): SeriesHead {
@@ -98,7 +137,7 @@ export class SharedHeads {
     const key = JSON.stringify([metric, kind, type, unit, help, exposed, keepsBoundText, ...labels]);
     const known = this.#heads.get(key);
     if (known !== undefined) return known;
-    if (this.#heads.size >= HEADS_MAX) this.#heads.clear();
+    if (this.#heads.size >= this.#bound.heads) this.#heads.clear();
     this.#heads.set(key, head);
     return head;
   }

@@ -24,6 +24,7 @@ export const events: Receiver<EventSettings> = {
       isAttribute: (metric: string, tag: string) => series.isAttribute(metric, tag),
       attributesOf: (metric: string) => series.attributesOf(metric),
       epoch: () => series.epoch,
+      seriesCount: () => series.seriesCount,
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
     const columns = new ColumnBodies(options, limits);

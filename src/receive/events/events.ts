@@ -38,6 +38,8 @@ interface EventDecoderOptions extends NameLimits {
   readonly epoch: () => number;
   /** The most events per body; a body with more is rejected. */
   readonly eventsMax: number;
+  /** The number of series that exist. As many are remembered. */
+  readonly seriesCount?: () => number;
   /** False reads all events in JavaScript. For tests, and where the engine has no loops. */
   readonly usesLoops?: boolean;
 }
@@ -70,8 +72,8 @@ const [OPEN_BRACE, CLOSE_BRACE] = [123, 125];
 
 export class EventDecoder {
   readonly #options: EventDecoderOptions;
-  readonly #builder = new BatchBuilder(EVENTS.name);
-  readonly #blocks = new LabelBlocks();
+  readonly #builder: BatchBuilder;
+  readonly #blocks: LabelBlocks;
   readonly #scanner: EventScanner;
   /** By block: the batch that used it last, and its index among the heads of that batch. */
   #usedBy = new Int32Array(1_024);
@@ -82,6 +84,7 @@ export class EventDecoder {
   readonly #columns = new Set<string>();
   #epoch = -1;
   #events = 0;
+  #decisions = 0;
   #isUtf8 = true;
   #isStrict = false;
   /** Undefined before the first large body; null where the engine has none. */
@@ -92,10 +95,18 @@ export class EventDecoder {
   readonly #headsRead = new Uint32Array(2_048);
 
   constructor(options: EventDecoderOptions) {
+    const { seriesCount } = options;
     this.#options = options;
+    this.#builder = new BatchBuilder(EVENTS.name, seriesCount);
+    this.#blocks = new LabelBlocks(undefined, { seriesCount, keepsHalf: true });
     const buffers = (metric: string): AttributeBuffer[] =>
       options.attributesOf(metric).map((name) => this.#builder.attribute(name));
     this.#scanner = new EventScanner(this.#builder, buffers, options);
+  }
+
+  /** How many events were decided about, because their bytes were not found among those of earlier ones. */
+  get decisions(): number {
+    return this.#decisions;
   }
 
   /** How many events were looked at part by part since the start. The others repeat the bytes of earlier ones. */
@@ -316,6 +327,7 @@ export class EventDecoder {
       this.#reject("syntax", reason, body, at, end);
       return true;
     }
+    this.#decisions++;
     const event = checkEvent(json, this.#options, this.#options.isAttribute);
     if ("reason" in event) {
       this.#reject(event.cause, event.reason, body, at, end);

@@ -29,6 +29,7 @@ export const influx: Receiver<InfluxSettings> = {
       attributesOf: (metric: string) => series.attributesOf(metric),
       kindOf: (metric: string) => series.metric(metric)?.kind,
       epoch: () => series.epoch,
+      seriesCount: () => series.seriesCount,
     };
     const decoder = new BodyDecoder(() => new LineDecoder(options), limits.inProgress);
     const warnings = new PushWarnings(log, counters);

@@ -29,6 +29,8 @@ interface LineDecoderOptions extends NameLimits, SeriesOptions, MeasurementOptio
   readonly epoch: () => number;
   /** The most samples per body; a body with more is rejected. */
   readonly samplesMax: number;
+  /** The number of series that exist. As many are remembered. */
+  readonly seriesCount?: () => number;
 }
 
 /** A decoded body. */
@@ -47,8 +49,9 @@ const HEAD_BYTES_MAX = 512 * 1_024;
 const LINE_BYTES_MAX = 1_048_576;
 /** Some 100 µs of work. */
 const STEP_BYTES = 8_192;
-/** Fields of all heads together. They take some 300 bytes each. */
+/** Fields of all heads together. They take some 300 bytes each. If many series exist, two per series. */
 const FIELDS_MAX = 200_000;
+const FIELDS_PER_SERIES = 2;
 
 const [LINE_FEED, CARRIAGE_RETURN, SPACE, HASH] = [10, 13, 32, 35];
 /** As many as the builder keeps. The texts of further ones would take more time than all else. */
@@ -59,11 +62,12 @@ const AGAIN = -2;
 
 export class LineDecoder {
   readonly #options: LineDecoderOptions;
-  readonly #builder = new BatchBuilder(INFLUX.name);
+  readonly #seriesCount: () => number;
+  readonly #builder: BatchBuilder;
   readonly #scanner = new LineScanner();
   readonly #rejected = new RejectedLines();
   readonly #measurements: Measurements;
-  readonly #heads = new LabelBlocks<LineHead>();
+  readonly #heads: LabelBlocks<LineHead>;
   /** Seeds the hashes, so that a sender cannot choose lines that collide. */
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
   readonly #strings = new RememberedStrings(this.#seed);
@@ -91,8 +95,17 @@ export class LineDecoder {
   #cause = "syntax";
 
   constructor(options: LineDecoderOptions) {
+    const { seriesCount = () => 0 } = options;
     this.#options = options;
+    this.#seriesCount = seriesCount;
+    this.#builder = new BatchBuilder(INFLUX.name, seriesCount);
+    this.#heads = new LabelBlocks(undefined, { seriesCount });
     this.#measurements = new Measurements(options, this.#builder);
+  }
+
+  /** How many heads of lines were made since the start. The others repeat the bytes of earlier ones. */
+  get headsMade(): number {
+    return this.#nextHead;
   }
 
   /** Forgets what it remembers of lines, because the kind of a metric may have changed. */
@@ -371,7 +384,8 @@ export class LineDecoder {
   }
 
   #addField(body: Buffer, head: LineHead, from: number, to: number): FieldSlot {
-    if (this.#fieldSlots >= FIELDS_MAX) this.#forgetHeads();
+    if (this.#fieldSlots >= FIELDS_MAX && this.#fieldSlots >= FIELDS_PER_SERIES * this.#seriesCount())
+      this.#forgetHeads();
     this.#fieldSlots++;
     const { measurement } = head;
     const name = nameText(body, from, to);

@@ -23,14 +23,30 @@ interface OtlpSettings {
 
 export const otlp: Receiver<OtlpSettings> = {
   protocol: OTLP,
-  open({ settings, limits, ingest, layouts, log, requestLogging, counters, access, socketMode, tls }) {
+  open({
+    settings,
+    limits,
+    ingest,
+    layouts,
+    series,
+    log,
+    requestLogging,
+    counters,
+    access,
+    socketMode,
+    tls,
+  }) {
     const options = {
       translation: TRANSLATIONS[settings.otlpTranslation],
       promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
       ignoreResourceAttributes: settings.otlpIgnoreResourceAttributes,
       promoteScope: settings.otlpPromoteScope,
     };
-    const decoder = new BodyDecoder(() => new OtlpDecoder(options, layouts), limits.inProgress);
+    const seriesCount = () => series.seriesCount;
+    const decoder = new BodyDecoder(
+      () => new OtlpDecoder(options, { layouts, seriesCount }),
+      limits.inProgress,
+    );
     const push = new OtlpPush({ decoder, ingest, log, counters });
     const routes = [otlpRoutes({ push, limits })];
     const shared = {

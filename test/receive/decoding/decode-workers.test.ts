@@ -264,6 +264,7 @@ describe("a thread that ends", () => {
       inProgress: new BodiesInProgress(),
       rules: () => ({ epoch: 0, names: [], demoted: [] }),
       rulesEpoch: () => 0,
+      seriesCount: () => 0,
       onFault: ({ message }) => void faults.push(message),
       ...options,
     });
@@ -395,6 +396,7 @@ test("small bodies stay on the first thread, and bodies of a kind that is always
     inProgress: new BodiesInProgress(),
     rules: () => ({ epoch: 0, names: [], demoted: [] }),
     rulesEpoch: () => 0,
+    seriesCount: () => 0,
     onFault: (error) => {
       throw error;
     },

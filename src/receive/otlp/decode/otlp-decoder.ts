@@ -10,7 +10,6 @@ import { isUtf8 } from "node:buffer";
 import { quote } from "../../../model/errors.ts";
 import { HELP_CHARACTERS_MAX, type Labels, type SeriesHead } from "../../../model/sample.ts";
 import { atOnce } from "../../../model/tasks/time-slices.ts";
-import { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { BYTES, ProtobufReader, VARINT } from "../../../wire/protobuf.ts";
 import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
 import {
@@ -24,7 +23,7 @@ import { targetTimes } from "../labels/target-info.ts";
 import { metricName, type NamedType, unitName } from "../labels/translated-names.ts";
 import { ByteKeys } from "./byte-keys.ts";
 import { DataPoint } from "./data-point.ts";
-import { type OtlpRequest, PointGatherer } from "./point-gatherer.ts";
+import { type OtlpRequest, PointGatherer, type PointGathererOptions } from "./point-gatherer.ts";
 import type { DataField, OtlpMetric, Problem } from "./point-series.ts";
 
 /** The field that every message of a list here has: resource_metrics, data_points. */
@@ -43,10 +42,11 @@ const [TEMPORALITY, IS_MONOTONIC] = [16 | VARINT, 24 | VARINT];
 /** Values of AggregationTemporality. */
 const [DELTA, CUMULATIVE] = [1, 2];
 /**
- * Memory of the remembered resources, scopes and metrics: their bytes twice, and their objects. Past it, all are
- * forgotten with the next request.
+ * Memory of the remembered resources, scopes and metrics: their bytes twice, and their objects. Past it, and past this much for
+ * each series that exists, all are forgotten with the next request.
  */
 const REMEMBERED_BYTES_MAX = 64 * 1_048_576;
+const BYTES_PER_SERIES_MAX = 2_048;
 const OBJECT_BYTES = 600;
 /** Bytes of a body without a pause: some 100 µs of work. */
 const STEP_BYTES = 8_192;
@@ -102,6 +102,7 @@ export class OtlpDecoder {
   readonly #options: LabelOptions;
   readonly #reader = new ProtobufReader();
   readonly #gatherer: PointGatherer;
+  readonly #seriesCount: () => number;
   readonly #point: DataPoint;
   #resources = new ByteKeys<KnownResource>();
   #rememberedBytes = 0;
@@ -111,11 +112,17 @@ export class OtlpDecoder {
   /** The resources of this request that have `target_info`. */
   readonly #targets = new Set<KnownResource>();
 
-  /** @param layouts the buckets of native histograms; all decoders must share one */
-  constructor(options: LabelOptions, layouts = new BucketLayouts()) {
+  constructor(options: LabelOptions, parts: PointGathererOptions = {}) {
+    const { seriesCount = () => 0 } = parts;
     this.#options = options;
-    this.#gatherer = new PointGatherer(options, layouts);
+    this.#seriesCount = seriesCount;
+    this.#gatherer = new PointGatherer(options, parts);
     this.#point = new DataPoint(this.#gatherer.expect);
+  }
+
+  /** How many series were decided since the start. The others repeat the bytes of earlier ones. */
+  get decisions(): number {
+    return this.#gatherer.decisions;
   }
 
   /**
@@ -456,7 +463,8 @@ export class OtlpDecoder {
   }
 
   #forgetPastMax(): void {
-    if (this.#rememberedBytes <= REMEMBERED_BYTES_MAX) return;
+    const bytesMax = Math.max(REMEMBERED_BYTES_MAX, BYTES_PER_SERIES_MAX * this.#seriesCount());
+    if (this.#rememberedBytes <= bytesMax) return;
     this.#rememberedBytes = 0;
     this.#resources = new ByteKeys();
     this.#gatherer.forget();

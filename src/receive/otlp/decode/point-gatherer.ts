@@ -4,7 +4,7 @@
 import { quote, TooLarge } from "../../../model/errors.ts";
 import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
 import { BatchBuilder } from "../../../wire/batch-builder.ts";
-import type { BucketLayouts } from "../../../wire/bucket-layout.ts";
+import { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { ProtobufReader } from "../../../wire/protobuf.ts";
 import type { LabelOptions } from "../labels/point-labels.ts";
 import { OTLP } from "../otlp-protocol.ts";
@@ -49,8 +49,14 @@ const REASON_PAST_MAX = "invalid, like the points before it";
 const START_AGE_MAX_US = 600_000_000;
 /** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
-/** Heads of remembered label sets, at 1 KB each. A histogram has many. Past it, all are forgotten with the next request. */
+/**
+ * Heads of remembered label sets, at 1 KB each. A histogram has many. Past it, and past two per series that exists, all are
+ * forgotten with the next request.
+ */
 const HEADS_MAX = 262_144;
+const HEADS_PER_SERIES = 2;
+/** Labels that these heads have on average, at most. */
+const LABELS_PER_HEAD = 20;
 const NO_LABELS: Labels = new Map();
 /** Nobody measures before 2001: such a time is in another unit than nanoseconds. */
 const FIRST_US = Date.UTC(2001, 0, 1) * 1_000;
@@ -60,8 +66,16 @@ const NS_PER_UNIT = [
   ["microseconds", 1e3],
 ] as const;
 
+export interface PointGathererOptions {
+  /** The buckets of native histograms. All decoders must share one. */
+  readonly layouts?: BucketLayouts;
+  /** The number of series that exist. As many are remembered. */
+  readonly seriesCount?: () => number;
+}
+
 export class PointGatherer {
-  readonly #builder = new BatchBuilder(OTLP.name);
+  readonly #builder: BatchBuilder;
+  readonly #seriesCount: () => number;
   readonly #options: LabelOptions;
   readonly #layouts: BucketLayouts;
   readonly #finder: SeriesFinder;
@@ -85,17 +99,28 @@ export class PointGatherer {
   earliestUs = Number.POSITIVE_INFINITY;
   latestUs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: LabelOptions, layouts: BucketLayouts) {
+  constructor(
+    options: LabelOptions,
+    { layouts = new BucketLayouts(), seriesCount = () => 0 }: PointGathererOptions = {},
+  ) {
     this.#options = options;
     this.#layouts = layouts;
-    this.#finder = new SeriesFinder(options);
+    this.#seriesCount = seriesCount;
+    this.#builder = new BatchBuilder(OTLP.name, seriesCount);
+    this.#finder = new SeriesFinder(options, seriesCount);
+  }
+
+  /** See `SeriesFinder`. */
+  get decisions(): number {
+    return this.#finder.decisions;
   }
 
   /** Starts a request, and drops what an earlier one left. */
   begin(body: Buffer): void {
     this.#body.open(body);
     this.#builder.clear();
-    if (this.#heads > HEADS_MAX || this.#labels > LABELS_MAX) this.forget();
+    const heads = Math.max(HEADS_MAX, HEADS_PER_SERIES * this.#seriesCount());
+    if (this.#heads > heads || this.#labels > Math.max(LABELS_MAX, LABELS_PER_HEAD * heads)) this.forget();
     this.#batchNumber++;
     this.#newHeads =
       this.#newLabels =

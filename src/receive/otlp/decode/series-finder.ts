@@ -13,12 +13,12 @@ import { type LabelOptions, pointLabels } from "../labels/point-labels.ts";
 import type { DataPoint } from "./data-point.ts";
 import { type OtlpMetric, PointSeries, type Problem } from "./point-series.ts";
 
-/** Remembered label sets. */
+/** Remembered label sets, if fewer series exist. */
 const BLOCKS_MAX = 262_144;
 
 export class SeriesFinder {
   readonly #options: LabelOptions;
-  readonly #blocks = new LabelBlocks<PointSeries>(BLOCKS_MAX);
+  readonly #blocks: LabelBlocks<PointSeries>;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
   readonly #reader = new ProtobufReader();
   /** By block: the block that followed it in the same metric. */
@@ -28,9 +28,17 @@ export class SeriesFinder {
   /** The block of the point before, and the one that is expected. */
   #last = -1;
   #expected = -1;
+  #decisions = 0;
 
-  constructor(options: LabelOptions) {
+  /** @param seriesCount the number of series that exist */
+  constructor(options: LabelOptions, seriesCount?: () => number) {
     this.#options = options;
+    this.#blocks = new LabelBlocks<PointSeries>(BLOCKS_MAX, { seriesCount, keepsHalf: true });
+  }
+
+  /** How many series were decided since the start. The others repeat the attributes of earlier ones. */
+  get decisions(): number {
+    return this.#decisions;
   }
 
   /** Starts the points of a metric. */
@@ -91,6 +99,7 @@ export class SeriesFinder {
     { attributes, attributesFrom, attributesTo, attributeTag }: DataPoint,
     metric: OtlpMetric,
   ): PointSeries | Problem {
+    this.#decisions++;
     this.#reader.open(attributes);
     try {
       const own = readAttributes(this.#reader, attributesFrom, attributesTo, attributeTag);
