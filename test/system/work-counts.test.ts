@@ -124,6 +124,39 @@ test("events of known labels are read in one pass, into 24 bytes and their attri
   expect(memory).toEqual([4, 8, 8, 4, 4, 4, "task-1000000".length].map((bytes) => bytes * COUNT));
 });
 
+test("of more series than have templates, those that have one are read in one pass, and the others decided once", () => {
+  const decoder = new EventDecoder({
+    nameBytesMax: DEFAULTS.nameBytesMax,
+    tagsMax: DEFAULTS.tagsMax,
+    tagValueBytesMax: DEFAULTS.tagValueBytesMax,
+    eventsMax: DEFAULTS.eventsMax,
+    isAttribute: () => false,
+    attributesOf: () => [],
+    epoch: () => 0,
+  });
+  // 8,192 have templates in the memory of the loops.
+  const bodies = Array.from({ length: 10 }, (_, part) =>
+    Buffer.from(
+      JSON.stringify(
+        Array.from({ length: COUNT }, (_, at) => ({
+          metric_name: "m",
+          value: at,
+          tags: { n: `${COUNT * part + at}` },
+        })),
+      ),
+    ),
+  );
+  const countsOf = () => {
+    const [scans, decisions] = [decoder.scans, decoder.decisions];
+    for (const each of bodies) decoder.decode(each);
+    return [decoder.scans - scans, decoder.decisions - decisions];
+  };
+  // Of the first event, the name is not known either.
+  expect(countsOf()).toEqual([10_000, 10_000]);
+  expect(countsOf()).toEqual([10_000, 1]);
+  for (let round = 0; round < 3; round++) expect(countsOf()).toEqual([10_000 - 8_192, 0]);
+});
+
 test("a request of known series has the list of heads of the one before, and its message is not copied", () => {
   const decoder = new RemoteWriteDecoder();
   const block = (ms: number) => {

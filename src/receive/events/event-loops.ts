@@ -23,6 +23,11 @@ const HOLES_MAX = 64;
 /** An event without a template is compared with all layouts. Senders write events in a few. */
 const LAYOUTS_MAX = 32;
 const TEMPLATES_MAX = 8_192;
+/**
+ * Events without a template, after which all is forgotten: perhaps other events come now. To forget all as soon as there is no room
+ * would make a template for each event of a sender with more series than templates, and use none.
+ */
+const MISSED_MAX = 1_048_576;
 
 const POWERS_AT = 512;
 const SLOTS_AT = 8_192;
@@ -72,6 +77,9 @@ export class EventLoops {
   readonly #columns: AttributeBuffer[] = [];
   readonly #layouts = new Map<string, number>();
   readonly #templates = new Map<string, number>();
+  /** Blocks whose events can have no template, because there is no room for it or for its layout. */
+  readonly #withoutTemplate = new Set<number>();
+  #missed = 0;
   #blocks!: Uint32Array;
   #times!: Float64Array;
   #values!: Float64Array;
@@ -185,6 +193,8 @@ export class EventLoops {
     this.#columns.length = 0;
     this.#layouts.clear();
     this.#templates.clear();
+    this.#withoutTemplate.clear();
+    this.#missed = 0;
   }
 
   /**
@@ -193,10 +203,17 @@ export class EventLoops {
    * @param at its first byte, and `end` the byte behind it
    */
   follow(block: number, at: number, end: number, holes: Holes, isNeverNegative: boolean): void {
-    const template = this.#templateOf(block, at, end, holes, isNeverNegative);
+    const template = this.#isMissed(block) ? 0 : this.#templateOf(block, at, end, holes, isNeverNegative);
     const { last } = this.#exports;
     if (template !== 0 && last.value !== 0) this.#view.setUint32(last.value + 12, template, true);
     last.value = template;
+  }
+
+  /** Whether events of a block can have no template. */
+  #isMissed(block: number): boolean {
+    if (!this.#withoutTemplate.has(block)) return false;
+    if (++this.#missed > MISSED_MAX) this.forget();
+    return this.#missed > 0;
   }
 
   /** The address of the template of an event, or 0 if it can have none. */
@@ -204,7 +221,7 @@ export class EventLoops {
     const kinds = this.#kindsOf(holes);
     if (kinds === undefined) return 0;
     const layout = this.#layoutOf(at, end, holes, kinds);
-    if (layout === 0) return 0;
+    if (layout === 0) return this.#miss(block);
     const labels: number[] = [];
     for (const [hole, kind] of kinds.entries()) {
       if (kind !== LABEL) continue;
@@ -216,11 +233,9 @@ export class EventLoops {
     if (known !== undefined) return known;
     const slot = this.#exports.slotOf(layout, BODY_AT + at);
     if (slot === 0) return 0;
-    const template = this.#allocate(24 + labels.length);
-    if (template === 0 || this.#templates.size >= TEMPLATES_MAX) {
-      this.forget();
-      return 0;
-    }
+    const hasRoom = this.#templates.size < TEMPLATES_MAX;
+    const template = hasRoom ? this.#allocate(24 + labels.length) : 0;
+    if (template === 0) return this.#miss(block);
     const view = this.#view;
     const words = [layout, block, isNeverNegative ? 1 : 0, 0, view.getUint32(slot, true), labels.length];
     for (const [index, word] of words.entries()) view.setUint32(template + 4 * index, word, true);
@@ -228,6 +243,11 @@ export class EventLoops {
     view.setUint32(slot, template, true);
     this.#templates.set(key, template);
     return template;
+  }
+
+  #miss(block: number): 0 {
+    this.#withoutTemplate.add(block);
+    return 0;
   }
 
   /** What each hole contains: 0 is the time, 1 the value, 2 a label, and from 3 on the columns of attributes. */
