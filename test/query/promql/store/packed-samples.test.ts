@@ -89,7 +89,7 @@ test(
       if (at % 3 === 0) expect([text, await range(b)]).toEqual([text, await range(a)]);
     }
   },
-  { timeout: 120_000 },
+  { timeout: 900_000 },
 );
 
 test.each([
