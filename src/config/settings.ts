@@ -251,7 +251,7 @@ export const SETTINGS = {
     type: { is: "count", min: 1, max: 10_000_000 },
     default: 100_000,
     what: "Groups that can exist. Pushes to further groups are rejected.",
-    why: "Some 27 kB of memory per group with a few series: at most 2.7 GB.",
+    why: "Some 15 kB of memory per group with a few series: at most 1.5 GB.",
   },
   groupSumGauges: {
     type: { is: "choice", of: ["last", "max", "min"] },
