@@ -60,7 +60,7 @@ export class ArchivedLines {
   }
 
   /**
-   * The series of the parts of a day that were written after so many drops of it, by their number.
+   * The series of the parts of a day, by their number. The key is how often the day had been dropped when the parts were written.
    *
    * @throws ArchiveFault if a file is damaged
    */

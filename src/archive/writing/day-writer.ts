@@ -34,7 +34,7 @@ const GROUP_ROWS_MAX = 500_000;
 /** Rows of a row group: the engine keeps one of each thread in memory. */
 const ROW_GROUP_ROWS = 61_440;
 
-/** From so many rows on, a file is sorted without labels. A smaller one fits in memory anyway. */
+/** A file with this many rows or more is sorted without labels. A smaller one fits in memory anyway. */
 const LABELLED_LATER_ROWS_MIN = 20_000;
 /** Labels of a metric that are looked up: some 15 MB. */
 const LOOKED_UP_LABELS_MAX = 100_000;

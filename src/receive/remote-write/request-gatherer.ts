@@ -60,7 +60,7 @@ export interface WrittenGathererOptions {
   readonly layouts?: BucketLayouts;
   /** The metadata that other requests said. Decoders of one version may share one. */
   readonly metadata?: FamilyMetadata;
-  /** The number of series that exist. So many are remembered. */
+  /** The number of series that exist, which is also the number that is remembered. */
   readonly seriesCount?: () => number;
 }
 

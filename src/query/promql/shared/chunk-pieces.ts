@@ -4,7 +4,7 @@ import type { SampleChunk } from "./sample-chunks.ts";
 /** Slots of series are in pages by their ids, as in shared-samples.ts. */
 const PAGE_BITS = 12;
 const PAGE_IDS = 1 << PAGE_BITS;
-/** So many series of a chunk are passed over in the time of a search for one. */
+/** A search for one series takes as long as a pass over this many series of a chunk. */
 const PASSED_PER_SEARCH = 16;
 
 /** Numbers by the id of a series. */

@@ -37,9 +37,9 @@ const TAIL_ROWS = 131_072;
 /** A tail with this share of the rows becomes a chunk after some time. */
 const TAIL_SHARE_MIN = 1 / 8;
 const TAIL_MS = 5 * 60_000;
-/** So many chunks become one. */
+/** The number of chunks that are joined to one. */
 const JOINED_CHUNKS = 8;
-/** A chunk with the samples of so many tails is not joined with others: what is dropped is a chunk, and not more. */
+/** A chunk with the samples of this many tails is not joined with others, because a whole chunk is dropped at a time. */
 const TAILS_OF_CHUNK = 7;
 /** A query over a day finds all of it, if there is room. */
 const KEPT_MS = 25 * 3_600_000;
