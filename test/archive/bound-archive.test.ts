@@ -49,13 +49,14 @@ async function opened(more: object[] = [], ...settings: string[]) {
     event(gateway.nowMs - 4_000, 424242, { job: "zebra", op: "zebra op", secret: "zebra" }),
     event(gateway.nowMs - 3_000, 424242, { job: "zebra" }, "zebra.only"),
   ]);
-  return async (q: string, token = apple) => {
+  const ask = async (q: string, token = apple) => {
     const query = new URLSearchParams({ q, format: "ndjson" });
     const answer = await gateway!.fetch(`/api/v1/sql?${query}`, {
       headers: { authorization: `Bearer ${token}` },
     });
     return { status: answer.status, text: await answer.text() };
   };
+  return Object.assign(ask, { apple });
 }
 
 const rows = (...found: object[]) => ({
@@ -109,4 +110,13 @@ test("are not told how many bytes others have", async () => {
   expect(JSON.parse(text).error.message).toBe(
     "The statement reads more of the archive than a statement may read (archiveCacheBytes); a narrower range of ts may help.",
   );
+  const time = String(NOON_MS / 1_000);
+  const promql = await gateway!.fetch(
+    `/api/v1/query?${new URLSearchParams({ query: "work_ms_count", time })}`,
+    { headers: { authorization: `Bearer ${ask.apple}` } },
+  );
+  expect([promql.status, ((await promql.json()) as { error: string }).error]).toEqual([
+    422,
+    "the query reads more of the archive than a query may read (archiveCacheBytes): query a shorter range or fewer metrics",
+  ]);
 });

@@ -367,11 +367,16 @@ FROM weir.${quoteIdentifier(day.stored)} WHERE series_id IN (${this.storedOf(ids
         `the query reads more than ${FILES_MAX} files of the archive: query a shorter range or fewer metrics`,
       );
     this.#bytes += wanted.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (this.#bytes > archive.bytesMax)
+    if (this.#bytes > archive.bytesMax) {
+      // The files have samples of others too, of which a caller with labels must not learn.
+      const isOfAll = this.#options.own.length === 0;
+      const reads = isOfAll
+        ? `${this.#bytes} bytes of the archive, and may read ${archive.bytesMax}`
+        : "more of the archive than a query may read";
       throw new LimitReached(
-        `the query reads ${this.#bytes} bytes of the archive, and may read ${archive.bytesMax} (archiveCacheBytes): ` +
-          "query a shorter range or fewer metrics",
+        `the query reads ${reads} (archiveCacheBytes): query a shorter range or fewer metrics`,
       );
+    }
     const holding = archive.hold(wanted, this.#stop.signal).then(({ path, release }) => {
       if (this.#stop.signal.aborted) release();
       else this.#releases.push(release);
