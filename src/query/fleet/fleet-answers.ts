@@ -58,7 +58,7 @@ export interface FleetSeries extends PromqlAnswerJson {
 
 /**
  * The series of all gateways, each with a label that names its gateway. A series that has this label already keeps it as
- * `exported_LABEL`, as in a scrape. A scalar is a series without other labels.
+ * `exported_LABEL`, or with one more `exported_` if that is taken, as in a scrape. A scalar is a series without other labels.
  */
 export function joinSeries(
   answers: readonly PeerAnswer<PromqlAnswerJson>[],
@@ -79,9 +79,11 @@ export function joinSeries(
     );
   const warnings = [...failuresOf(answers), ...notes("warnings")];
   const infos = notes("infos");
+  // Samples of a range at one time are a matrix too.
+  const isMatrix = isRange || result.some(({ values }) => values !== undefined);
   return {
     status: "success",
-    data: { resultType: isRange ? "matrix" : "vector", result },
+    data: { resultType: isMatrix ? "matrix" : "vector", result },
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(infos.length > 0 ? { infos } : {}),
     peers: reportsOf(answers),
@@ -100,7 +102,9 @@ function labelled(
   name: string,
 ): Record<string, string> {
   const { [label]: own, ...others } = metric;
-  return { ...others, ...(own === undefined ? {} : { [`exported_${label}`]: own }), [label]: name };
+  let exported = `exported_${label}`;
+  while (exported in others) exported = `exported_${exported}`;
+  return { ...others, ...(own === undefined ? {} : { [exported]: own }), [label]: name };
 }
 
 /** An answer of the SQL API in JSON. */

@@ -118,6 +118,32 @@ test("PromQL has the series of all gateways, each with its gateway; one that is 
   });
 });
 
+test("a range vector at one time is a matrix, as of one gateway", async () => {
+  const gateway = await frontWith(table("berlin", urls.berlin));
+  const { body } = await ask(gateway, "query", { query: 'depth{queue="b"}[1m]' });
+  expect(body.data).toEqual({
+    resultType: "matrix",
+    result: [
+      { metric: { __name__: "depth", queue: "b", gateway: "berlin" }, values: [[SECONDS - 1, "4.5"]] },
+    ],
+  });
+});
+
+test("series that have both labels stay apart", async () => {
+  const gateway = await opened();
+  await push(gateway, [
+    [1, { gateway: "a", exported_gateway: "x" }],
+    [2, { gateway: "a", exported_gateway: "y" }],
+  ]);
+  const url = (await gateway.listen()).urls[0]!;
+  const { body } = await ask(await frontWith("", `--peers=p=${url}`), "query", { query: "depth" });
+  const metric = { __name__: "depth", gateway: "p", exported_exported_gateway: "a" };
+  expect(body.data.result.map((each: { metric: object }) => each.metric)).toEqual([
+    { ...metric, exported_gateway: "x" },
+    { ...metric, exported_gateway: "y" },
+  ]);
+});
+
 test("a range, as a form, is one of each gateway", async () => {
   const answer = await front.fetch("/api/v1/fleet/query_range", {
     method: "POST",
