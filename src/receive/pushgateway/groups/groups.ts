@@ -134,7 +134,8 @@ export class Groups implements Owner {
   /** The groups as Pushgateway's API lists them, one JSON text per group: those with the labels, if they are set. A task in slices. */
   *json(labels?: Labels): Generator<void, string[]> {
     const texts: string[] = [];
-    for (const group of this.#shown.groups()) {
+    // Copied, since one that changes meanwhile becomes the last one.
+    for (const group of [...this.#shown.groups()]) {
       if (!hasLabels(group.labels, labels)) continue;
       const text = yield* groupJson(
         group,
@@ -150,7 +151,8 @@ export class Groups implements Owner {
   *times(most: number, labels?: Labels): Generator<void, { total: number; groups: GroupTimes[] }> {
     const groups: GroupTimes[] = [];
     let total = 0;
-    for (const group of this.#shown.groups()) {
+    // Copied, since one that changes meanwhile becomes the last one.
+    for (const group of [...this.#shown.groups()]) {
       if (!hasLabels(group.labels, labels)) continue;
       if (total++ < most) groups.push(groupTimes(group, this.#values));
       yield;

@@ -275,6 +275,48 @@ test("accepts le and quantile as ordinary labels outside distributions, before a
   ]);
 });
 
+test("lists each group once, also one that changes while groups are listed", async () => {
+  const weir = await gateway();
+  const { registry, totals } = weir.gateway;
+  const groups = new Groups(
+    {
+      series: registry,
+      totals,
+      ownMetricType: () => undefined,
+      isReturnedExposed: false,
+      counters: createCounters(),
+    },
+    { groupsMax: 10, groupTtlMs: 0, groupSumGauges: "last" },
+  );
+  const times = {
+    nowUs: NOON_MS * 1_000,
+    firstUs: 0,
+    lastUs: Number.POSITIVE_INFINITY,
+    newestUs: () => Number.NEGATIVE_INFINITY,
+  };
+  const push = async (job: string, name: string) => {
+    const family = { name, type: "gauge" as const, help: "", unit: "" };
+    const families = [{ ...family, metrics: [{ labels: new Map<string, string>(), value: 1 }] }];
+    await groups.push({ labels: new Map([["job", job]]), families, replace: true }, times);
+    groups.committed();
+  };
+  for (const job of ["a", "b"]) await push(job, "m");
+  const [json, sizes] = [groups.json(), groups.times(10)];
+  // Both are at the first group.
+  json.next();
+  sizes.next();
+  await push("a", "n");
+  const ended = <Result>(task: Generator<void, Result>): Result => {
+    for (;;) {
+      const { done, value } = task.next();
+      if (done === true) return value;
+    }
+  };
+  expect(ended(json).map((text) => JSON.parse(text).labels.job)).toEqual(["a", "b"]);
+  const listed = ended(sizes);
+  expect([listed.total, listed.groups.length]).toEqual([2, 2]);
+});
+
 test("checks a large push again if other pushes registered series meanwhile", async () => {
   const weir = await gateway();
   const { registry, totals } = weir.gateway;
