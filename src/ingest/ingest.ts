@@ -321,7 +321,6 @@ export class Ingest {
   async prune(): Promise<Dropped> {
     return await this.#alone(async () => {
       const dropped = await this.#retention.dropDays();
-      if (dropped.days.length > 0) this.#options.follower?.dropBefore(Math.max(...dropped.days) + 1);
       await this.#retention.forgetRecords();
       return dropped;
     });

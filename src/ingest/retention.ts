@@ -53,9 +53,16 @@ export class Retention {
     const days: number[] = [];
     let rows = 0;
     const drop = async (firstDay: number) => {
-      const dropped = await this.#dropBefore(firstDay);
-      days.push(...dropped.days);
-      rows += dropped.rows;
+      const hasEarlier = () => store.days().some(({ day }) => day < firstDay);
+      const had = hasEarlier();
+      try {
+        const dropped = await this.#dropBefore(firstDay);
+        days.push(...dropped.days);
+        rows += dropped.rows;
+      } finally {
+        // At once, and also if a step after the commit failed: the next call finds no such day.
+        if (had && !hasEarlier()) this.#options.follower?.dropBefore(firstDay);
+      }
     };
     const keptFrom = (await this.#options.heldFrom?.(this.firstDay)) ?? this.firstDay;
     if (store.days().some(({ day }) => day < keptFrom)) await drop(keptFrom);
