@@ -25,7 +25,8 @@ export interface Packed {
 const PREFIX = "made_rows_";
 
 export class StayingRows {
-  readonly #host: Pick<PackingHost, "inOrder" | "transaction">;
+  readonly #host: Pick<PackingHost, "inOrder" | "transaction" | "day">;
+  readonly #day: number;
   readonly #table: string;
   readonly #columns: number;
   readonly #packed: Packed;
@@ -37,19 +38,20 @@ export class StayingRows {
   #isMade = false;
 
   constructor(
-    host: Pick<PackingHost, "inOrder" | "transaction">,
+    host: Pick<PackingHost, "inOrder" | "transaction" | "day">,
     day: DayColumns,
     packed: Packed,
     rowsAtOnce = ROWS_AT_ONCE,
   ) {
     this.#host = host;
     this.#rowsAtOnce = rowsAtOnce;
+    this.#day = day.day;
     this.#table = day.table;
     this.#columns = day.attributes.length;
     this.#packed = packed;
   }
 
-  /** Copies whole parts. Returns false if it was stopped. */
+  /** Copies whole parts. Returns false if it was stopped, or if the day got a column meanwhile. */
   async copy(reader: Reader, isStopped: () => boolean): Promise<boolean> {
     const { rowEnd, untilUs } = this.#packed;
     for (;;) {
@@ -60,12 +62,16 @@ export class StayingRows {
       );
       if (next!.rows < this.#rowsAtOnce) return true;
       const end = next!.last + 1;
-      await this.#host.inOrder((writer) =>
-        this.#host.transaction(async () => {
+      const isCopied = await this.#host.inOrder(async (writer) => {
+        const day = this.#host.day(this.#day);
+        if (day === undefined || !this.fits(day)) return false;
+        await this.#host.transaction(async () => {
           await this.#make(writer);
           await this.#insert(writer, end);
-        }),
-      );
+        });
+        return true;
+      });
+      if (!isCopied) return false;
       this.#isMade = true;
       this.#end = end;
     }

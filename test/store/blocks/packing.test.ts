@@ -539,3 +539,29 @@ test("copied rows of a day that changed are dropped, and so are those that a kil
   expect(await copies()).toEqual([]);
   expect(await everything()).toEqual(left);
 });
+
+test("a day that gets a column between two parts is packed another time", async () => {
+  await commitSeries();
+  await commit(mixed(3_000, 9));
+  await snapshot();
+  let asked = 0;
+  let added: Promise<unknown> | undefined;
+  let postponed = 0;
+  const isStopped = () => {
+    // Behind 12 slices and the first parts.
+    if (++asked === 15) {
+      const rows = rowsOf([[3, DAY_US + 9, 1, true, "z"]]);
+      added = store.commit({ rows: [{ ...rows, attributes: [{ ...rows.attributes[0]!, name: "zone" }] }] });
+    }
+    return false;
+  };
+  const request = { day: DAY, untilUs: DAY_END_US, isForced: true, rowsAtOnce: 500, isStopped };
+  const packed = await store
+    .pack({ ...request, onPostponed: () => postponed++ })
+    .then((samples) => samples, String);
+  await added;
+  expect(packed).toBe(0);
+  expect(postponed).toBe(1);
+  expect(await query("SELECT 1 FROM duckdb_tables() WHERE table_name LIKE 'made_rows%'")).toEqual([]);
+  expect(await packAll()).toBe(300);
+});
