@@ -248,6 +248,7 @@ tests:
     "alerts of alerts, and alerts that are kept",
     `rule_files: [rules.yml]
 evaluation_interval: 1m
+group_eval_order: [first, second]
 tests:
 - interval: 1m
   input_series:
