@@ -7,6 +7,7 @@ import snappyjs from "snappyjs";
 import { DAY_MS, openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { startPrometheus } from "../../../real-servers.ts";
 import { withStaleMarkers } from "../../../receive/remote-write/decoded.ts";
+import type { Series as RequestSeries } from "../../../receive/remote-write/messages.ts";
 import { encodeV1 } from "../../../receive/remote-write/messages.ts";
 import { BEGIN_MS, dataset, END_MS, requests } from "./dataset.ts";
 import { expressions } from "./expressions.ts";
@@ -19,6 +20,8 @@ export interface Query {
 export interface Difference {
   readonly query: Query;
   readonly what: string;
+  /** Whether `topk` or `bottomk` chose another one of equal items: the values are the same at each time. */
+  readonly isTie: boolean;
 }
 
 export interface Report {
@@ -29,6 +32,10 @@ export interface Report {
   readonly refused: number;
   /** Both returned nothing. */
   readonly empty: number;
+  /** Queries for which the gateway read blocks. */
+  readonly readBlocks: number;
+  /** Of all samples of the gateway. */
+  readonly blockShare: number;
   readonly differences: readonly Difference[];
 }
 
@@ -49,50 +56,97 @@ interface Series {
 
 export type Ask = (query: Query) => Promise<Answer>;
 
-/**
- * Loads both, and sends `count` queries, the same ones for the same seed.
- *
- * @param isPacked whether the samples of the first hour become blocks, so that most queries read blocks and rows
- */
-export async function compareEngines(count: number, seed: number, isPacked = false): Promise<Report> {
+/** Where the samples of the gateway are: all in rows, the first half of the time in blocks, or every other sample in a block. */
+export type Layout = "rows" | "halves" | "alternating";
+
+/** Loads both, and sends `count` queries, the same ones for the same seed. */
+export async function compareEngines(count: number, seed: number, layout: Layout = "rows"): Promise<Report> {
   const gateway = await openTestGatewayAt(END_MS);
   const prometheus = await startPrometheus();
   try {
-    for (const part of requests(dataset())) {
-      const body = new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV1(part))));
-      const headers = {
-        "content-encoding": "snappy",
-        "content-type": "application/x-protobuf",
-        "x-prometheus-remote-write-version": "0.1.0",
-      };
-      const send = { method: "POST", body, headers };
-      const ours = await gateway.fetch("/api/v1/write", send);
-      const theirs = await fetch(`${prometheus.url}/api/v1/write`, send);
-      if (!ours.ok || !theirs.ok) {
-        throw new Error(
-          `not loaded: ${ours.status} ${await ours.text()}, ${theirs.status} ${await theirs.text()}`,
-        );
-      }
-    }
-    if (isPacked) await packFirstHour(gateway);
+    const all = dataset();
+    for (const part of requests(all))
+      await send((init) => fetch(`${prometheus.url}/api/v1/write`, init), part);
+    const blocks = countBlocks(gateway);
+    const blockShare = await load(gateway, all, layout);
     const path = ({ path, parameters }: Query) => `/api/v1/${path}?${new URLSearchParams(parameters)}`;
-    const weir: Ask = async (query) => (await gateway.fetch(path(query))).json() as Promise<Answer>;
+    let readBlocks = 0;
+    const weir: Ask = async (query) => {
+      // Otherwise the answer would be that from memory, and no block would be read.
+      if (layout !== "rows") gateway.gateway.cells.forget();
+      blocks.samples = 0;
+      const answer = await gateway.fetch(path(query));
+      if (blocks.samples > 0) readBlocks++;
+      return (await answer.json()) as Answer;
+    };
     const upstream: Ask = async (query) =>
       (await fetch(`${prometheus.url}${path(query)}`)).json() as Promise<Answer>;
-    return await compareAll(fc.sample(queries, { numRuns: count, seed }), weir, upstream);
+    const report = await compareAll(fc.sample(queries, { numRuns: count, seed }), weir, upstream);
+    return { ...report, readBlocks, blockShare };
   } finally {
     await prometheus.stop();
     await gateway.close();
   }
 }
 
-async function packFirstHour({ gateway: { ingest, store, cells } }: TestGateway): Promise<void> {
+/** Loads the gateway. Returns the share of the samples that are in blocks. */
+async function load(gateway: TestGateway, all: readonly RequestSeries[], layout: Layout): Promise<number> {
+  const push = async (series: readonly RequestSeries[]) => {
+    for (const part of requests(series)) await send((init) => gateway.fetch("/api/v1/write", init), part);
+  };
+  const every = (rest: number) =>
+    all.map(({ labels, samples = [] }) => ({ labels, samples: samples.filter((_, at) => at % 2 === rest) }));
+  if (layout === "rows") await push(all);
+  else if (layout === "halves") {
+    await push(all);
+    await pack(gateway, (BEGIN_MS + END_MS) / 2);
+  } else {
+    await push(every(0));
+    await pack(gateway, END_MS + 3_600_000);
+    await push(every(1));
+  }
+  const { store } = gateway.gateway;
+  const day = store.days().find((each) => each.day === Math.floor(BEGIN_MS / DAY_MS))!;
+  return day.packed / day.rows;
+}
+
+async function pack({ gateway: { ingest, store } }: TestGateway, untilMs: number): Promise<void> {
   await ingest.storeTotals();
-  const untilUs = (BEGIN_MS + 3_600_000) * 1_000;
+  const untilUs = untilMs * 1_000;
   const samples = await store.pack({ day: Math.floor(BEGIN_MS / DAY_MS), untilUs, isForced: true });
   if (samples === 0) throw new Error("nothing was packed");
-  // Otherwise the answers would be those from the head, and no block would be read.
-  cells.forget();
+}
+
+async function send(
+  post: (init: RequestInit) => Response | Promise<Response>,
+  series: readonly RequestSeries[],
+): Promise<void> {
+  const headers = {
+    "content-encoding": "snappy",
+    "content-type": "application/x-protobuf",
+    "x-prometheus-remote-write-version": "0.1.0",
+  };
+  const body = new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV1([...series]))));
+  const answer = await post({ method: "POST", body, headers });
+  if (!answer.ok) throw new Error(`not loaded: ${answer.status} ${await answer.text()}`);
+}
+
+/** Counts the samples that readers of the store get from blocks. */
+function countBlocks({ gateway: { store } }: TestGateway): { samples: number } {
+  const counted = { samples: 0 };
+  const open = store.reader.bind(store);
+  const reader = async (...options: Parameters<typeof open>) => {
+    const opened = await open(...options);
+    const scan = opened.scanBlocks.bind(opened);
+    opened.scanBlocks = (sql, parameters, visit) =>
+      scan(sql, parameters, (blocks) => {
+        for (const each of blocks.samples) counted.samples += each;
+        return visit(blocks);
+      });
+    return opened;
+  };
+  Object.assign(store, { reader });
+  return counted;
 }
 
 /** Times at half minutes, where neither a step of a subquery nor a sample is. */
@@ -113,7 +167,11 @@ export const queries: fc.Arbitrary<Query> = fc
     return { path: "query_range", parameters: { query, ...range } };
   });
 
-export async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask): Promise<Report> {
+export async function compareAll(
+  all: readonly Query[],
+  weir: Ask,
+  upstream: Ask,
+): Promise<Omit<Report, "readBlocks" | "blockShare">> {
   const differences: Difference[] = [];
   let refused = 0;
   let empty = 0;
@@ -125,7 +183,7 @@ export async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask
     const what = differenceOf(query, ours, theirs);
     if (what === undefined) continue;
     if (isChange(query, what)) changed++;
-    else differences.push({ query, what });
+    else differences.push({ query, what, isTie: isTie(query, ours, theirs) });
   }
   return { asked: all.length, changed, refused, empty, differences };
 }
@@ -137,6 +195,17 @@ export async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask
 function isChange({ parameters: { query } }: Query, what: string): boolean {
   if (/^error \(multiple matches for labels: many-to-one/.test(what)) return /[<>=]/.test(query);
   return /timestamp\(\(*\w+(\{[^}]*\})? @ \S+ offset/.test(query);
+}
+
+function isTie({ parameters: { query } }: Query, ours: Answer, theirs: Answer): boolean {
+  if (!/^\(*(topk|bottomk)\b/.test(query)) return false;
+  return valuesByTime(ours) === valuesByTime(theirs);
+}
+
+function valuesByTime({ data }: Answer): string {
+  const series = (data?.result ?? []) as readonly Series[];
+  const points = series.flatMap(({ value, values }) => values ?? [value!]);
+  return points.map(String).sort().join(" ");
 }
 
 function differenceOf(query: Query, ours: Answer, theirs: Answer): string | undefined {
