@@ -197,9 +197,14 @@ export async function accepted(
   );
 }
 
-/** A message with flags in place of the parameters that it names. */
+/** A message as the command line says it: with flags in place of the parameters that it names, and variables in place of headers. */
 function withFlags(message: string, flags: Readonly<Record<string, string>>): string {
-  let text = message;
+  let text = message
+    .replace(
+      /send the header "Authorization: Bearer TOKEN"( or "Authorization: Basic …")?/,
+      "set the variable WEIR_TOKEN",
+    )
+    .replace("GET /api/v1/tables lists the tables", '"weir sql .tables" lists the tables');
   for (const [parameter, flag] of Object.entries(flags))
     text = text.replace(`invalid parameter "${parameter}"`, `${flag} is invalid`);
   return text;

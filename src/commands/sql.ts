@@ -27,12 +27,13 @@ export const command: Command = {
        weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
        weir sql .tables [PATTERN]
+       weir sql .schema [PATTERN]
        weir sql .functions [PATTERN]
 
 Runs one read-only statement of DuckDB's SQL on a running gateway. Each metric is a table, named as in
 Prometheus, with ts, value and one column per tag. ".tables" lists the tables with their number of rows and
-the time of the last row, pushed metrics first. ".tables http*" lists some of them. ".functions" lists the
-functions that a statement may call, with their limits:
+the time of the last row, pushed metrics first. ".tables http*" lists some of them. ".schema" lists their
+columns with types, and ".functions" the functions that a statement may call, with their limits:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
@@ -75,14 +76,22 @@ are invalid.`,
       await writeTo(values.output, bytesOf(await accepted(response)), io);
       return exitCode.ok;
     }
+    const schema = /^\s*\.schema(?:\s+(\S+))?\s*$/.exec(statement);
+    if (schema !== null) {
+      if (format !== "table")
+        throw new UsageError(".schema prints text only; .tables lists the columns in other formats, too.");
+      const { schemaText } = await import("./shell/table-schema.ts");
+      await writeTo(values.output, await schemaText(schema[1] ?? "", send), io);
+      return exitCode.ok;
+    }
     const dotted = /^\s*(\.[a-z]+)/i.exec(statement)?.[1];
-    if (dotted === ".tables" || dotted === ".functions")
+    if (dotted === ".tables" || dotted === ".functions" || dotted === ".schema")
       throw new UsageError(
         `${JSON.stringify(statement.trim())} has more than one pattern; expected ${dotted} [PATTERN].`,
       );
     if (dotted !== undefined)
       throw new UsageError(
-        `There is no command ${JSON.stringify(dotted)}; there are .tables and .functions.`,
+        `There is no command ${JSON.stringify(dotted)}; there are .tables, .schema and .functions.`,
       );
 
     const body = {

@@ -122,6 +122,13 @@ describe("weir sql", () => {
     );
     const json = await weir(["sql", "--format", "json", ".tables"], { env });
     expect(JSON.parse(json.out).tables.map(({ table }: { table: string }) => table)).toContain("jobs_done");
+    const schema = await weir(["sql", ".schema", "jobs_*"], { env });
+    expect(schema).toMatchObject({ code: 0, err: "" });
+    expect(schema.out).toMatch(/^jobs_done\(ts TIMESTAMP, value DOUBLE[^)]*\)\n$/);
+    expect(await weir(["sql", ".schema", "job_done"], { env })).toMatchObject({
+      ...{ code: 1, out: "" },
+      err: 'weir sql: There is no table "job_done"; .tables lists them.\n',
+    });
     const csv = await weir(["sql", "--format", "csv", ".tables jobs*"], { env });
     expect(csv.out.split("\n").map((line) => line.split(",")[0])).toEqual(["table", "jobs_done", ""]);
   });
@@ -136,7 +143,11 @@ describe("weir sql", () => {
   test("reports an error in one line, with the right exit code", async () => {
     for (const [args, code, message] of [
       [["DROP TABLE samples"], 1, /^weir sql: .+\n$/],
-      [[".tabels"], 2, /^weir sql: There is no command "\.tabels"; there are \.tables and \.functions\.\n/],
+      [
+        [".tabels"],
+        2,
+        /^weir sql: There is no command "\.tabels"; there are \.tables, \.schema and \.functions\.\n/,
+      ],
       [
         [".tables a b"],
         2,

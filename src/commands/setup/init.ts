@@ -121,23 +121,38 @@ The exit code is 0 if the files were written, 1 if one exists or cannot be writt
 type Given = ReturnType<typeof readArguments<typeof OPTIONS>>["values"];
 
 async function planOf(given: Given, questions: Questions | undefined, io: Io): Promise<Plan> {
-  const ask = async (question: string, flag: string | undefined, preset: string) =>
-    flag ?? (await questions?.ask(question, preset)) ?? preset;
-  const service = oneOf(
-    "--service",
-    await ask("Service manager, none or systemd?", given.service, "none"),
-    SERVICES,
+  const ask = async <T>(
+    question: string,
+    flag: string | undefined,
+    preset: string,
+    read: (text: string) => T,
+  ) =>
+    flag !== undefined || questions === undefined
+      ? read(flag ?? preset)
+      : await questions.ask(question, preset, read);
+  // As flags, so that an error names them.
+  const checkedSetting = (flag: string) => (text: string) => {
+    loadConfig([flag, text], {}, io.readFile);
+    return text;
+  };
+  const service = await ask("Service manager, none or systemd?", given.service, "none", (text) =>
+    oneOf("--service", text, SERVICES),
   );
-  const listen = await ask("Address to listen on?", given.listen, DEFAULTS.listen);
-  const retention = await ask("Days to keep samples?", given["retention-days"], DEFAULTS.retention);
+  const listen = await ask(
+    "Address to listen on?",
+    given.listen,
+    DEFAULTS.listen,
+    checkedSetting("--listen"),
+  );
+  const retention = await ask(
+    "Days to keep samples?",
+    given["retention-days"],
+    DEFAULTS.retention,
+    checkedSetting("--retention-days"),
+  );
   const named = given.data ?? DEFAULTS[service].data;
   const config = given.config ?? DEFAULTS[service].config;
-  // As flags, so that an error names them.
-  const checked = loadConfig(
-    ["--listen", listen, "--retention-days", retention, "--data", named],
-    {},
-    io.readFile,
-  );
+  const checked = loadConfig(["--listen", listen, "--data", named], {}, io.readFile);
   const data = service === "none" ? named : resolve(named);
   const isOwned = service === "systemd" && !isStateFolder(data);
   if (isOwned && given.user === undefined)
@@ -145,13 +160,22 @@ async function planOf(given: Given, questions: Questions | undefined, io: Io): P
       `--data is ${JSON.stringify(data)}, which is not below /var/lib: give --user NAME, a user of the system who shall own it.`,
     );
   const needsToken = addressThatNeedsToken(checked) !== undefined && tokenNames(checked).length === 0;
-  const token = await ask("Name of a first token, or none?", given.token, needsToken ? "admin" : "none");
+  const token = await ask(
+    "Name of a first token, or none?",
+    given.token,
+    needsToken ? "admin" : "none",
+    (text) => {
+      const name = text === "none" ? undefined : tokenName(text);
+      if (questions !== undefined) requireToken(checked, name, tokenNames(checked));
+      return name;
+    },
+  );
   return {
     ...{ listen, retention, service },
     // A service has another working directory than this command.
     data,
     config: service === "none" ? config : resolve(config),
-    token: token === "none" ? undefined : tokenName(token),
+    token,
     unit: given.unit ?? UNIT,
     owner: isOwned ? given.user : undefined,
   };
@@ -203,9 +227,9 @@ async function makeToken(name: string, config: Config, io: Io): Promise<void> {
   const { token, text } = newToken(wanted, Date.now());
   await storeToken(tokens, token);
   await io.stderr.write(
-    `The token ${JSON.stringify(name)}, which is not shown again (its hash is in ${tokens}):\n`,
+    `The token ${JSON.stringify(name)}, which is not shown again (its hash is in ${tokens}), as the commands read it:\n`,
   );
-  await io.stdout.write(`\n  ${text}\n\n`);
+  await io.stdout.write(`\n  export WEIR_TOKEN=${text}\n\n`);
 }
 
 /** How this program is started as a gateway, by a unit. */
@@ -225,7 +249,7 @@ function nextSteps(
   program: string,
   hasTokens: boolean,
 ): string {
-  const header = hasTokens ? "-H 'Authorization: Bearer TOKEN' " : "";
+  const header = hasTokens ? '-H "Authorization: Bearer $WEIR_TOKEN" ' : "";
   const at = config.listen[0]!;
   const address =
     at.path !== undefined

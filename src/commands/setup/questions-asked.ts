@@ -1,5 +1,6 @@
 /** Questions on a terminal, one line each. An empty answer takes the default. */
-import type { Io } from "../command.ts";
+import { SettingError } from "../../config/setting-error.ts";
+import { type Io, UsageError } from "../command.ts";
 
 export class Questions {
   readonly #io: Io;
@@ -9,13 +10,24 @@ export class Questions {
     this.#io = io;
   }
 
-  /** Returns the answer, or the default if it is empty or the input has ended. */
-  async ask(question: string, preset: string): Promise<string> {
-    await this.#io.stderr.write(`${question} [${preset}] `);
+  /**
+   * Returns what `read` makes of the answer, or of the default if the answer is empty or the input has ended. If `read` throws
+   * `UsageError` or `SettingError`, the question is asked again.
+   */
+  async ask<T>(question: string, preset: string, read: (text: string) => T): Promise<T> {
     this.#lines ??= linesOf(this.#io.stdin());
-    const { value, done } = await this.#lines.next();
-    const answer = done === true ? "" : value.trim();
-    return answer === "" ? preset : answer;
+    for (;;) {
+      await this.#io.stderr.write(`${question} [${preset}] `);
+      const { value, done } = await this.#lines.next();
+      const answer = done === true ? "" : value.trim();
+      try {
+        return read(answer === "" ? preset : answer);
+      } catch (error) {
+        const isInvalid = error instanceof UsageError || error instanceof SettingError;
+        if (!isInvalid || done === true) throw error;
+        await this.#io.stderr.write(`${error.message}\n`);
+      }
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { promqlText } from "../promql.ts";
 import { showPaged } from "./pager.ts";
 import { historyPath, readHistory, writeHistory } from "./shell-history.ts";
 import { StatementBuffer } from "./statement-buffer.ts";
+import { schemaText } from "./table-schema.ts";
 import { completionsOf, DOT_COMMANDS, MODES, type TableWords } from "./word-completion.ts";
 
 const PROMPT = "weir> ";
@@ -19,10 +20,10 @@ const ignore = () => undefined;
 const HELP = `A statement of DuckDB's SQL ends with a semicolon, and may have several lines. Each metric is a table.
 
   .tables [PATTERN]     lists the tables, such as .tables http*
-  .schema [TABLE]       lists the columns of a table, or of all
+  .schema [PATTERN]     lists the columns of a table, or of all
   .functions [PATTERN]  lists the functions that a statement may call
-  .mode FORMAT          prints answers as ${MODES.join(", ")}
-  .timing on|off        prints how long each statement took
+  .mode [FORMAT]        prints answers as ${MODES.join(", ")}
+  .timing [on|off]      prints how long each statement took
   \\promql EXPR          evaluates an expression in PromQL
   .quit                 ends, like Ctrl-D
 
@@ -169,6 +170,7 @@ async function commandText(name: string, argument: string, session: Session, sen
     case ".schema":
       return await schemaText(argument, send);
     case ".mode": {
+      if (argument === "") return `.mode is ${session.mode}; there are ${MODES.join(", ")}.\n`;
       const mode = MODES.find((each) => each === argument);
       if (mode === undefined)
         return `.mode is ${JSON.stringify(argument)}, expected one of ${MODES.join(", ")}.\n`;
@@ -176,6 +178,7 @@ async function commandText(name: string, argument: string, session: Session, sen
       return "";
     }
     case ".timing": {
+      if (argument === "") return `.timing is ${session.hasTiming ? "on" : "off"}.\n`;
       if (argument !== "on" && argument !== "off")
         return `.timing is ${JSON.stringify(argument)}, expected on or off.\n`;
       session.hasTiming = argument === "on";
@@ -186,22 +189,4 @@ async function commandText(name: string, argument: string, session: Session, sen
     default:
       return `There is no command ${JSON.stringify(name)}; there are ${DOT_COMMANDS.join(", ")} and \\promql.\n`;
   }
-}
-
-async function schemaText(table: string, send: Send): Promise<string> {
-  const response = await accepted(await send("/api/v1/tables", { query: [["format", "json"]] }));
-  const { tables } = (await response.json()) as {
-    tables: readonly {
-      readonly table: string;
-      readonly columns: readonly { readonly name: string; readonly type: string }[];
-    }[];
-  };
-  const found = tables.filter((each) => table === "" || each.table === table);
-  if (found.length === 0) return `There is no table ${JSON.stringify(table)}; .tables lists them.\n`;
-  return found
-    .map(
-      ({ table: name, columns }) =>
-        `${name}(${columns.map((column) => `${column.name} ${column.type}`).join(", ")})\n`,
-    )
-    .join("");
 }

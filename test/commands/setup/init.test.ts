@@ -1,7 +1,7 @@
 /** `weir init`: the files that it writes, the questions that it asks, and what it refuses. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { serviceUnit } from "../../../src/commands/setup/service-unit.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
@@ -20,15 +20,23 @@ test("writes settings that a gateway starts with, and a token that it accepts", 
   expect(readFileSync(config, "utf8")).toEndWith(
     `listen = ["127.0.0.1:19091"]\nretentionDays = 30\ndata = ${JSON.stringify(data)}\n`,
   );
-  const [, token = ""] = /^ {2}(weir_\S+)$/m.exec(out) ?? [];
+  const [, token = ""] = /^ {2}export WEIR_TOKEN=(weir_\S+)$/m.exec(out) ?? [];
   expect(token).not.toBe("");
   expect(out.slice(out.indexOf("Go on with"))).toBe(`Go on with:
 
   ${ROOT}/scripts/weir serve --config ${config}
   ${ROOT}/scripts/weir doctor --config ${config}
-  curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:19091/api/v1/sql -d 'SELECT * FROM metrics'
+  curl -H "Authorization: Bearer $WEIR_TOKEN" http://127.0.0.1:19091/api/v1/sql -d 'SELECT * FROM metrics'
 `);
   const gateway = await GatewayProcess.start({ data, args: ["--no-sampler"] });
+  // The commands work as they are printed, in the shell that has the variable.
+  const doctor = ["doctor", "--config", config, "--url", gateway.url];
+  expect(await weir(doctor, { env: { WEIR_TOKEN: token } })).toMatchObject({ code: 0 });
+  const without = await weir(doctor);
+  expect(without).toMatchObject({ code: 16 });
+  expect(without.out).toContain(
+    "FAIL  round trip   This route needs a token with the scope push: set the variable WEIR_TOKEN.\n",
+  );
   const ask = (headers: Record<string, string>) => fetch(`${gateway.url}/api/v1/query?query=1`, { headers });
   expect((await ask({})).status).toBe(401);
   expect((await ask({ authorization: `Bearer ${token}` })).status).toBe(200);
@@ -65,7 +73,7 @@ test("writes nothing if a setting is invalid, or if anyone could use the gateway
   // By default, such an address gets a token.
   const { code, out } = await weir([...base, "--listen", "0.0.0.0:9091"]);
   expect(code).toBe(0);
-  expect(out).toContain("curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091/");
+  expect(out).toContain('curl -H "Authorization: Bearer $WEIR_TOKEN" http://127.0.0.1:9091/');
 });
 
 test("writes a unit that differs from the shipped one only where the installation does", async () => {
@@ -160,7 +168,7 @@ test("writes nothing if the token exists, and makes none by default if there are
   expect(readFileSync(config, "utf8")).toBe(before);
   const kept = await weir([...base, "--retention-days", "30", "--force"]);
   expect(kept).toMatchObject({ code: 0, err: `Wrote ${config}\n` });
-  expect(kept.out).toContain("curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091/");
+  expect(kept.out).toContain('curl -H "Authorization: Bearer $WEIR_TOKEN" http://127.0.0.1:9091/');
 });
 
 test("prints addresses that curl can read", async () => {
@@ -172,7 +180,7 @@ test("prints addresses that curl can read", async () => {
   };
   expect(await stepOf("[::1]:9091")).toBe("http://[::1]:9091");
   expect(await stepOf("unix:weir.sock")).toBe("--unix-socket weir.sock http://localhost");
-  expect(await stepOf("[::]:9091")).toBe("-H 'Authorization: Bearer TOKEN' http://127.0.0.1:9091");
+  expect(await stepOf("[::]:9091")).toBe('-H "Authorization: Bearer $WEIR_TOKEN" http://127.0.0.1:9091');
 });
 
 test("quotes paths as systemd reads them", () => {
@@ -187,16 +195,15 @@ test("quotes paths as systemd reads them", () => {
 });
 
 describe.skipIf(Bun.which("python3") === null)("on a terminal", () => {
-  test("asks what no flag answers, with defaults", async () => {
-    const folder = temporaryFolder();
-    const config = join(folder, "weir.toml");
-    // Types an answer after each question.
+  /** Runs `weir init`, types an answer after each question, and returns what is on the screen. */
+  async function answered(answers: readonly string[], config: string): Promise<string> {
     const script = `
 import os, pty, sys
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
-answers = [b"none\\n", b"127.0.0.1:19093\\n", b"\\n", b"\\n"]
+answers = [(answer + "\\n").encode() for answer in ${JSON.stringify(answers)}]
+asked = len(answers)
 text = b""
 while True:
     try:
@@ -206,17 +213,24 @@ while True:
     if not piece:
         break
     text += piece
-    while answers and text.count(b"] ") > 4 - len(answers):
+    while answers and text.count(b"] ") > asked - len(answers):
         os.write(fd, answers.pop(0))
 sys.stdout.buffer.write(text)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
     const argv = [process.execPath, join(ROOT, "src/main.ts"), "init", "--config", config];
-    const child = Bun.spawn(["python3", "-c", script, ...argv, "--data", join(folder, "data")], {
+    const data = join(dirname(config), "data");
+    const child = Bun.spawn(["python3", "-c", script, ...argv, "--data", data], {
       stdout: "pipe",
       stderr: "pipe",
     });
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
+    return out.replaceAll("\r\n", "\n");
+  }
+
+  test("asks what no flag answers, with defaults", async () => {
+    const config = join(temporaryFolder(), "weir.toml");
+    const out = await answered(["none", "127.0.0.1:19093", "", ""], config);
     for (const question of [
       "Service manager, none or systemd? [none]",
       "Address to listen on? [127.0.0.1:9091]",
@@ -225,5 +239,26 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
     ])
       expect(out).toContain(question);
     expect(readFileSync(config, "utf8")).toContain('listen = ["127.0.0.1:19093"]\nretentionDays = 7\n');
+  });
+
+  test("asks again after an answer that is invalid", async () => {
+    const config = join(temporaryFolder(), "weir.toml");
+    const out = await answered(
+      ["launchd", "", "localhost", "0.0.0.0:19093", "soon", "14", "none", "a b", "me"],
+      config,
+    );
+    for (const [question, reason] of [
+      ["Service manager, none or systemd?", '--service is "launchd", expected one of none, systemd.'],
+      ["Address to listen on?", '--listen is "localhost"'],
+      ["Days to keep samples?", '--retention-days is "soon"'],
+      ["Name of a first token, or none?", "which other machines may reach, and there is no token"],
+      ["Name of a first token, or none?", '--token is "a b"'],
+    ] as const) {
+      const after = out.slice(out.indexOf(reason));
+      expect(after).toStartWith(reason);
+      expect(after.split("\n")[1]).toStartWith(question);
+    }
+    expect(readFileSync(config, "utf8")).toContain('listen = ["0.0.0.0:19093"]\nretentionDays = 14\n');
+    expect(out).toMatch(/^ {2}export WEIR_TOKEN=weir_\S+$/m);
   });
 });
