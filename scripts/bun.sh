@@ -89,7 +89,7 @@ need_dependencies() {
   case $root in */node_modules/*) return ;; esac
   sum=$({ uname -sm; cat "$root/package.json" "$root/bun.lock"; } | cksum)
   stamp="$root/node_modules/.installed"
-  installed=$(cat "$stamp" 2>/dev/null)
+  installed=$(cat "$stamp" 2>/dev/null) || installed=
   [ "$installed" = "all $sum" ] && return
   [ "$installed" = "$1 $sum" ] && return
   need_to_write "the dependencies of this version are not installed"

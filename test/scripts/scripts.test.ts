@@ -164,6 +164,19 @@ describe("the scripts", () => {
     expect(await child.exited).toBe(7);
   });
 
+  test("a script that ends at its first error installs them too, in a fresh clone", () => {
+    const root = checkout();
+    cpSync(join(ROOT, "scripts/build-page"), join(root, "scripts/build-page"));
+    mkdirSync(join(root, "scripts/build-page.d"));
+    writeFileSync(join(root, "scripts/build-page.d/build-page.ts"), 'console.log("built");');
+    const { path, calls } = bunOnPath("1.4.5");
+    expect(run([join(root, "scripts/build-page")], { path })).toEqual({
+      ...{ code: 0, out: "built\n" },
+      err: "scripts/build-page: installing the locked dependencies\n",
+    });
+    expect(calls()).toEqual(["install --frozen-lockfile --production"]);
+  });
+
   test("dependencies are installed once, from the frozen lock, and again when it changes", () => {
     const root = checkout();
     const { path, calls } = bunOnPath("1.4.5");
