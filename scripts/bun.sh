@@ -113,7 +113,7 @@ install_dependencies() {
 # since: the sum covers the path, the inode, the size and both times of each source, of the lock and of the page. Of Bun, of each
 # bundled file of a package and of the bundle itself it covers all but the second time: these files may be hard links to a cache,
 # and the install of another project then changes that time. The bundle is covered because a machine that loses its power can keep
-# the name of a file without its contents. A system whose `find` has no -printf starts from the sources.
+# the name of a file without its contents. A system whose `find` has no -printf, or without `flock`, starts from the sources.
 serve_sum() {
   # shellcheck disable=SC2046 # a path of a package has no spaces
   (cd "$root" && find -H src scripts/bun.sh scripts/build.d package.json bun.lock tsconfig.json node_modules/.installed \
@@ -121,11 +121,27 @@ serve_sum() {
     \( -path '*node_modules/*' -printf '%p %i %s %T@\n' -o -printf '%p %i %s %T@ %C@\n' \) 2>/dev/null || echo incomplete) | cksum
 }
 
-# True if there is a bundle of exactly this checkout for the Bun that need_bun would find. Sets `bun` and `bundle`.
+# True if there is a bundle of exactly this checkout for the Bun that need_bun would find, and nobody deletes it while this process
+# and what it becomes run. Sets `bun` and `bundle`.
 find_bundle() {
   { read -r sum && read -r bundle && read -r bun; } 2>/dev/null <"$root/node_modules/.weir-serve" || return 1
   on_path=$(command -v bun 2>/dev/null)
-  [ "${on_path:-$bun}" = "$bun" ] && [ "$(serve_sum "$bun" "$root/$bundle")" = "$sum" ]
+  [ "${on_path:-$bun}" = "$bun" ] && [ "$(serve_sum "$bun" "$root/$bundle")" = "$sum" ] && keep_bundle
+}
+
+# Locks the bundle by a descriptor that stays open as long as the gateway runs. /proc would not do: with the mount option hidepid,
+# nobody sees the processes of others. The descriptor is one that the caller does not use: he may hold a lock by it.
+keep_bundle() {
+  module=$root/$bundle/main.js
+  for descriptor in 9 8 7 6 5 4 3; do
+    { true >&"$descriptor"; } 2>/dev/null && continue
+    { eval "command exec $descriptor<\"\$module\""; } 2>/dev/null || return 1
+    # Whoever deletes it has the lock alone meanwhile, so that it is whole or away.
+    flock -s -n "$descriptor" 2>/dev/null && [ -e "$module" ] && return
+    eval "exec $descriptor<&-"
+    return 1
+  done
+  return 1
 }
 
 # Makes the bundle, after a bundle of the page. Called in the background by a start without one, and by scripts/install. The
@@ -133,6 +149,7 @@ find_bundle() {
 make_bundle() (
   modules="$root/node_modules"
   [ -w "$modules" ] && [ -f "$root/scripts/build.d/serve-bundle.ts" ] && find / -maxdepth 0 -printf '' 2>/dev/null || exit 0
+  command -v flock >/dev/null || exit 0
   find "$modules/.weir-lock" -maxdepth 0 -mmin +10 -exec rmdir {} + 2>/dev/null
   mkdir "$modules/.weir-lock" 2>/dev/null || exit 0
   fresh=
@@ -154,9 +171,10 @@ make_bundle() (
   else
     exit 1
   fi
-  # A gateway that runs loads its Workers later.
+  # A gateway that runs loads its Workers later. One of an earlier version has no lock, and is only seen in /proc.
   for old in "$modules"/.weir-??????; do
-    [ "$old" = "$made" ] || grep -qs "${old##*/}/main.js" /proc/[0-9]*/cmdline || rm -rf "$old"
+    [ "$old" = "$made" ] || grep -qs "${old##*/}/main.js" /proc/[0-9]*/cmdline ||
+      flock -n "$old/main.js" rm -rf "$old"
   done
 )
 

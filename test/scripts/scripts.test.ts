@@ -308,6 +308,63 @@ describe("the scripts", () => {
     make();
     expect(start()).toBe("bundle");
   });
+
+  test("a bundle that a gateway runs from stays, also if its process cannot be seen", async () => {
+    const root = checkout();
+    const { path } = bunOnPath("1.4.0");
+    mkdirSync(join(root, "scripts/build.d"));
+    writeFileSync(
+      join(root, "scripts/build.d/serve-bundle.ts"),
+      'await Bun.write(process.argv[2] + "/main.js", "console.log(process.pid); process.stdin.resume();");\n',
+    );
+    expect(run([join(root, "scripts/weir")], { path }).code).toBe(0);
+    // With hidepid, /proc has no process of another user.
+    const blind = temporaryFolder();
+    executable(join(blind, "grep"), "exit 1");
+    const make = () =>
+      run(
+        [
+          "env",
+          `self=${root}/scripts/serve`,
+          "sh",
+          "-c",
+          '. "$(dirname "$self")/bun.sh"; need_bun; make_bundle',
+        ],
+        {
+          path: `${blind}:${path}`,
+        },
+      );
+    const folders = () =>
+      readdirSync(join(root, "node_modules"))
+        .filter((name) => /^\.weir-\w{6}$/.test(name))
+        .sort();
+
+    expect(make().code).toBe(0);
+    const [first] = folders();
+    // The caller has a lock of his own, by the descriptor that a script would take first.
+    const own = join(temporaryFolder(), "lock");
+    const child = Bun.spawn(["sh", "-c", `exec 9>'${own}' && flock 9 && exec '${root}/scripts/serve'`], {
+      env: { PATH: path },
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await child.stdout.getReader().read();
+    // The same process as the script, started from the bundle.
+    expect(new TextDecoder().decode(value)).toBe(`${child.pid}\n`);
+    writeFileSync(join(root, "src/new.ts"), "");
+    expect(make().code).toBe(0);
+    expect(folders()).toHaveLength(2);
+    expect(folders()).toContain(first!);
+    expect(run(["flock", "-n", own, "true"]).code).toBe(1);
+
+    child.stdin.end();
+    expect(await child.exited).toBe(0);
+    writeFileSync(join(root, "src/other.ts"), "");
+    expect(make().code).toBe(0);
+    expect(folders()).toHaveLength(1);
+    expect(folders()).not.toContain(first!);
+  });
 });
 
 test("scripts/fuzz rejects an option that it does not have, and says what it expects", () => {
