@@ -174,7 +174,7 @@ make_bundle() (
   # A gateway that runs loads its Workers later. One of an earlier version has no lock, and is only seen in /proc.
   for old in "$modules"/.weir-??????; do
     [ "$old" = "$made" ] || grep -qs "${old##*/}/main.js" /proc/[0-9]*/cmdline ||
-      flock -n "$old/main.js" rm -rf "$old"
+      flock -n "$old/main.js" rm -rf "$old" || continue
   done
 )
 
