@@ -9,7 +9,7 @@ import { STORE_FILE } from "../../src/store/inspection.ts";
 import { GatewayProcess } from "../../test/gateway-process.ts";
 import { Client } from "./client.ts";
 import { Crowd } from "./crowd.ts";
-import { countsOf, openDamaged, packedSamplesOf } from "./damage.ts";
+import { countsOf, openDamaged, packedCountsOf } from "./damage.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
 import { countingSql, Ledger, type Push, type StoredPush } from "./ledger.ts";
 import { type Disk, killedRun, runToEnd } from "./processes.ts";
@@ -130,7 +130,20 @@ export class Campaign {
       const code = await gateway.stop("SIGTERM");
       if (code !== 0) this.tally.faults.push(`the stop ended with ${code}: ${gateway.log.text}`);
     }
-    this.tally.events.set("samples in blocks", await packedSamplesOf(this.#data));
+    await this.#countStored();
+  }
+
+  /** What was pushed in which form, and what of it is in blocks. */
+  async #countStored(): Promise<void> {
+    const { events } = this.tally;
+    for (const { form, events: samples, scrap } of this.#ledger.acknowledged)
+      events.set(`samples as ${form}`, (events.get(`samples as ${form}`) ?? 0) + samples + scrap);
+    if (this.#options.decodeWorkers > 0) events.set("samples with decoding threads", this.tally.acknowledged);
+    const { samples, packed, blocks, daysInParts } = await packedCountsOf(this.#data);
+    events.set("samples stored at the end", samples);
+    events.set("of them in blocks", packed);
+    events.set("blocks", blocks);
+    events.set("days packed in parts", daysInParts);
   }
 
   get #tokenFile(): string {

@@ -58,12 +58,41 @@ export async function countsOf(folder: string): Promise<StoredPush[]> {
   }
 }
 
-/** How many samples are in blocks, in the store of a folder. */
-export async function packedSamplesOf(folder: string): Promise<number> {
+/** What a store has in blocks. */
+export interface PackedCounts {
+  readonly samples: number;
+  readonly packed: number;
+  readonly blocks: number;
+  /** Days with blocks whose other rows were copied in parts, because they are more than two row groups. */
+  readonly daysInParts: number;
+}
+
+const PART_ROWS = 2 * 122_880;
+
+/** Counts samples and blocks in the store of a folder. */
+export async function packedCountsOf(folder: string): Promise<PackedCounts> {
   const { store } = await openStore(storeOptions(folder));
-  const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
-  await store.close();
-  return packed;
+  try {
+    const days = store.days();
+    const sum = (count: (day: (typeof days)[number]) => number) =>
+      days.reduce((total, day) => total + count(day), 0);
+    const reader = await store.reader();
+    try {
+      const [counted] = await reader.all<{ blocks: number }>(
+        "SELECT count(*)::INT AS blocks FROM weir.blocks",
+      );
+      return {
+        samples: sum(({ rows }) => rows),
+        packed: sum(({ packed }) => packed),
+        blocks: counted!.blocks,
+        daysInParts: sum(({ rows, packed }) => (packed > 0 && rows - packed > PART_ROWS ? 1 : 0)),
+      };
+    } finally {
+      reader.close();
+    }
+  } finally {
+    await store.close();
+  }
 }
 
 export type Outcome =

@@ -11,7 +11,9 @@ export const SCRAP = "torture.scrap";
 /** A gauge, whose samples become blocks. */
 export const LEVEL = "torture.level";
 /** The most samples of it in a push. */
-export const LEVELS = 20;
+export const LEVELS = 50_000;
+/** With a greater number, a push has none: its samples would be on the next day. */
+export const LEVEL_PUSHES = 1_728;
 const DAY_MS = 86_400_000;
 
 export interface Push {
@@ -19,6 +21,9 @@ export interface Push {
   readonly worker: number;
   /** Days since 1970 of all its events. */
   readonly day: number;
+  readonly form: PushForm;
+  /** The path with its query. */
+  readonly path: string;
   readonly body: string | Uint8Array<ArrayBuffer>;
   readonly contentType: string;
   /** Its events of each metric, with the samples of the gauge, and the sums of their values: whole numbers, whose sums are exact. */
@@ -32,7 +37,7 @@ export interface Push {
   readonly round: number;
 }
 
-/** What a push contains: events one by one, or a table of observations. */
+/** What a push contains: events one by one, or a table of observations or of samples of the gauge. */
 export type PushForm = "events" | "columns" | "arrow";
 
 interface Event {
@@ -44,17 +49,18 @@ interface Event {
 }
 
 /**
- * Makes a push of `length` events at one time, half of them observations and half increments, and `levels` samples of a
- * gauge on the same day, at most LEVELS. A table has observations alone.
+ * Makes a push of `wanted` events at one time, half of them observations and half increments, and `levels` samples of a
+ * gauge on the same day, at most LEVELS. A table has these samples alone, or observations if there are none.
  */
 export function makePush(
   { worker, number, round }: { worker: number; number: number; round: number },
-  length: number,
+  wanted: number,
   scrap: number,
   timestampMs: number,
   form: PushForm = "events",
   levels = 0,
 ): Push {
+  const length = form !== "events" && levels > 0 ? 0 : wanted;
   const name = `w${worker}-${number}`;
   let durations = 0;
   let durationSum = 0;
@@ -79,8 +85,7 @@ export function makePush(
   }
   let levelSum = 0;
   const dayMs = Math.floor(timestampMs / DAY_MS) * DAY_MS;
-  const held = form === "events" ? levels : 0;
-  for (let index = 0; index < held; index++) {
+  for (let index = 0; index < levels; index++) {
     // No other sample of its series has this time, or this value.
     const value = number * LEVELS + index;
     levelSum += value;
@@ -107,7 +112,7 @@ export function makePush(
     worker,
     day: Math.floor(timestampMs / DAY_MS),
     ...bodyOf(events, form),
-    events: length + held,
+    events: length + levels,
     sum: durationSum + doneSum + levelSum,
     durations,
     durationSum,
@@ -117,24 +122,45 @@ export function makePush(
   };
 }
 
-function bodyOf(events: readonly Event[], form: PushForm): Pick<Push, "body" | "contentType"> {
-  if (form === "events") return { body: JSON.stringify(events), contentType: "application/json" };
+const PATH = "/api/v1/push";
+
+function bodyOf(
+  events: readonly Event[],
+  form: PushForm,
+): Pick<Push, "form" | "path" | "body" | "contentType"> {
+  if (form === "events")
+    return { form, path: PATH, body: JSON.stringify(events), contentType: "application/json" };
+  const [{ metric_name: metric, type, tags: firstTags }] = events as [Event, ...Event[]];
   const times = events.map((event) => event["@timestamp"]);
   const values = events.map(({ value }) => value);
-  const tasks = events.map(({ tags }) => tags.task_id!);
-  const workers = events.map(({ tags }) => tags.worker!);
+  const labels = Object.keys(firstTags).map((label) => ({
+    name: label,
+    values: events.map(({ tags }) => tags[label]!),
+  }));
   if (form === "columns") {
-    const columns = { ts: times, value: values, task_id: tasks, worker: workers };
-    return { body: JSON.stringify({ metric: DURATION, columns }), contentType: "application/json" };
+    const columns = {
+      ts: times,
+      value: values,
+      ...Object.fromEntries(labels.map((label) => [label.name, label.values])),
+    };
+    return {
+      form,
+      path: PATH,
+      body: JSON.stringify({ metric, type, columns }),
+      contentType: "application/json",
+    };
   }
   const body = arrowStream([
     { name: "ts", is: "time", values: Float64Array.from(times) },
     { name: "value", is: "number", values: Float64Array.from(values) },
-    { name: "task_id", is: "text", values: tasks },
-    { name: "worker", is: "dictionary", values: workers },
-    { name: "metric", is: "dictionary", values: events.map(() => DURATION) },
+    ...labels.map((label) => ({
+      ...label,
+      is: label.name === "task_id" ? ("text" as const) : ("dictionary" as const),
+    })),
+    { name: "metric", is: "dictionary", values: events.map(() => metric) },
   ]);
-  return { body, contentType: "application/vnd.apache.arrow.stream" };
+  const path = type === undefined ? PATH : `${PATH}?type=${type}`;
+  return { form, path, body, contentType: "application/vnd.apache.arrow.stream" };
 }
 
 /** What a store has of one push. */

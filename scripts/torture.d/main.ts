@@ -21,7 +21,8 @@ Kills the gateway with SIGKILL at random moments: during pushes, checkpoints, mo
 deletions, backups, restores, compaction, migrations, changes of tokens and starts. It also cuts and flips copies of log and
 journal, fills the disk, steps the clock, and opens up to 1,000 connections that are idle, slow or half closed. Clients repeat
 what had no answer with the same Idempotency-Key. Each round compares everything that was acknowledged with rows, totals and
-groups.
+groups. Pushes are events, JSON columns and Arrow streams, which threads decode in half of the campaigns. Samples of gauges
+become blocks, late ones too, in days whose other rows are copied in parts.
 
 "forward" kills a gateway with destinations, and the destinations: another gateway, and Debian's Prometheus and
 VictoriaMetrics if they are installed. Answers are lost, and one destination is slow. In the end, all must have the same.
@@ -41,8 +42,9 @@ VictoriaMetrics if they are installed. Answers are lost, and one destination is 
 Steps of the clock need libfaketime (Debian's package faketime). A full and a read-only disk need root. Without them, these
 events are left out.
 
-The last line has rounds, acknowledged samples, lost and doubled ones. The exit code is 0 if nothing was lost, stored twice or
-otherwise wrong.
+The line before the last has how often each kind of event took place, the samples by form of push, and those in blocks at
+the end. The last line has rounds, acknowledged samples, lost and doubled ones. The exit code is 0 if nothing was lost, stored
+twice or otherwise wrong.
 `;
 
 /** Rounds on one folder. Each campaign begins with an empty one. */

@@ -2,8 +2,9 @@
  * A program of its own, which the torture kills: opens the store of a folder with a migration that rewrites its small tables, and
  * closes it. `bun upgrade.ts DATA`.
  */
-import { Database } from "../../src/store/engine/duckdb.ts";
+
 import { openStore } from "../../src/store/duckdb-store.ts";
+import { Database } from "../../src/store/engine/duckdb.ts";
 import { type Migration, migrations } from "../../src/store/statements.ts";
 import { storeOptions } from "./damage.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Client } from "./client.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
-import { LEVELS, type Ledger, makePush, type Push, type PushForm } from "./ledger.ts";
+import { LEVEL_PUSHES, LEVELS, type Ledger, makePush, type Push, type PushForm } from "./ledger.ts";
 import type { Seeded } from "./seeded.ts";
 
 /** Small pushes wait in the journal, and the largest commit to their tables at once. */
@@ -12,9 +12,12 @@ const LENGTHS = [1, 1, 5, 50, 200, 1_200];
 /** A few are stored beside the commits of others, as one record of the journal and as a transaction. */
 const LARGE = [101_000, 130_000];
 const LARGE_CHANCE = 0.03;
+/** Samples of the gauge in a push for a day before today: they become blocks, in many pieces for each span. */
+const LEVEL_LENGTHS = [0, 20, 200, 2_000, 5_000];
+const MANY_LEVELS_CHANCE = 0.1;
 const DAY_MS = 86_400_000;
 /** Pushes are for today, or for a day before. */
-const DAYS_BACK = [0, 0, 0, 0, 0, 1, 2];
+const DAYS_BACK = [0, 0, 0, 1, 1, 2, 2];
 const GROUP_EACH = 5;
 const FORMS: readonly PushForm[] = ["events", "events", "columns", "arrow"];
 const BUSY_MS = 20;
@@ -61,10 +64,14 @@ export class Worker {
     const daysBack = this.#random.pick(DAYS_BACK);
     const timestampMs = Math.floor(now - daysBack * DAY_MS);
     // Today's can be in the future for a gateway whose clock goes back, which then stores a part of the push.
-    const levels = daysBack > 0 ? LEVELS : 0;
+    const levels = daysBack > 0 && this.#number < LEVEL_PUSHES ? this.#levels() : 0;
     const form = this.#random.pick(FORMS);
     const name = { worker: this.index, number: this.#number++, round };
     return makePush(name, length, scrap, timestampMs, form, levels);
+  }
+
+  #levels(): number {
+    return this.#random.chance(MANY_LEVELS_CHANCE) ? LEVELS : this.#random.pick(LEVEL_LENGTHS);
   }
 
   /**
@@ -76,7 +83,7 @@ export class Worker {
     const isRepeated = (status: number) => untilStopped && !this.isStopped && [429, 503].includes(status);
     while (this.unanswered !== undefined) {
       const push = this.unanswered;
-      const answer = await client.send("/api/v1/push", {
+      const answer = await client.send(push.path, {
         method: "POST",
         headers: { "Content-Type": push.contentType, "Idempotency-Key": push.name },
         body: push.body,
