@@ -55,6 +55,8 @@ export interface CampaignOptions {
   readonly disk?: Disk;
   /** The threads of the gateway that decode large bodies. */
   readonly decodeWorkers: number;
+  /** The most samples of the gauge in a push, LEVELS by default. */
+  readonly levelsMax?: number;
 }
 
 export interface Tally {
@@ -95,7 +97,7 @@ export class Campaign {
     this.#data = join(options.folder, "data-0");
     this.#workers = Array.from(
       { length: WORKERS },
-      (_, index) => new Worker(index, this.#ledger, options.random, options.clock, this.tally.faults),
+      (_, index) => new Worker(index, this.#ledger, this.tally.faults, options),
     );
   }
 

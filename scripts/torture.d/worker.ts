@@ -27,6 +27,7 @@ export class Worker {
   readonly #ledger: Ledger;
   readonly #random: Seeded;
   readonly #clock: GatewayClock;
+  readonly #levelsMax: number;
   readonly #faults: string[];
   #number = 0;
   #group = 0;
@@ -36,11 +37,17 @@ export class Worker {
   /** The latest day of which it has an acknowledged push. */
   latestDay = 0;
 
-  constructor(index: number, ledger: Ledger, random: Seeded, clock: GatewayClock, faults: string[]) {
+  constructor(
+    index: number,
+    ledger: Ledger,
+    faults: string[],
+    options: { readonly random: Seeded; readonly clock: GatewayClock; readonly levelsMax?: number },
+  ) {
     this.index = index;
     this.#ledger = ledger;
-    this.#random = random;
-    this.#clock = clock;
+    this.#random = options.random;
+    this.#clock = options.clock;
+    this.#levelsMax = options.levelsMax ?? LEVELS;
     this.#faults = faults;
   }
 
@@ -71,7 +78,8 @@ export class Worker {
   }
 
   #levels(): number {
-    return this.#random.chance(MANY_LEVELS_CHANCE) ? LEVELS : this.#random.pick(LEVEL_LENGTHS);
+    const length = this.#random.chance(MANY_LEVELS_CHANCE) ? LEVELS : this.#random.pick(LEVEL_LENGTHS);
+    return Math.min(length, this.#levelsMax);
   }
 
   /**

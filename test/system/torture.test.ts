@@ -28,6 +28,7 @@ async function tortured(name: string, rounds: number, seed: number, on?: Disk) {
     clock,
     disk: on,
     decodeWorkers: on === undefined ? 2 : 0,
+    levelsMax: 50,
   });
   await campaign.run(rounds);
   return campaign.tally;
