@@ -5,6 +5,8 @@ import { useMemo, useRef, useState } from "preact/hooks";
 export interface TableColumn<Row> {
   readonly title: string;
   readonly isNumber?: boolean;
+  /** Whether the column is left out where there is no room for it. */
+  readonly isForWide?: boolean;
   readonly cell: (row: Row) => ComponentChildren;
   /** What rows are sorted by if the title is chosen. A column without it cannot be chosen. */
   readonly order?: (row: Row) => number | string;
@@ -49,8 +51,8 @@ export function Rows<Row>({ label, rows, columns, keyOf, height = 600 }: RowsPro
       <table aria-label={label} aria-rowcount={sorted.length + 1}>
         <thead>
           <tr>
-            {columns.map(({ title, isNumber, order }, at) => (
-              <th key={title} class={isNumber ? "number" : undefined} aria-sort={sortOf(sorting, at)}>
+            {columns.map(({ title, isNumber, isForWide, order }, at) => (
+              <th key={title} class={classOf(isNumber, isForWide)} aria-sort={sortOf(sorting, at)}>
                 {order === undefined ? (
                   title
                 ) : (
@@ -75,8 +77,8 @@ export function Rows<Row>({ label, rows, columns, keyOf, height = 600 }: RowsPro
           {first > 0 ? <Space rows={first} columns={columns.length} /> : null}
           {seen.map((row, at) => (
             <tr key={keyOf(row)} aria-rowindex={first + at + 2}>
-              {columns.map(({ title, isNumber, cell }) => (
-                <td key={title} class={isNumber ? "number" : undefined}>
+              {columns.map(({ title, isNumber, isForWide, cell }) => (
+                <td key={title} class={classOf(isNumber, isForWide)}>
                   {cell(row)}
                 </td>
               ))}
@@ -87,6 +89,11 @@ export function Rows<Row>({ label, rows, columns, keyOf, height = 600 }: RowsPro
       </table>
     </div>
   );
+}
+
+function classOf(isNumber: boolean | undefined, isForWide: boolean | undefined): string | undefined {
+  if (isNumber) return "number";
+  return isForWide ? "for-wide" : undefined;
 }
 
 /** The place of rows that are not in the document. */

@@ -100,7 +100,11 @@ function columnsOf(
   return [
     {
       title: "Metric",
-      cell: ({ metric }) => <a href={metricAddress(metric)}>{metric}</a>,
+      cell: ({ metric, help }) => (
+        <a class="cut name" href={metricAddress(metric)} title={help === "" ? metric : `${metric}: ${help}`}>
+          {metric}
+        </a>
+      ),
       order: ({ metric }) => metric,
     },
     { title: "Type", cell: typeText, order: typeText },
@@ -129,7 +133,7 @@ function columnsOf(
     {
       title: "Jobs",
       cell: ({ jobs }) => (
-        <span class="cut" title={jobs.join(", ")}>
+        <span class="cut jobs" title={jobs.join(", ")}>
           {jobs.join(", ")}
         </span>
       ),
@@ -137,6 +141,7 @@ function columnsOf(
     },
     {
       title: "Help",
+      isForWide: true,
       cell: ({ help }) => (
         <span class="cut muted" title={help}>
           {help}

@@ -33,7 +33,9 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     const pushed = await fetch(`${gateway.url}/api/v1/push`, { method: "POST", body });
     expect(pushed.status).toBe(200);
     const lines = Array.from({ length: 9_000 }, (_, index) => `many_${index} ${index}\n`).join("");
-    await fetch(`${gateway.url}/metrics/job/nightly`, { method: "PUT", body: lines });
+    const long =
+      "# HELP database_flush_requests_time_seconds_total Seconds of flushes.\ndatabase_flush_requests_time_seconds_total 1\n";
+    await fetch(`${gateway.url}/metrics/job/nightly`, { method: "PUT", body: lines + long });
   });
   afterAll(async () => {
     await browser.close();
@@ -42,8 +44,8 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
 
   test("a metric is found among 9,000, with its samples, sender and labels", async () => {
     const { page, complaints } = await browser.open(`${gateway.url}/explore?source=pushed`);
-    // Three more: the metric of events, and the two times of the push to the group.
-    await page.getByText("9\u2009003 of ").waitFor();
+    // Four more: the metric of events, the one with a long name, and the two times of the push to the group.
+    await page.getByText("9\u2009004 of ").waitFor();
     expect(await page.locator(".rows tbody tr").count()).toBeLessThan(120);
     await page.getByRole("searchbox").fill("request takes");
     await page.getByText("1 of ").waitFor();
@@ -83,6 +85,28 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(await seriousFindings(page)).toEqual([]);
     if (process.env.WRITE_SCREENSHOTS === "1")
       await page.screenshot({ path: join(SCREENSHOTS, "explore.png") });
+    expect(complaints).toEqual([]);
+  });
+
+  test("on a screen of 1,280 pixels the list shows when each metric was last asked for, without scrolling", async () => {
+    const { page, complaints } = await browser.open(`${gateway.url}/explore?source=pushed&search=_`);
+    const name = page.getByRole("link", { name: "database_flush_requests_time_seconds_total" });
+    await name.waitFor();
+    const rows = (await page.locator(".rows").boundingBox())!;
+    for (const title of ["Metric", "Samples", "Last sample", "Last asked", "Jobs"]) {
+      const column = (await page.getByRole("columnheader", { name: title }).boundingBox())!;
+      expect({ title, isSeen: column.x + column.width <= rows.x + rows.width + 1 }).toEqual({
+        title,
+        isSeen: true,
+      });
+    }
+    // There is no room for the help, which the name has.
+    expect(await page.getByRole("columnheader", { name: "Help" }).count()).toBe(0);
+    expect(await name.getAttribute("title")).toBe(
+      "database_flush_requests_time_seconds_total: Seconds of flushes.",
+    );
+    await page.setViewportSize({ width: 1_920, height: 1_080 });
+    expect(await page.getByRole("columnheader", { name: "Help" }).count()).toBe(1);
     expect(complaints).toEqual([]);
   });
 });
