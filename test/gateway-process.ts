@@ -7,6 +7,9 @@ import type { Subprocess } from "bun";
 
 const ROOT = join(import.meta.dir, "..");
 
+/** Where it says its address. Lines before may name other servers, such as a destination that is away. */
+const LISTENING = /(?:event"?[=:]"?listening\b|listens on ).*?(https?:\/\/127\.0\.0\.1:\d+)(?=\D)/;
+
 export interface StartOptions {
   /** The data folder. */
   readonly data: string;
@@ -95,7 +98,7 @@ function spawn(options: StartOptions) {
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       log.text += decoder.decode(bytes, { stream: true });
-      const url = /https?:\/\/127\.0\.0\.1:\d+/.exec(log.text)?.[0];
+      const url = LISTENING.exec(log.text)?.[1];
       if (url) announcement.resolve(url);
     }
   };

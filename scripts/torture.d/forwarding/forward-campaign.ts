@@ -1,16 +1,23 @@
 /**
- * Rounds of kills around a gateway with several destinations: another gateway, a Prometheus, a VictoriaMetrics, and one that is
- * slow. In each round events are pushed while someone is killed, at a random moment or at a stage of a request, and answers
- * are lost. In the end every destination must have what was pushed: nothing lost, and nothing twice where its protocol can
- * prevent that.
+ * Rounds of kills around a gateway with several destinations: another gateway, a receiver of OTLP, a Prometheus, a
+ * VictoriaMetrics, and one that is slow. In each round events are pushed while someone gets SIGKILL, at a random moment or at a
+ * stage of a request, and answers are lost. In the end every destination must have what was pushed: nothing lost, and nothing
+ * twice where its protocol can prevent that. A VictoriaMetrics may have lost what it acknowledged shortly before it was killed.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../../test/until.ts";
 import type { Seeded } from "../seeded.ts";
+import { AcknowledgedSamples } from "./acknowledged-samples.ts";
 import { EventSource, postEvents } from "./event-source.ts";
 import { Relay, type Stage } from "./relay.ts";
-import { type Killable, KillableGateway, KillablePrometheus, StoppableVictoriaMetrics } from "./servers.ts";
+import {
+  type Killable,
+  KillableGateway,
+  KillablePrometheus,
+  KillableVictoriaMetrics,
+  VICTORIA_WRITES_WITHIN_MS,
+} from "./servers.ts";
 import {
   samplesOfPrometheus,
   samplesOfVictoriaMetrics,
@@ -24,6 +31,12 @@ const EVENTS = [1, 10, 100, 400];
 /** The step of counters, so that a campaign need not wait for 15 seconds. */
 const STEP_MS = 1_000;
 const SLOW_MS = 3_000;
+/** What the counter of events is called at a destination. */
+const COUNTERS: Readonly<Record<string, string>> = {
+  otlp: "torture_done",
+  prometheus: "torture_done_total",
+  victoria: "torture_done_total",
+};
 
 export interface ForwardCampaignOptions {
   /** An empty folder for everything that the campaign writes. */
@@ -58,6 +71,8 @@ export class ForwardCampaign {
   readonly #gateway: KillableGateway;
   readonly #victims: readonly Victim[];
   readonly #source: EventSource;
+  /** Of VictoriaMetrics. */
+  readonly #acknowledged = new AcknowledgedSamples();
   readonly #slow: Bun.Server<undefined>;
   readonly tally: ForwardTally = {
     ...{ rounds: 0, pushed: 0, lostAnswers: 0, overtaken: 0 },
@@ -78,11 +93,16 @@ export class ForwardCampaign {
     const victim = (name: string, server: Killable): Victim => ({ name, server, relay: new Relay(random) });
     this.#victims = [
       victim("hub", new KillableGateway(join(folder, "hub"))),
+      // It keeps the names of counters, as those of gauges.
+      victim("otlp", new KillableGateway(join(folder, "otlp"), ["--otlp-translation=no-translation"])),
       ...(hasPrometheus ? [victim("prometheus", new KillablePrometheus(join(folder, "prometheus")))] : []),
       ...(hasVictoriaMetrics
-        ? [victim("victoria", new StoppableVictoriaMetrics(join(folder, "victoria")))]
+        ? [victim("victoria", new KillableVictoriaMetrics(join(folder, "victoria")))]
         : []),
     ];
+    const victoria = this.#victims.find(({ name }) => name === "victoria");
+    if (victoria !== undefined)
+      victoria.relay!.onTaken = (body, sentMs) => this.#acknowledged.note(body, sentMs);
     this.#slow = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -98,6 +118,12 @@ export class ForwardCampaign {
     writeFileSync(
       config,
       table("hub", "weir", `${urls.get("hub")}/api/v1/push`, "samples_per_request = 500\n") +
+        table(
+          "otlp",
+          "otlp",
+          `${urls.get("otlp")}/v1/metrics`,
+          'batch_timeout = "1s"\ncompression = "none"\n',
+        ) +
         table("slow", "remote_write", this.#slow.url.href, "samples_per_request = 100\n") +
         (hasPrometheus
           ? table(
@@ -190,6 +216,7 @@ export class ForwardCampaign {
     const { random } = this.#options;
     for (const { name, server, relay } of victims) {
       if (relay !== undefined) relay.target = undefined;
+      if (name === "victoria") this.#acknowledged.noteKill();
       await server.kill();
       this.tally.kills.set(name, (this.tally.kills.get(name) ?? 0) + 1);
     }
@@ -235,7 +262,7 @@ export class ForwardCampaign {
     await until(
       "the last counters",
       async () =>
-        (await Promise.all(this.#readers().map(([, read]) => read("torture_done_total")))).every(
+        (await Promise.all(this.#readers().map(([name, read]) => read(COUNTERS[name]!)))).every(
           (samples) => samples.toSorted(([a], [b]) => a - b).at(-1)?.[1] === this.#source.sum,
         ),
       60,
@@ -246,6 +273,7 @@ export class ForwardCampaign {
 
   #readers(): (readonly [name: string, read: (metric: string) => Promise<[number, number][]>])[] {
     const readers: Readonly<Record<string, typeof samplesOfPrometheus>> = {
+      otlp: samplesOfPrometheus,
       prometheus: samplesOfPrometheus,
       victoria: samplesOfVictoriaMetrics,
     };
@@ -259,6 +287,10 @@ export class ForwardCampaign {
     const hub = this.#victims.find(({ name }) => name === "hub")!.relay!.target!;
     verdicts.set("gateway", await verdictOfGateway(this.#url, this.#source, "w"));
     verdicts.set("hub", await verdictOfGateway(hub, this.#source, "w"));
-    for (const [name, read] of this.#readers()) verdicts.set(name, await verdictOfSeries(read, this.#source));
+    const late = { acknowledged: this.#acknowledged, intervalMs: VICTORIA_WRITES_WITHIN_MS };
+    for (const [name, read] of this.#readers()) {
+      const options = { done: COUNTERS[name]!, ...(name === "victoria" ? { late } : {}) };
+      verdicts.set(name, await verdictOfSeries(read, this.#source, options));
+    }
   }
 }

@@ -16,6 +16,8 @@ export class Relay {
   /** Called for each request. */
   onRequest: (stage: Stage) => void = () => {};
   requests = 0;
+  /** Called with each request that the destination took, whether its answer is lost or not, and when it got the request. */
+  onTaken: (body: ArrayBuffer, sentMs: number) => void = () => {};
   /** Requests that the destination took, and whose answer was lost. */
   repeated = 0;
 
@@ -35,9 +37,11 @@ export class Relay {
         const headers = new Headers(request.headers);
         headers.delete("host");
         try {
+          const sentMs = performance.now();
           const { pathname, search } = new URL(request.url);
           const answer = await fetch(target + pathname + search, { method: "POST", headers, body });
           const text = await answer.text();
+          if (answer.ok) this.onTaken(body, sentMs);
           this.onRequest("stored");
           if (this.lost > 0 && answer.ok) {
             this.lost--;

@@ -23,7 +23,17 @@ export async function tortureForwarding({
   folder,
   keeps,
 }: RoundsOptions): Promise<number> {
-  const total = { rounds: 0, pushed: 0, lost: 0, doubled: 0, repeated: 0, lostAnswers: 0, overtaken: 0 };
+  const total = {
+    rounds: 0,
+    pushed: 0,
+    lost: 0,
+    doubled: 0,
+    repeated: 0,
+    lostAnswers: 0,
+    overtaken: 0,
+    unwritten: 0,
+  };
+  let oldestMs = 0;
   const kills = new Map<string, number>();
   const begin = performance.now();
   let isFailed = false;
@@ -45,12 +55,20 @@ export async function tortureForwarding({
     isFailed ||= campaign.isFailed;
     for (const key of ["rounds", "pushed", "lostAnswers", "overtaken"] as const) total[key] += tally[key];
     for (const [name, times] of tally.kills) kills.set(name, (kills.get(name) ?? 0) + times);
-    const parts = [...tally.verdicts].map(([name, { lost, doubled, repeated }]) => {
-      total.lost += lost;
-      total.doubled += doubled;
-      total.repeated += repeated;
-      return `${name} ${lost} lost, ${doubled} doubled${repeated > 0 ? `, ${repeated} repeated` : ""}`;
-    });
+    const parts = [...tally.verdicts].map(
+      ([name, { lost, doubled, repeated, unwritten = 0, unwrittenMs = 0 }]) => {
+        total.lost += lost;
+        total.doubled += doubled;
+        total.repeated += repeated;
+        total.unwritten += unwritten;
+        oldestMs = Math.max(oldestMs, unwrittenMs);
+        const more = [
+          ...(repeated > 0 ? [`${repeated} repeated`] : []),
+          ...(unwritten > 0 ? [`${unwritten} lost that it had not written`] : []),
+        ];
+        return [`${name} ${lost} lost, ${doubled} doubled`, ...more].join(", ");
+      },
+    );
     console.log(
       `seed ${seed}, campaign ${number}: ${tally.rounds} rounds, ${tally.pushed} events; ${parts.join("; ")}`,
     );
@@ -65,8 +83,8 @@ export async function tortureForwarding({
   console.log(`kills: ${[...kills].map(([name, times]) => `${name} ${times}`).join(", ")}`);
   console.log(
     `${total.rounds} rounds (${(seconds / Math.max(1, total.rounds)).toFixed(1)} s each), ${total.pushed} events, ` +
-      `${total.lostAnswers} lost answers, ${total.lost} lost, ${total.doubled} doubled, ${total.repeated} repeated at ` +
-      `VictoriaMetrics; ${total.overtaken} times the slow destination lagged while the others had everything`,
+      `${total.lostAnswers} lost answers, ${total.lost} lost, ${total.doubled} doubled, ${total.repeated} repeated and ` +
+      `${total.unwritten} lost at VictoriaMetrics, acknowledged ${Math.round(oldestMs)} ms before a SIGKILL at most; ${total.overtaken} times the slow destination lagged while the others had everything`,
   );
   return isFailed ? 1 : 0;
 }

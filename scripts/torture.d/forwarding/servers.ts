@@ -84,10 +84,10 @@ export class KillablePrometheus implements Killable {
 }
 
 /**
- * A VictoriaMetrics. It acknowledges samples that are in memory, and writes them to the disk within five seconds. So a SIGKILL
- * loses samples that it has acknowledged, and no sender can know that. It gets SIGTERM.
+ * A VictoriaMetrics. It acknowledges samples that are in memory, and writes them to the disk later. So a SIGKILL loses samples
+ * that it has acknowledged, and no sender can know that.
  */
-export class StoppableVictoriaMetrics implements Killable {
+export class KillableVictoriaMetrics implements Killable {
   readonly #folder: string;
   readonly #address: string;
   #server: RealServer | undefined;
@@ -114,7 +114,14 @@ export class StoppableVictoriaMetrics implements Killable {
   }
 
   async kill(): Promise<void> {
-    await this.#server?.stop("SIGTERM");
+    await this.#server?.stop("SIGKILL");
     this.#server = undefined;
   }
 }
+
+/**
+ * The longest time from an acknowledgement of VictoriaMetrics until the sample is on its disk. Its source has the parts: rows
+ * wait one second, and a part in memory that is five seconds old is written by a timer of five seconds. One second is for the
+ * writing.
+ */
+export const VICTORIA_WRITES_WITHIN_MS = 12_000;

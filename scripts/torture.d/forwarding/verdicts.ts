@@ -1,4 +1,5 @@
 /** What destinations have of the events of a source, compared with what was pushed. */
+import type { AcknowledgedSamples, SentSample } from "./acknowledged-samples.ts";
 import { DONE, DURATION, type EventSource, LEVEL } from "./event-source.ts";
 
 /** What is wrong at a destination. */
@@ -7,6 +8,10 @@ export interface Verdict {
   doubled: number;
   /** Samples that are there twice where the protocol allows it. */
   repeated: number;
+  /** Samples that a destination acknowledged and lost, where the destination allows that. */
+  unwritten?: number;
+  /** How long before a kill the oldest of these was acknowledged. */
+  unwrittenMs?: number;
   readonly faults: string[];
 }
 
@@ -45,25 +50,50 @@ export async function verdictOfGateway(
   return verdict;
 }
 
-/** Compares the samples of a Prometheus-compatible server: gauges one by one, and the counters of events. */
+/** How a server writes what it has acknowledged. */
+export interface LateWriter {
+  readonly acknowledged: AcknowledgedSamples;
+  /** Within this time it may lose samples. */
+  readonly intervalMs: number;
+}
+
+/**
+ * Compares the samples of a Prometheus-compatible server: gauges one by one, and the counters of events.
+ *
+ * @param done the name of the counter there
+ * @param late for a server that writes after it has acknowledged
+ */
 export async function verdictOfSeries(
-  read: (metric: string) => Promise<readonly (readonly [ms: number, value: number])[]>,
+  read: (metric: string) => Promise<readonly SentSample[]>,
   source: EventSource,
+  { done = `${name(DONE)}_total`, late }: { readonly done?: string; readonly late?: LateWriter } = {},
 ): Promise<Verdict> {
-  const verdict: Verdict = { lost: 0, doubled: 0, repeated: 0, faults: [] };
+  const verdict: Verdict = { lost: 0, doubled: 0, repeated: 0, unwritten: 0, unwrittenMs: 0, faults: [] };
+  /** Samples that the server may have lost. */
+  const missing = (metric: string, stored: readonly SentSample[]): number => {
+    if (late === undefined) return 0;
+    const { lost, unwritten, oldestMs } = late.acknowledged.missingOf(metric, stored, late.intervalMs);
+    verdict.unwritten! += unwritten;
+    verdict.unwrittenMs = Math.max(verdict.unwrittenMs!, oldestMs);
+    if (lost.length > 0) verdict.faults.push(`${metric} lost ${lost.length} samples, such as ${lost[0]}`);
+    return unwritten;
+  };
   const levels = await read(name(LEVEL));
   const different = new Set(levels.map(([, value]) => value));
-  verdict.lost += source.sent.count - different.size;
+  const unwritten = missing(name(LEVEL), levels);
+  verdict.lost += source.sent.count - different.size - unwritten;
   verdict.repeated += levels.length - new Set(levels.map(String)).size;
   verdict.doubled += new Set(levels.map(String)).size - different.size;
   const sum = [...different].reduce((total, value) => total + value, 0);
-  if (sum !== source.sum) verdict.faults.push(`${LEVEL} has the sum ${sum}, expected ${source.sum}`);
+  if (unwritten === 0 && sum !== source.sum)
+    verdict.faults.push(`${LEVEL} has the sum ${sum}, expected ${source.sum}`);
   for (const [metric, last] of [
-    [`${name(DONE)}_total`, source.sum],
+    [done, source.sum],
     [`${name(DURATION)}_count`, source.sent.count],
     [`${name(DURATION)}_sum`, source.sum],
   ] as const) {
     const values = (await read(metric)).toSorted(([a], [b]) => a - b);
+    missing(metric, values);
     if (values.at(-1)?.[1] !== last)
       verdict.faults.push(`${metric} ends with ${values.at(-1)?.[1]}, expected ${last}`);
     for (let at = 1; at < values.length; at++) {
