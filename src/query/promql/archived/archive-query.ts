@@ -304,7 +304,8 @@ LIMIT ${promqlSeriesMax + 1}`;
     const text = statement(name, { ...identifiers, table });
     const day = this.#byTable.get(table);
     if (day === undefined) return text;
-    const ids = JSON.parse(String(parameters.seriesIds)) as number[];
+    // Views of one observation, such as its count and its sum, have the same series, whose rows must be there once.
+    const ids = [...new Set(JSON.parse(String(parameters.seriesIds)) as number[])];
     // Mostly `find` has fetched them.
     await this.#hold(partsOf(day, new Set(ids)));
     await reader.run(
