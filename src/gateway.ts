@@ -52,7 +52,7 @@ import { RejectedSamples } from "./ingest/rejected-samples.ts";
 import { ConcurrencyLimit } from "./model/concurrency-limit.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
-import { type Batch, dayOf } from "./model/sample.ts";
+import { type Batch, dayOf, MICROSECONDS_PER_DAY } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { programPath } from "./program/program-files.ts";
@@ -491,7 +491,7 @@ function openIngest(
 /** The routes that export, import, copy and delete what is stored. */
 function recordRoutes(
   { config, now, store, registry, limits }: Parts,
-  { promql, snapshots }: ReturnType<typeof openQueries>,
+  { promql, snapshots, sql }: ReturnType<typeof openQueries>,
   ingest: Ingest,
 ): readonly Routes[] {
   const { catalog } = promql;
@@ -528,6 +528,10 @@ function recordRoutes(
           own === undefined ? range : { ...range, seriesIds: own.ids() },
         );
       },
+      lacks: ({ fromUs }) =>
+        store.days().some(({ day }) => day * MICROSECONDS_PER_DAY <= fromUs)
+          ? undefined
+          : sql.localOnly("an export of events has"),
       metrics: async (labels) =>
         (labels === undefined ? registry : await CallerSeries.find(catalog, labels)).metrics(),
       stallTimeoutMs: config.bodyTimeoutMs,

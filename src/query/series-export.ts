@@ -89,7 +89,9 @@ export class SeriesExport {
     range: MillisecondRange,
     signal: AbortSignal | undefined,
   ): Promise<Source[]> {
-    const days = [dayOf(range.startMs * 1000), dayOf(range.endMs * 1000)] as const;
+    const { startMs, endMs, totalsFromMs = startMs } = range;
+    // A counter goes on after its last row, and its total has rows before the range.
+    const days = [dayOf(Math.min(startMs, totalsFromMs) * 1000), dayOf(endMs * 1000)] as const;
     const found = new Map<string, Source>();
     const countSeries = seriesCounter(this.#options.promqlSeriesMax);
     for (const matchers of selectors) {

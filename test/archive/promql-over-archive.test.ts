@@ -102,6 +102,8 @@ const EXPRESSIONS = [
   "max_over_time(depth[2d])",
   "work_ms",
   "work_ms_sum",
+  // Two views of the same series.
+  '{__name__=~"work_ms_(count|sum)"}',
   "histogram_quantile(0.9, sum by (le) (rate(work_ms_bucket[6h])))",
   'increase(work_ms_count{op_name="get"}[1d])',
   'work_ms_bucket{le="100"}',
@@ -130,6 +132,45 @@ test("each expression over the seam has the values of a gateway that keeps all d
   const found = await ask(gateway!, "query", { query, time: SEAM - 86_400 });
   expect(found).toEqual(await ask(whole!, "query", { query, time: SEAM - 86_400 }));
   expect(found.data.result.map(({ value }) => value)).toEqual([[SEAM - 86_400, "15"]]);
+});
+
+/** The lines of an export of series, in the order of their texts. */
+async function exported(of: TestGateway, path: string, parameters: Record<string, string>) {
+  const answer = await of.fetch(`/api/v1/${path}?${new URLSearchParams(parameters)}`);
+  return { status: answer.status, lines: (await answer.text()).split("\n").sort() };
+}
+
+test("exports of series have archived days, and fail as a whole if the archive is away", async () => {
+  await opened();
+  const format = "__name__,queue,le,__value__,__timestamp__:unix_ms";
+  const start = `${BEGIN_MS / 1000 + 7_200}`;
+  for (const [path, parameters] of [
+    ["export", { "match[]": '{__name__!=""}' }],
+    ["export", { "match[]": '{job="api"}', start, end: `${SEAM + 7_200}` }],
+    ["export", { "match[]": "work_ms_bucket", start: `${SEAM + 3_600}`, totals_from: start }],
+    ["export", { "match[]": "work_ms" }],
+    ["export", { "match[]": "depth", format: "prometheus" }],
+    ["export/csv", { "match[]": '{__name__=~"depth|work_ms_bucket"}', format }],
+  ] as const) {
+    const found = await exported(gateway!, path, parameters);
+    expect(found.lines.length).toBeGreaterThan(1);
+    expect(found).toEqual(await exported(whole!, path, parameters));
+  }
+  // The first hour of the metric that only the archive has.
+  const [, only] = (await exported(gateway!, "export", { "match[]": "gone" })).lines;
+  expect(JSON.parse(only!)).toMatchObject({ metric: { __name__: "gone", job: "api" } });
+  expect((JSON.parse(only!) as { values: number[] }).values).toEqual(Array.from({ length: 15 }, (_, n) => n));
+  const { to } = gateway!;
+  renameSync(to, `${to}-away`);
+  writeFileSync(to, "no folder");
+  const away = await exported(gateway!, "export", { "match[]": "depth" });
+  expect(away.status).toBe(503);
+  expect(away.lines.join()).toContain("the archive cannot be read: ");
+  // Days that are here need no archive.
+  const recent = { "match[]": "depth", start: `${SEAM + 10_000}` };
+  expect(await exported(gateway!, "export", recent)).toEqual(await exported(whole!, "export", recent));
+  rmSync(to);
+  renameSync(`${to}-away`, to);
 });
 
 test("a query reads only the files that it needs, and one that cannot be read adds nothing", async () => {

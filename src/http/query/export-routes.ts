@@ -1,6 +1,6 @@
 /**
  * `GET /api/v1/export?from=&to=&metric=`: streams the samples of a range as NDJSON events. With `match[]` it is the export
- * of series (series-export-routes.ts).
+ * of series (series-export-routes.ts). Archived days are not in it, which `Weir-Warnings` says: "weir restore --from" has their events.
  */
 
 import type { Caller } from "../../access/access.ts";
@@ -25,6 +25,8 @@ interface ExportRoutesDependencies {
   lines(range: ExportRange, labels: Labels | undefined): AsyncGenerator<string, void, undefined>;
   /** The metrics with series that have the labels; all metrics without labels. */
   metrics(labels: Labels | undefined): Promise<Iterable<Metric>>;
+  /** What the export of a range lacks, as a sentence. Undefined if it is whole. */
+  lacks?(range: ExportRange): string | undefined;
   /** Exports of events in progress. */
   readonly exports: ConcurrencyLimit;
   /** How long a client may read nothing before it is disconnected. */
@@ -41,6 +43,7 @@ const LATEST_US = 8.64e15;
 export const exportRoutes = ({
   lines,
   metrics,
+  lacks,
   exports,
   stallTimeoutMs,
   exportSeries,
@@ -56,8 +59,10 @@ export const exportRoutes = ({
       const { labels } = caller;
       const range = await readRange(query, () => metrics(labels), Date.now());
       const limited = withinLimit(exports, lines(range, labels), request.signal);
+      const lacking = lacks?.(range);
       return streamResponse(await lineStream(limited, stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
+        ...(lacking === undefined ? {} : { "weir-warnings": lacking }),
       });
     },
   );

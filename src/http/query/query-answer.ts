@@ -4,7 +4,8 @@
  * The first piece is made before the answer begins, so that a failure until then is an error with a status. A later
  * failure breaks off the connection: no client may take a part for the whole. `Weir-Row-Limit` is the most rows that
  * the answer may have. JSON and the table also say whether rows were omitted, and so does `Weir-Truncated: true` where
- * that is known before the answer begins: for Parquet, and for answers of one piece.
+ * that is known before the answer begins: for Parquet, and for answers of one piece. `Weir-Warnings` says what the answer
+ * lacks, such as archived days.
  */
 import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
@@ -66,6 +67,9 @@ export async function answer(
     "content-type": format.contentType,
     "weir-row-limit": String(result.limitRows),
     vary: "accept",
+    ...(result.warnings === undefined || result.warnings.length === 0
+      ? {}
+      : { "weir-warnings": result.warnings.join("; ") }),
     ...moreHeaders,
   };
   if (name === "parquet") headers["content-disposition"] = 'attachment; filename="answer.parquet"';

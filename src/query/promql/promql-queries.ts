@@ -45,7 +45,7 @@ interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof Engine
   readonly counters: Counters;
   /** What is not stored here is read from it, except for rules and exports. */
   readonly upstreamServer?: UpstreamServer;
-  /** Days that are not here are read from it, except for rules and exports. */
+  /** Days that are not here are read from it, except for rules. */
   readonly archive?: PromqlArchive;
   /** Lists the queries while they run, so that they can be cancelled. */
   readonly active: ActiveQueries;
@@ -83,6 +83,8 @@ const WAITING_PER_QUERY = 32;
 const EXPORTS_MAX = 4;
 /** A Worker notices itself that the time is up, unless it computes without a pause. */
 const LATE_MS = 100;
+/** Tasks that read archived days. */
+const READS_ARCHIVE: ReadonlySet<Task["kind"]> = new Set(["instant", "range", "export"]);
 /** Queries of rules at once, so that a slow one does not delay the rules of other groups. All others wait. */
 const RULE_QUERIES_MAX = 4;
 
@@ -251,8 +253,7 @@ export class Promql {
     const isOfRule = runner === this.#rules;
     // The Worker has no other way to series.
     const own = labels === undefined ? this.#rows : narrowedRows(this.#rows, labels);
-    const archived =
-      isOfRule || (task.kind !== "instant" && task.kind !== "range") ? undefined : this.#archived(labels);
+    const archived = isOfRule || !READS_ARCHIVE.has(task.kind) ? undefined : this.#archived(labels);
     const beside = archived === undefined ? own : besideArchive(own, archived, this.#options.store);
     const rows = isOfRule ? this.#rowsOfRules : beside;
     const asked = askedOf(task, isOfRule);

@@ -82,6 +82,7 @@ export interface OwnArchived {
 const PARTS_MAX = 4_000;
 /** The column with the labels of a series. A tag can be named `labels`, and no tag has a space in its name. */
 const LABELS = quoteIdentifier("labels of series");
+const NO_ID = "NULL::UINTEGER";
 const PART_OF_PLAN = /archived_part\s*=\s*(\d+)/g;
 
 /** What a statement reads of an archive: first as a plan, then as files. */
@@ -117,17 +118,21 @@ export class ArchivedStatement {
     return this.#parts.length === 0;
   }
 
-  /** Arms of the view of a metric's table. */
-  metricArms({ metrics, tags }: Pick<MetricTable, "metrics" | "tags">): string[] {
+  /**
+   * Arms of the view of a metric's table.
+   *
+   * @param withIds whether the view has ids of series. Archived rows have none
+   */
+  metricArms({ metrics, tags }: Pick<MetricTable, "metrics" | "tags">, withIds = false): string[] {
     const parts = this.#known() ?? metrics.flatMap((metric) => this.#metrics.get(metric)?.parts ?? []);
     return this.#arms(parts, (part, source) => {
       const selected = tags.map((tag) => `${tagOf(tag, part, source)} AS ${quoteIdentifier(tag.name)}`);
-      return `SELECT ${["ts", "value", ...selected].join(", ")} FROM ${source.from} WHERE ${source.where} AND value IS NOT NULL`;
+      return `SELECT ${["ts", "value", ...selected, ...(withIds ? [NO_ID] : [])].join(", ")} FROM ${source.from} WHERE ${source.where} AND value IS NOT NULL`;
     });
   }
 
-  /** Arms of the view of all samples. */
-  sampleArms(tags: readonly TagColumn[]): string[] {
+  /** Arms of the view of all samples, as `metricArms`. */
+  sampleArms(tags: readonly TagColumn[], withIds = false): string[] {
     this.#isWithSeries = true;
     const metrics = [...this.#metrics.values()].filter(
       ({ name }) => this.#own === undefined || this.#own.metrics.has(name),
@@ -141,6 +146,7 @@ export class ArchivedStatement {
         `${LABELS} AS labels`,
         "value",
         ...selected,
+        ...(withIds ? [NO_ID] : []),
       ];
       return `SELECT ${columns.join(", ")} FROM ${source.fromWithLabels} WHERE ${source.where}`;
     });

@@ -35,7 +35,6 @@ import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts"
 import {
   ArchivedStatement,
   type ArchivedTableMetric,
-  type OwnArchived,
   type SqlArchive,
   withArchived,
 } from "./archived-parts.ts";
@@ -88,6 +87,19 @@ interface Prepared {
   readonly hint?: Hint;
   /** Called when nothing of the query runs any more. */
   readonly release?: () => void;
+  /** What the answer lacks. */
+  readonly warnings?: readonly string[];
+}
+
+/** A statement over tables that may have archived parts. */
+interface AskedOfArchive {
+  readonly sql: string;
+  readonly parameters: Parameters | undefined;
+  /** The labels of a caller, and its series. */
+  readonly labels: Labels | undefined;
+  readonly own: CallerSeries | undefined;
+  /** The statements that make its views, with archived parts if they are given. */
+  readonly viewsOf: (archived?: ArchivedStatement) => string[];
 }
 
 /** @param stop aborts when the query is stopped */
@@ -114,11 +126,16 @@ export interface QueryResult {
   nextInEngine?(): Promise<EngineChunk | undefined>;
   /** Whether rows were omitted because of the limit. Known after the last chunk. */
   readonly truncated: boolean;
+  /** What the answer lacks, in sentences. */
+  readonly warnings?: readonly string[];
   close(): Promise<void>;
 }
 
 /** A statement without this word has no condition on the column `ts`. Otherwise it may have one. */
 const NAMES_TIME = /\bts\b/i;
+
+/** Tables without archived rows. */
+const LOCAL_TABLES: readonly string[] = ["series", "metrics", "exemplars"];
 
 /** How long a query waits until it may run. Then it is rejected. */
 const WAIT_MS = 5_000;
@@ -191,12 +208,7 @@ export class SqlEngine {
     const listed = { asked: sql, ...options };
     return this.run(async (reader, days, stop) => {
       const own = await this.own(options.labels);
-      const { archive } = this.#options;
-      await archive?.ready(stop);
-      const ownArchived: OwnArchived | undefined = own && {
-        labels: options.labels!,
-        metrics: new Set(Array.from(own.metrics(), ({ name }) => name)),
-      };
+      await this.archiveReady(stop);
       const tables = this.catalog(days, own);
       const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => {
@@ -206,19 +218,19 @@ export class SqlEngine {
           ...(await Promise.all([...inspected.listings].map((listing) => listingView(listing, tables)))),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ];
+        const isOfAllTimes = !NAMES_TIME.test(sql);
+        const views = (archived?: ArchivedStatement) => [
+          ...viewsFor(inspected.tables, tables, days, own, { isOfAllTimes, archived }),
+          ...others,
+        ];
         // Rules are about what is new, and their statements run every few seconds.
-        const isRead = archive !== undefined && !options.isOfRule && !isExplain;
-        const archived = isRead
-          ? new ArchivedStatement(archive, firstDateOf(days, archive), ownArchived)
-          : undefined;
-        const how = { isOfAllTimes: !NAMES_TIME.test(sql), archived };
-        const views = () => [...viewsFor(inspected.tables, tables, days, own, how), ...others];
-        const planned = views();
-        if (archived === undefined || archived.isEmpty) return { views: planned, sql: text, isExplain, hint };
-        for (const view of [archived.placeholder, ...planned]) await reader.run(view);
-        await archived.plan(reader, text, only(options.parameters, inspected.parameters), stop);
-        const made = [...archived.copies, ...views()];
-        return { views: made, sql: text, hint, release: () => archived.release() };
+        if (options.isOfRule || isExplain) return { views: views(), sql: text, isExplain, hint };
+        const { labels } = options;
+        const parameters = only(options.parameters, inspected.parameters);
+        const asked = { sql: text, parameters, labels, own, viewsOf: views };
+        const listed = LOCAL_TABLES.filter((table) => inspected.tables.has(table));
+        const warnings = listed.map((table) => this.localOnly(`the table ${table} has`) ?? []).flat();
+        return { ...(await this.withArchive(reader, days, asked, stop)), hint, warnings };
       };
       const lookup = async (inspected: Inspected) => {
         const { views, sql: text, release } = await prepared(inspected);
@@ -240,6 +252,38 @@ export class SqlEngine {
       if (!inspected.isExplain) this.noteAsked(inspected.tables, tables);
       return await prepared(inspected);
     }, listed);
+  }
+
+  /** Resolves when the archive has been read, or cannot be. The catalog has its metrics then. */
+  async archiveReady(stop: AbortSignal): Promise<void> {
+    await this.#options.archive?.ready(stop);
+  }
+
+  /** A statement with the archived parts that it needs, which are fetched. */
+  async withArchive(
+    reader: Reader,
+    days: readonly Day[],
+    { sql, parameters, labels, own, viewsOf }: AskedOfArchive,
+    stop: AbortSignal,
+  ): Promise<Prepared> {
+    const { archive } = this.#options;
+    if (archive === undefined) return { views: viewsOf(), sql };
+    const metrics = new Set(Array.from(own?.metrics() ?? [], ({ name }) => name));
+    const ownArchived = own && { labels: labels!, metrics };
+    const archived = new ArchivedStatement(archive, firstDateOf(days, archive), ownArchived);
+    const planned = viewsOf(archived);
+    if (archived.isEmpty) return { views: planned, sql };
+    for (const view of [archived.placeholder, ...planned]) await reader.run(view);
+    await archived.plan(reader, sql, parameters, stop);
+    return { views: [...archived.copies, ...viewsOf(archived)], sql, release: () => archived.release() };
+  }
+
+  /** A warning that something has only what is here. Undefined if the archive has no other days. */
+  localOnly(what: string): string | undefined {
+    const { archive } = this.#options;
+    if (archive === undefined || (archive.metrics.size === 0 && archive.fault === undefined))
+      return undefined;
+    return `${what} nothing of archived days`;
   }
 
   /**
@@ -314,8 +358,9 @@ export class SqlEngine {
     try {
       const { store } = this.#options;
       query.use(await (labels === undefined ? store.statementReader() : store.reader()));
-      const stream = await this.#start(query, held, prepare, parameters);
-      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal, active);
+      const { stream, warnings } = await this.#start(query, held, prepare, parameters);
+      const rowsMax = Math.min(limitRows, this.#options.rowsMax);
+      return new Rows(query, counters, stream, rowsMax, signal, active, warnings);
     } catch (error) {
       end(query, counters, error);
       throw error;
@@ -355,7 +400,7 @@ export class SqlEngine {
   ) {
     for (let attempt = 1; ; attempt++) {
       const days = this.#options.store.days();
-      const { views, sql, isExplain, hint } = await query.step(async (reader) => {
+      const { views, sql, isExplain, hint, warnings } = await query.step(async (reader) => {
         const prepared = await prepare(reader, days, query.signal);
         if (prepared.release !== undefined) held.push(prepared.release);
         return prepared;
@@ -364,7 +409,7 @@ export class SqlEngine {
       try {
         for (const view of views) await query.step((reader) => reader.run(view));
         const stream = await query.step((reader) => reader.stream(sql, parameters));
-        return isExplain ? planLines(stream) : stream;
+        return { stream: isExplain ? planLines(stream) : stream, warnings };
       } catch (error) {
         // Retention may drop a day after the views were made and before the statement runs.
         if (attempt > 1 || !isDroppedDay(error) || query.stopped !== undefined) throw error;
@@ -441,6 +486,7 @@ class Rows implements QueryResult {
   readonly columns: readonly ResultColumn[];
   readonly limitRows: number;
   readonly signal: AbortSignal | undefined;
+  readonly warnings: readonly string[];
   readonly nextInEngine?: () => Promise<EngineChunk | undefined>;
   readonly #query: RunningQuery;
   readonly #counters: Counters;
@@ -458,7 +504,9 @@ class Rows implements QueryResult {
     limitRows: number,
     signal: AbortSignal | undefined,
     active: ActiveQuery | undefined,
+    warnings: readonly string[] = [],
   ) {
+    this.warnings = warnings;
     this.#query = query;
     this.#active = active;
     this.#counters = counters;

@@ -96,7 +96,7 @@ export function metricViews(table: MetricTable, days: readonly Day[], options: V
   const from = `(${rows}) AS d
 JOIN (${ofMetric}) AS s ON s.series_id = d.series_id
 WHERE d.value IS NOT NULL`;
-  const archived = armsWithNothing(options.archived?.metricArms(table));
+  const archived = armsWithNothing(options.archived?.metricArms(table, options.seriesIds));
   return [...before, viewOf(options.name ?? table.table, columns, from, [...blocks, ...archived])];
 }
 
@@ -126,7 +126,7 @@ export function samplesViews(
   };
   const blocks = hasBlocks(table, options) ? blockArms(days, named, unpacked, options) : [];
   const from = `(${rows}) AS d\nJOIN ${series} AS s ON s.series_id = d.series_id`;
-  const archived = armsWithNothing(options.archived?.sampleArms(table.tags));
+  const archived = armsWithNothing(options.archived?.sampleArms(table.tags, options.seriesIds));
   return [...before, viewOf(options.name ?? table.table, columns, from, [...blocks, ...archived])];
 }
 

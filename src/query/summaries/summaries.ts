@@ -19,6 +19,7 @@ import { inSlices } from "../../model/tasks/time-slices.ts";
 import { parseTime } from "../../model/time.ts";
 import { programPath } from "../../program/program-files.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
+import type { ArchivedStatement } from "../sql/archived-parts.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
 import type { Tables } from "../sql/tables.ts";
 import { emptyView, metricViews, type OwnIds, samplesViews, withColumns } from "../sql/views.ts";
@@ -51,6 +52,8 @@ const FACTS: readonly (keyof Facts)[] = [
 ];
 
 const FOLDER = programPath("sql/summaries");
+
+const NAMES_IDS = /"series id"/;
 
 /** The maximum length of a stored tag. */
 const TEXT_LENGTH_MAX = 4_096;
@@ -89,7 +92,10 @@ export async function storeFacts(store: Pick<Store, "size" | "days">, folder: st
 }
 
 interface SummariesOptions {
-  readonly engine: Pick<SqlEngine, "run" | "catalog" | "own" | "noteAsked">;
+  readonly engine: Pick<
+    SqlEngine,
+    "run" | "catalog" | "own" | "noteAsked" | "archiveReady" | "withArchive" | "localOnly"
+  >;
   readonly facts: () => Promise<Facts>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -166,20 +172,33 @@ export class Summaries {
     );
     let absent: readonly AbsentMetric[] = [];
     const result = await this.#options.engine.run(
-      async (_, days) => {
-        const own = await this.#options.engine.own(labels);
-        const catalog = this.#options.engine.catalog(days, own);
+      async (reader, days, stop) => {
+        const { engine } = this.#options;
+        const own = await engine.own(labels);
+        await engine.archiveReady(stop);
+        const catalog = engine.catalog(days, own);
         absent = await absentMetrics(summary, values, catalog);
-        this.#options.engine.noteAsked(
+        engine.noteAsked(
           summary.tables.flatMap(({ metric }) =>
             metric === undefined ? [] : (catalog.tableOf(String(values.get(metric))) ?? []),
           ),
           catalog,
         );
-        return {
-          views: viewsOf(summary, values, catalog, days, own),
-          sql: asLines ? linesOf(summary) : summary.sql,
-        };
+        const sql = asLines ? linesOf(summary) : summary.sql;
+        const views = (archived?: ArchivedStatement) =>
+          viewsOf(summary, values, catalog, days, { own, archived });
+        // What describes this store has nothing of an archive.
+        if (summary.given.length > 0) return { views: views(), sql };
+        // Archived rows have no ids of series.
+        if (!NAMES_IDS.test(sql))
+          return await engine.withArchive(
+            reader,
+            days,
+            { sql, parameters: bound, labels, own, viewsOf: views },
+            stop,
+          );
+        const warning = engine.localOnly(`${name} has`);
+        return { views: views(), sql, warnings: warning === undefined ? [] : [warning] };
       },
       { ...options, parameters: bound, asked: `summary ${name}` },
     );
@@ -208,10 +227,10 @@ function viewsOf(
   values: ReadonlyMap<string, Parameter>,
   catalog: Tables,
   days: readonly Day[],
-  own: OwnIds | undefined,
+  { own, archived }: { readonly own: OwnIds | undefined; readonly archived?: ArchivedStatement },
 ): string[] {
   return summary.tables.flatMap(({ name, metric, columns }) => {
-    const options = { name, seriesIds: true, own };
+    const options = { name, seriesIds: true, own, archived };
     const tags = columns.map((column) => ({
       name: column.name,
       tag: column.tag === undefined ? column.name : String(values.get(column.tag)),

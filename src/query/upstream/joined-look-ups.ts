@@ -1,7 +1,8 @@
 /**
  * Look-ups of series, labels and metadata over the store, archived days and the upstream. Series of archived days are read if a
  * look-up has days that are not here. The upstream is asked if it finds nothing, or begins before the first stored day. If one of them
- * does not answer, the result has what the others have, and a warning. Metadata are those of the store and of the upstream.
+ * does not answer, the result has what the others have, and a warning. Metadata are those of the store and of the upstream. A warning
+ * says so if there is an archive.
  */
 import { DAY_MS } from "../../model/duration.ts";
 import { prometheusLabelName } from "../../model/names.ts";
@@ -128,16 +129,18 @@ export class JoinedLookUps {
   ): Promise<LookedUp<ReadonlyMap<string, readonly MetadataEntry[]>>> {
     const { discovery, upstream } = this.#options;
     const stored = await discovery.metadata(metric, labels);
-    if (upstream === undefined || labels !== undefined || (metric !== undefined && stored.size > 0))
-      return { found: stored, warnings: [] };
+    const isFound = metric !== undefined && stored.size > 0;
+    const hasArchive = this.#options.archived?.(labels) !== undefined;
+    const warnings = hasArchive && !isFound ? ["metadata have nothing of archived days"] : [];
+    if (upstream === undefined || labels !== undefined || isFound) return { found: stored, warnings };
     const parameters = metric === undefined ? "" : `?${new URLSearchParams({ metric })}`;
     const request = { path: `/api/v1/metadata${parameters}`, headers: {}, body: "" };
     const answer = await upstream.data(request, signal, ANSWER_BYTES_MAX);
-    if ("failure" in answer) return { found: stored, warnings: [warningOf(answer.failure)] };
+    if ("failure" in answer) return { found: stored, warnings: [...warnings, warningOf(answer.failure)] };
     const found = new Map<string, readonly MetadataEntry[]>(stored);
     for (const [name, entries] of Object.entries(answer.data ?? {}))
       if (!found.has(name) && Array.isArray(entries)) found.set(name, entries.filter(isMetadata));
-    return { found, warnings: [] };
+    return { found, warnings };
   }
 
   /** Looks up in the archived days of a query that are not here. */

@@ -76,11 +76,29 @@ async function* exported(
   signal: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
   const write = writerOf(format);
-  const storage = new StoreStorage({ ...settings, rows, now: () => settings.nowMs });
-  const series = new SeriesExport({ ...settings, rows, storage });
+  const all = await withDaysOf(range, settings, rows);
+  const storage = new StoreStorage({ ...settings, rows: all, now: () => settings.nowMs });
+  const series = new SeriesExport({ ...settings, rows: all, storage });
   // As VictoriaMetrics: `{__name__!=""}` selects all series.
   const selectors = selectorsOf({ texts, mayFindAll: true });
   for await (const portion of series.samples(selectors, range, signal)) yield* write(portion);
+}
+
+/**
+ * The rows of the store, and those of archived days of a range. An export that lacks a part of its range would be taken for whole,
+ * so it fails if the archive cannot be read.
+ *
+ * @throws ArchiveAway
+ */
+async function withDaysOf(
+  { startMs, endMs, totalsFromMs = startMs }: ExportTask["range"],
+  settings: TaskSettings,
+  rows: StoredRows,
+): Promise<StoredRows> {
+  const beginMs = Math.min(startMs, totalsFromMs);
+  const opened = await openedBetween({ afterMs: beginMs, toMs: endMs }, settings, rows);
+  if ("failure" in opened) throw new ArchiveAway(opened.failure);
+  return opened.days.length === 0 ? rows : withArchivedDays(rows, opened.days);
 }
 
 function writerOf(format: ExportFormat): SeriesWriter {
@@ -131,16 +149,24 @@ async function openedDays(
   { settings, rows, parsed }: TaskParts,
   signal: AbortSignal,
 ): Promise<ArchiveOpened> {
-  const { archive } = rows;
-  if (archive === undefined) return { days: [] };
-  const { observationStepMs: stepMs, seriesIdleMs, nowMs } = settings;
+  if (rows.archive === undefined) return { days: [] };
   const engine = new Engine(new StoreStorage({ rows, ...settings }), settings, parsed.parse);
   const options = { ...task.options, signal };
   const reach =
     task.kind === "instant"
       ? engine.reach(task.text, task.timeMs, undefined, options)
       : engine.reach(task.text, task.startMs, task, options);
-  if (reach === undefined) return { days: [] };
+  return reach === undefined ? { days: [] } : await openedBetween(reach, settings, rows);
+}
+
+/** The archived days between two times, and what totals of events need before them. */
+async function openedBetween(
+  reach: { readonly afterMs: number; readonly toMs: number },
+  { observationStepMs: stepMs, seriesIdleMs, nowMs }: TaskSettings,
+  rows: StoredRows,
+): Promise<ArchiveOpened> {
+  const { archive } = rows;
+  if (archive === undefined) return { days: [] };
   const firstDay = dayOf(reach.afterMs * 1000);
   const lastDay = Math.min(dayOf((reach.toMs + stepMs) * 1000), dayOf(nowMs * 1000) - 1);
   const isWhole = ({ day, isPartial }: StoredDay) => day >= firstDay && day <= lastDay && isPartial !== true;
