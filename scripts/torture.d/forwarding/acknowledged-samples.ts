@@ -12,6 +12,12 @@ const [TIMESERIES, LABEL, SAMPLE, SAMPLE_VALUE] = [0x0a, 0x0a, 0x12, 0x09];
 
 export type SentSample = readonly [ms: number, value: number];
 
+interface AcknowledgedSample {
+  readonly sample: SentSample;
+  /** For each request that had it. */
+  readonly times: { readonly sentMs: number; readonly acknowledgedMs: number }[];
+}
+
 /** Samples that are missing at a destination. */
 export interface MissingSamples {
   /** Acknowledged longer than the interval before each kill. */
@@ -23,19 +29,20 @@ export interface MissingSamples {
 }
 
 export class AcknowledgedSamples {
-  /** By metric, and by sample: when it was acknowledged. */
-  readonly #times = new Map<string, Map<string, { readonly sample: SentSample; readonly atMs: number[] }>>();
+  /** By metric, and by sample. */
+  readonly #times = new Map<string, Map<string, AcknowledgedSample>>();
   readonly #killsMs: number[] = [];
 
   /** Notes a request that was answered with success, and when the destination got it. */
   note(body: ArrayBuffer, sentMs: number): void {
+    const times = { sentMs, acknowledgedMs: performance.now() };
     for (const { metric, samples } of decodeRequest(new Uint8Array(body)))
       for (const sample of samples) {
         const ofMetric = this.#times.get(metric) ?? new Map();
         this.#times.set(metric, ofMetric);
         const known = ofMetric.get(String(sample));
-        if (known === undefined) ofMetric.set(String(sample), { sample, atMs: [sentMs] });
-        else known.atMs.push(sentMs);
+        if (known === undefined) ofMetric.set(String(sample), { sample, times: [times] });
+        else known.times.push(times);
       }
   }
 
@@ -44,16 +51,25 @@ export class AcknowledgedSamples {
     this.#killsMs.push(performance.now());
   }
 
-  /** Compares the samples of a metric that has one series, or whose series have different values. */
-  missingOf(metric: string, stored: readonly SentSample[], intervalMs: number): MissingSamples {
+  /**
+   * Compares the samples of a metric that has one series.
+   *
+   * @param readMs when the stored samples were read. Those that were acknowledged later need not be there
+   */
+  missingOf(
+    metric: string,
+    stored: readonly SentSample[],
+    { readMs, intervalMs }: { readonly readMs: number; readonly intervalMs: number },
+  ): MissingSamples {
     const there = new Set(stored.map(String));
     const lost: SentSample[] = [];
     let [unwritten, oldestMs] = [0, 0];
-    for (const [text, { sample, atMs }] of this.#times.get(metric) ?? []) {
-      if (there.has(text)) continue;
+    for (const [text, { sample, times }] of this.#times.get(metric) ?? []) {
+      const before = times.filter(({ acknowledgedMs }) => acknowledgedMs < readMs);
+      if (there.has(text) || before.length === 0) continue;
       // Each time that it was acknowledged, a kill must have followed.
-      const ages = atMs.map((at) =>
-        Math.min(...this.#killsMs.filter((kill) => kill >= at).map((kill) => kill - at)),
+      const ages = before.map(({ sentMs }) =>
+        Math.min(...this.#killsMs.filter((kill) => kill >= sentMs).map((kill) => kill - sentMs)),
       );
       const age = Math.max(...ages);
       if (age > intervalMs) {

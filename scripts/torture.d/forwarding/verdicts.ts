@@ -70,17 +70,19 @@ export async function verdictOfSeries(
 ): Promise<Verdict> {
   const verdict: Verdict = { lost: 0, doubled: 0, repeated: 0, unwritten: 0, unwrittenMs: 0, faults: [] };
   /** Samples that the server may have lost. */
-  const missing = (metric: string, stored: readonly SentSample[]): number => {
+  const missing = (metric: string, stored: readonly SentSample[], readMs: number): number => {
     if (late === undefined) return 0;
-    const { lost, unwritten, oldestMs } = late.acknowledged.missingOf(metric, stored, late.intervalMs);
+    const { acknowledged, intervalMs } = late;
+    const { lost, unwritten, oldestMs } = acknowledged.missingOf(metric, stored, { readMs, intervalMs });
     verdict.unwritten! += unwritten;
     verdict.unwrittenMs = Math.max(verdict.unwrittenMs!, oldestMs);
     if (lost.length > 0) verdict.faults.push(`${metric} lost ${lost.length} samples, such as ${lost[0]}`);
     return unwritten;
   };
+  let readMs = performance.now();
   const levels = await read(name(LEVEL));
   const different = new Set(levels.map(([, value]) => value));
-  const unwritten = missing(name(LEVEL), levels);
+  const unwritten = missing(name(LEVEL), levels, readMs);
   verdict.lost += source.sent.count - different.size - unwritten;
   verdict.repeated += levels.length - new Set(levels.map(String)).size;
   verdict.doubled += new Set(levels.map(String)).size - different.size;
@@ -92,8 +94,9 @@ export async function verdictOfSeries(
     [`${name(DURATION)}_count`, source.sent.count],
     [`${name(DURATION)}_sum`, source.sum],
   ] as const) {
+    readMs = performance.now();
     const values = (await read(metric)).toSorted(([a], [b]) => a - b);
-    missing(metric, values);
+    missing(metric, values, readMs);
     if (values.at(-1)?.[1] !== last)
       verdict.faults.push(`${metric} ends with ${values.at(-1)?.[1]}, expected ${last}`);
     for (let at = 1; at < values.length; at++) {
