@@ -27,7 +27,7 @@ export function innerName(name: InnerCommand): string {
 }
 
 /**
- * The variables that Bun, JavaScript's collector and the C library read when a process starts. `scripts/bun.sh` sets the same,
+ * The variables that Bun, JavaScript's collector and compilers, and the C library read when a process starts. `scripts/bun.sh` sets the same,
  * and says why each has its value.
  */
 export const PROCESS_TUNING: Readonly<Record<string, string>> = {
@@ -35,6 +35,7 @@ export const PROCESS_TUNING: Readonly<Record<string, string>> = {
   BUN_JSC_forceRAMSize: "2147483648",
   MALLOC_ARENA_MAX: "1",
   MIMALLOC_PURGE_DELAY: "1000",
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
 };
 
 /**

@@ -11,6 +11,7 @@ const ENVIRONMENT = {
   BUN_JSC_forceRAMSize: "2147483648",
   MALLOC_ARENA_MAX: "1",
   MIMALLOC_PURGE_DELAY: "1000",
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
 };
 
 export class ProbedGateway {
