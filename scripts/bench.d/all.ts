@@ -14,6 +14,7 @@ import { installPeers, versions } from "./all/peers.ts";
 import { plotsOf } from "./all/plots.ts";
 import { type About, type CaseReport, type Report, reportOf } from "./all/report.ts";
 import { asMarkdown } from "./all/report-markdown.ts";
+import { type Earlier, openEarlier } from "./earlier.ts";
 
 const HELP = `Usage: scripts/bench all [options]
 
@@ -28,6 +29,8 @@ files. Each run is kept: after a failure or Ctrl-C, the same command with --resu
   --samples N          samples of remote_write (default 2000000)
   --pushes N           pushes of one event (default 5000)
   --groups N           groups (default 10000)
+  --before COMMIT      an earlier commit of the gateway does the same work, as one more server. Its checkout is made in
+                       --folder and stays there. COMMIT can be a folder with a checkout, too
   --stored LIST        samples stored (default 1000000,10000000)
   --large              also 100 million stored samples, in one round: 12 minutes more
   --series LIST        series (default 1000,10000,100000,1000000)
@@ -55,6 +58,7 @@ const { values: options } = parseArgs({
     large: { type: "boolean", default: false },
     series: { type: "string", default: "1000,10000,100000,1000000" },
     connections: { type: "string", default: "1,10,100,1000" },
+    before: { type: "string" },
     "run-limit": { type: "string", default: "600" },
     resume: { type: "boolean", default: false },
     out: { type: "string", default: "bench-results" },
@@ -86,11 +90,14 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => stop.abort(new Error(`it was stopped by ${signal}`)));
-  const about = await describe();
+  const earlier =
+    options.before === undefined ? undefined : await openEarlier(options.before, options.folder);
+  const about = await describe(earlier?.commit);
   const stored = counts(options.stored);
-  const cases = casesOf(options.large && !stored.includes(LARGE) ? [...stored, LARGE] : stored);
+  const cases = casesOf(options.large && !stored.includes(LARGE) ? [...stored, LARGE] : stored, earlier);
   const { commit, cores, versions } = about;
-  const of = `commit ${commit}, ${cores} cores, ${JSON.stringify(versions)}`;
+  const beside = earlier === undefined ? "" : ` beside ${earlier.commit}`;
+  const of = `commit ${commit}${beside}, ${cores} cores, ${JSON.stringify(versions)}`;
   const kept = openKeptRuns(join(options.out, "runs.jsonl"), of, options.resume);
   const reports: CaseReport[] = [];
   const began = performance.now();
@@ -123,12 +130,13 @@ async function main(): Promise<number> {
   return failed.length > 0 ? 1 : 0;
 }
 
-async function describe(): Promise<About> {
+async function describe(before: string | undefined): Promise<About> {
   const loadBefore = Math.round(loadavg()[0]! * 10) / 10;
   if (!options["no-install"]) await installPeers(peersFolder(options.folder), (line) => console.log(line));
   return {
     date: new Date().toISOString().slice(0, 10),
     commit: await commit(),
+    ...(before !== undefined && { before }),
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 1e9),
     loadBefore,
@@ -138,7 +146,7 @@ async function describe(): Promise<About> {
   };
 }
 
-function casesOf(stored: readonly number[]) {
+function casesOf(stored: readonly number[], earlier: Earlier | undefined) {
   const sizes = {
     events: count(options.events),
     samples: count(options.samples),
@@ -147,6 +155,7 @@ function casesOf(stored: readonly number[]) {
     stored,
     series: counts(options.series),
     connections: counts(options.connections),
+    earlier,
   };
   const named = options.cases.split(",");
   return [...comparisons(sizes), ...curves(sizes)].filter(({ id }) => named.includes(id));

@@ -36,7 +36,7 @@ export interface Beside {
 const PROBE_INTERVAL_MS = 10;
 
 export async function ingest(
-  gateway: GatewayProcess,
+  gateway: Pick<GatewayProcess, "pid" | "url">,
   bodies: readonly Uint8Array<ArrayBuffer>[],
   connections: number,
   beside: readonly Beside[] = [],

@@ -2,12 +2,12 @@
  * The PromQL benchmark: the same series and the same queries in this gateway and in alternative servers, one server after
  * the other. Then a day of raw events in this gateway alone. Answers are compared.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { GatewayProcess } from "../../test/gateway-process.ts";
-import { bodies } from "./events.ts";
+import { type Earlier, earlierWeir, openEarlier } from "./earlier.ts";
+import { bodies, type Span } from "./events.ts";
 import { ingest } from "./ingest.ts";
 import { hottest } from "./profile.ts";
 import { difference } from "./promql-agree.ts";
@@ -17,12 +17,14 @@ import {
   largeQuestions,
   type Question,
   questions,
-  sqlQuestions,
   STEPS,
+  sqlQuestions,
   type Timing,
   time,
 } from "./promql-questions.ts";
+import { promqlTable, type Timings } from "./promql-table.ts";
 import { type Contender, contenders } from "./remote-write-servers.ts";
+import { type Contender as Started, weir } from "./servers.ts";
 import { usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench promql [options] [-- arguments of weir serve]
@@ -41,6 +43,9 @@ run, ratios of medians and of CPU time, whether the answers agree to 1e-9, and t
   --large            then asks four queries over all samples at once, for their memory
   --only TEXT        only queries whose name contains this text
   --servers LIST     of weir, victoria-metrics, prometheus (default: all that are installed)
+  --before COMMIT    an earlier commit of this gateway answers, too, as one more server. Its checkout is made in --folder and
+                     stays there. COMMIT can be a folder with a checkout, too
+  --out FILE         also writes the figures as a table of Markdown
   --folder DIR       the folder for temporary data folders (default: the system's)
   --profile          profiles weir during the queries and shows the functions that took most time
   --keep             keeps the data folders
@@ -58,6 +63,8 @@ const { values: options, positionals: serveArgs } = parseArgs({
     large: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     servers: { type: "string", default: "weir,victoria-metrics,prometheus" },
+    before: { type: "string" },
+    out: { type: "string" },
     folder: { type: "string", default: tmpdir() },
     profile: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
@@ -81,8 +88,6 @@ const fixed = (value: number, digits = 1) => value.toFixed(digits);
 const megabytes = (bytes: number) => `${fixed(bytes / 1e6, 0)} MB`;
 const say = (label: string, text: string) => console.log(`  ${label.padEnd(30)} ${text}`);
 const wanted = ({ name }: Question) => name.includes(options.only);
-
-type Timings = ReadonlyMap<string, Timing>;
 
 if (options.help) console.log(HELP);
 else await main();
@@ -110,13 +115,28 @@ async function main(): Promise<void> {
   const large = options.large ? largeQuestions(spanMs, lastMs) : [];
   const named = options.servers.split(",");
   const timings = new Map<string, Timings>();
-  for (const contender of contenders(serveArgs, [])) {
-    if (!named.includes(contender.name) || asked.length === 0) continue;
-    console.log(`\n${contender.name}${contender.absent ? `: ${contender.absent}` : ""}`);
-    if (!contender.absent) timings.set(contender.name, await measure(contender, load, asked, large));
+  const earlier =
+    options.before === undefined ? undefined : await openEarlier(options.before, options.folder);
+  if (earlier !== undefined) named.push(`weir ${earlier.commit}`);
+  for (const contender of contenders(serveArgs, [], { earlier })) {
+    const { name, absent } = contender;
+    if (!named.includes(name) || asked.length === 0) continue;
+    console.log(`\n${name}${absent ? `: ${absent}` : ""}`);
+    if (!absent) await kept(timings, name, measure(contender, load, asked, large));
   }
   compare(asked, timings);
-  if (count(options.events) > 0) await measureEvents();
+  if (count(options.events) > 0) await compareEvents(timings, earlier);
+  if (options.out !== undefined) writeFileSync(options.out, promqlTable(timings));
+}
+
+/** Adds what was measured. If it fails, the others are measured nevertheless. */
+async function kept(timings: Map<string, Timings>, name: string, measured: Promise<Timings>): Promise<void> {
+  try {
+    timings.set(name, new Map([...(timings.get(name) ?? []), ...(await measured)]));
+  } catch (error) {
+    say("failed", String(error));
+    process.exitCode = 1;
+  }
 }
 
 /** Loads a server and asks it everything. */
@@ -183,9 +203,11 @@ function compare(asked: readonly Question[], timings: ReadonlyMap<string, Timing
   if (own === undefined || others.length === 0) return;
   console.log("\nweir's medians, and as multiples of the others'");
   for (const question of asked) {
-    const mine = own.get(question.name)!;
-    const beside = others.map(([name, theirs]) => {
-      const other = theirs.get(question.name)!;
+    const mine = own.get(question.name);
+    if (mine === undefined) continue;
+    const beside = others.flatMap(([name, theirs]) => {
+      const other = theirs.get(question.name);
+      if (other === undefined) return [];
       const cpu = other.cpuMs > 0 ? `, CPU ${fixed(mine.cpuMs / other.cpuMs, 2)}` : "";
       return (
         `${fixed(mine.medianMs / other.medianMs, 2).padStart(6)} x ${name}${cpu} ` +
@@ -198,32 +220,46 @@ function compare(asked: readonly Question[], timings: ReadonlyMap<string, Timing
 
 function verdict({ ownRates }: Question, name: string, mine: Timing, other: Timing): string {
   if (ownRates && name === "victoria-metrics") return "rates of its own";
+  // Those in SQL have rows.
+  if (mine.data === undefined || other.data === undefined) return "answers not compared";
   const differs = difference(mine.data, other.data);
   return differs === undefined ? "agrees" : `DIFFERS: ${differs.slice(0, 200)}`;
 }
 
-/** Pushes a day of events to this gateway and asks. */
-async function measureEvents(): Promise<void> {
-  const events = count(options.events);
+/** Asks about events: this gateway, and the earlier one. */
+async function compareEvents(timings: Map<string, Timings>, earlier: Earlier | undefined): Promise<void> {
   const span = { fromMs: Date.now() - DAY_MS + 60_000, toMs: Date.now() };
   const asked = [...eventQuestions(span.toMs), ...sqlQuestions()].filter(wanted);
   if (asked.length === 0) return;
-  console.log(`\nweir, ${events} events over 24 h`);
+  const gateway = (runtimeArgs: readonly string[]) => weir("", serveArgs, runtimeArgs);
+  await kept(timings, "weir", measureEvents(gateway, span, asked));
+  if (earlier === undefined) return;
+  const before = (runtimeArgs: readonly string[]) => earlierWeir(earlier, "", serveArgs, runtimeArgs);
+  await kept(timings, `weir ${earlier.commit}`, measureEvents(before, span, asked));
+  compare(asked, new Map([...timings].filter(([name]) => name.startsWith("weir"))));
+}
+
+/** Pushes a day of events to a gateway and asks. */
+async function measureEvents(
+  gatewayOf: (runtimeArgs: readonly string[]) => Started,
+  span: Span,
+  asked: readonly Question[],
+): Promise<Timings> {
+  const events = count(options.events);
+  console.log(`\n${gatewayOf([]).name}, ${events} events over 24 h`);
   const folder = mkdtempSync(join(options.folder, "weir-bench-"));
-  const start = (runtimeArgs: readonly string[]) =>
-    GatewayProcess.start({ data: join(folder, "data"), args: ["--no-sampler", ...serveArgs], runtimeArgs });
-  let gateway = await start([]);
+  let server = await gatewayOf([]).start(folder);
   try {
     const serialized = [...bodies(events, EVENTS_PER_PUSH, span, 1)];
-    const { seconds } = await ingest(gateway, serialized, CONNECTIONS);
-    say("loaded", `in ${fixed(seconds)} s, ${peak(gateway.pid)} at most`);
+    const { seconds } = await ingest(server, serialized, CONNECTIONS);
+    say("loaded", `in ${fixed(seconds)} s, ${peak(server.pid)} at most`);
     if (options.profile) {
-      await gateway.stop("SIGTERM");
-      gateway = await start(profilingInto(profilesIn(folder)));
+      await server.stop();
+      server = await gatewayOf(profilingInto(profilesIn(folder))).start(folder);
     }
-    await ask(gateway.url, gateway.pid, asked);
+    return await ask(server.url, server.pid, asked);
   } finally {
-    await gateway.stop("SIGTERM");
+    await server.stop();
     if (options.profile) showProfile(profilesIn(folder));
     clear(folder);
   }

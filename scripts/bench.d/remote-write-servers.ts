@@ -4,8 +4,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Earlier, earlierWeir } from "./earlier.ts";
 import type { Version } from "./remote-write-requests.ts";
-import { type Contender as Started, program, weir } from "./servers.ts";
+import { program, type Contender as Started, weir } from "./servers.ts";
 
 export type { Server } from "./servers.ts";
 
@@ -20,23 +21,28 @@ const path = "/api/v1/write";
 export function contenders(
   weirArgs: readonly string[],
   runtimeArgs: readonly string[],
-  options: PrometheusOptions = {},
+  options: OtherOptions = {},
 ): Contender[] {
   const gateway = weir(path, weirArgs, runtimeArgs);
   return [
     { ...gateway, version: "1.0" },
     { ...gateway, name: "weir-v2", version: "2.0" },
+    ...(options.earlier === undefined
+      ? []
+      : [{ ...earlierWeir(options.earlier, path, weirArgs, runtimeArgs), version: "1.0" as const }]),
     ...others(options).map((other) => ({ ...other, version: "1.0" as const })),
   ];
 }
 
-export interface PrometheusOptions {
-  /** Whether it makes snapshots of its data when it is asked to. */
+export interface OtherOptions {
+  /** Whether Prometheus makes snapshots of its data when it is asked to. */
   readonly snapshots?: boolean;
+  /** An earlier commit of the gateway takes part, too. */
+  readonly earlier?: Earlier;
 }
 
 /** The servers of Debian do not take version 2.0. */
-function others({ snapshots }: PrometheusOptions): Started[] {
+function others({ snapshots }: OtherOptions): Started[] {
   return [
     program({
       name: "victoria-metrics",

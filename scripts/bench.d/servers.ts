@@ -22,8 +22,18 @@ export interface Contender {
   start(folder: string): Promise<Server>;
 }
 
-/** This gateway, with the sampler off. */
-export function weir(path: string, args: readonly string[], runtimeArgs: readonly string[]): Contender {
+/**
+ * This gateway, with the sampler off.
+ *
+ * @param checkout another checkout of the gateway than this one
+ */
+export function weir(
+  path: string,
+  args: readonly string[],
+  runtimeArgs: readonly string[],
+  checkout?: string,
+): Contender {
+  const other = checkout === undefined ? {} : startOf(checkout, runtimeArgs);
   return {
     name: "weir",
     async start(folder) {
@@ -31,6 +41,7 @@ export function weir(path: string, args: readonly string[], runtimeArgs: readonl
         data: join(folder, "data"),
         args: ["--no-sampler", ...args],
         runtimeArgs,
+        ...other,
       });
       return {
         pid: gateway.pid,
@@ -39,6 +50,10 @@ export function weir(path: string, args: readonly string[], runtimeArgs: readonl
       };
     },
   };
+}
+
+function startOf(checkout: string, runtimeArgs: readonly string[]) {
+  return { cwd: checkout, program: [process.execPath, ...runtimeArgs, join(checkout, "src/main.ts")] };
 }
 
 export interface Program {

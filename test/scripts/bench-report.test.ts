@@ -11,6 +11,8 @@ import { plotOf } from "../../scripts/bench.d/all/plot.ts";
 import { plotsOf } from "../../scripts/bench.d/all/plots.ts";
 import { type Report, reportOf } from "../../scripts/bench.d/all/report.ts";
 import { asMarkdown } from "../../scripts/bench.d/all/report-markdown.ts";
+import type { Timing } from "../../scripts/bench.d/promql-questions.ts";
+import { promqlTable } from "../../scripts/bench.d/promql-table.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const folder = mkdtempSync(join(tmpdir(), "weir-bench-report-"));
@@ -105,6 +107,34 @@ describe("the report", () => {
     expect(plot!.name).toBe("samples-stored-rateMs.svg");
     expect(text).toContain("![rate over an hour, ms, by samples stored](samples-stored-rateMs.svg)");
     expect(plot!.svg).toContain("less is better");
+  });
+
+  test("has an earlier commit of the gateway as a server of its own, with ratios, and the headline does not", () => {
+    const each = {
+      ...CASE,
+      open: () => [competitor("weir"), competitor("weir 1234abcd"), competitor("influxd")],
+    };
+    const before = reportOf(
+      each,
+      each.open(),
+      new Map([
+        ["weir", { runs: OWN_RUNS, failures: [] }],
+        ["weir 1234abcd", { runs: [{ perSecond: 50, cpuPerMillion: 6, residentMb: 270 }], failures: [] }],
+        ["influxd", { runs: OTHER_RUNS, failures: [] }],
+      ]),
+    );
+    const report = { about: { ...ABOUT, before: "1234abcd" }, cases: [before] };
+    const lines = asMarkdown(report).split("\n");
+    expect(lines).toContain(
+      "|  | Weir | Weir, 1234abcd | InfluxDB | ratio to Weir, 1234abcd | ratio to InfluxDB |",
+    );
+    expect(lines).toContain("| events per second | 200 | 50 | 100 | 4 | 2 |");
+    expect(lines).toContain("- **Weir, 1234abcd is ahead** in: resident memory, MB (1.11 times).");
+    expect(lines).toContain(
+      "`Weir, 1234abcd` is an earlier commit of the same gateway, measured in the same rounds.",
+    );
+    expect(headlineOf(report, "r")).toContain("| 200 | InfluxDB 100 (2) |");
+    expect(headlineOf(report, "r")).not.toContain("1234abcd");
   });
 
   test("is the same when it is read from its JSON", () => {
@@ -240,4 +270,38 @@ describe("the headline", () => {
           ...{ size, absent: undefined, runs: true, failures: [] },
         });
   });
+});
+
+test("the table of PromQL has each server's times, and this gateway's as multiples of the others'", () => {
+  const timing = (medianMs: number): Timing => ({
+    ...{ medianMs, cpuMs: 2 * medianMs, firstMs: 10 * medianMs },
+    ...{ firstCpuMs: 0, maxMs: 0, mainThreadMs: 0, data: undefined },
+  });
+  const text = promqlTable(
+    new Map([
+      [
+        "weir",
+        new Map([
+          ["rate", timing(5)],
+          ["p95", timing(40)],
+        ]),
+      ],
+      [
+        "weir 1234abcd",
+        new Map([
+          ["rate", timing(20)],
+          ["p95", timing(50)],
+        ]),
+      ],
+      ["prometheus", new Map([["rate", timing(10)]])],
+    ]),
+  );
+  const [head, , ...rows] = text.trim().split("\n");
+  expect(head).toEndWith(
+    "| Weir | Weir, 1234abcd | Prometheus | Weir's time × Weir, 1234abcd's | Weir's time × Prometheus's |",
+  );
+  expect(rows).toEqual([
+    "| `rate` | 5 ms, 10 CPU-ms (50 ms) | 20 ms, 40 CPU-ms (200 ms) | 10 ms, 20 CPU-ms (100 ms) | 0.25 | 0.50 |",
+    "| `p95` | 40 ms, 80 CPU-ms (400 ms) | 50 ms, 100 CPU-ms (500 ms) |  | 0.80 |  |",
+  ]);
 });

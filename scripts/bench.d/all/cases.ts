@@ -1,5 +1,6 @@
 /** The pieces of work that all servers are given, and those that show how costs grow with size. */
 import { join } from "node:path";
+import { type Earlier, earlierWeir } from "../earlier.ts";
 import { bodies } from "../events.ts";
 import { pushGroup, pushgateway } from "../group-pushes.ts";
 import { eventLines, lineServers } from "../influx-servers.ts";
@@ -18,6 +19,8 @@ export interface Sizes {
   readonly stored: readonly number[];
   readonly series: readonly number[];
   readonly connections: readonly number[];
+  /** An earlier commit of the gateway, which does the same work. */
+  readonly earlier?: Earlier;
 }
 
 const CONNECTIONS = 4;
@@ -55,32 +58,33 @@ const encoder = new TextEncoder();
 const withCommas = (value: number) => value.toLocaleString("en-US");
 
 /** The work that is compared, with the servers that can do it. */
-export function comparisons({ events, samples, pushes, groups }: Sizes): Case[] {
+export function comparisons({ events, samples, pushes, groups, earlier }: Sizes): Case[] {
   return [
     eventsCase(
       "events",
       `${withCommas(events)} events, each task with its own task_id, ${withCommas(BATCH)} per push, ${CONNECTIONS} connections`,
-      { events, batch: BATCH, connections: CONNECTIONS },
+      { events, batch: BATCH, connections: CONNECTIONS, earlier },
     ),
-    remoteWriteCase(samples),
+    remoteWriteCase(samples, earlier),
     eventsCase("single", `${withCommas(pushes)} pushes of one event, one after the other`, {
       ...{ events: pushes, warmEvents: pushes },
-      ...{ batch: 1, connections: 1 },
+      ...{ batch: 1, connections: 1, earlier },
     }),
-    groupsCase(groups),
+    groupsCase(groups, earlier),
   ];
 }
 
 /** The points of the curves. */
-export function curves({ stored, series, connections, events, samples }: Sizes): Case[] {
+export function curves({ stored, series, connections, events, samples, earlier }: Sizes): Case[] {
   return [
-    ...stored.map((value) => storedCase(value, remoteWriteCompetitors)),
-    ...series.map((value) => seriesCase(value, Math.floor(samples / 2))),
+    ...stored.map((value) => storedCase(value, (work) => remoteWriteCompetitors(work, earlier))),
+    ...series.map((value) => seriesCase(value, Math.floor(samples / 2), earlier)),
     ...connections.map((value) => ({
       ...eventsCase("connections", `events, 100 per push, ${withCommas(value)} connections`, {
         events: Math.max(Math.floor(events / 4), 100 * value),
         batch: 100,
         connections: value,
+        earlier,
       }),
       size: { of: "connections", value },
     })),
@@ -93,11 +97,23 @@ function competitor(contender: Contender, work: Work): Competitor {
   return { contender, note: NOTES[contender.name], settle: SETTLED[contender.name], ...work };
 }
 
+/** This gateway, and the earlier one if it takes part. */
+function gateways(path: string, work: Work, earlier: Earlier | undefined): Competitor[] {
+  const own = competitor(weir(path, [], []), work);
+  if (earlier === undefined) return [own];
+  return [own, { ...competitor(earlierWeir(earlier, path, [], []), work), note: noteOf(earlier) }];
+}
+
+function noteOf({ commit, date }: Earlier): string {
+  return `is the same gateway at the commit \`${commit}\` of ${date}, with the dependencies of that time and the same Bun`;
+}
+
 /** The servers that take remote_write. */
-function remoteWriteCompetitors(work: Work): Competitor[] {
-  return remoteWriteServers([], [], { snapshots: true })
-    .filter(({ version }) => version === "1.0")
+function remoteWriteCompetitors(work: Work, earlier: Earlier | undefined): Competitor[] {
+  const others = remoteWriteServers([], [], { snapshots: true })
+    .filter(({ name, version }) => name !== "weir" && version === "1.0")
     .map((contender) => competitor(contender, work));
+  return [...gateways("/api/v1/write", work, earlier), ...others];
 }
 
 /** What is made at the first call, and the same at each further one. */
@@ -117,7 +133,8 @@ function eventsCase(
     warmEvents = Math.min(WARM_UNITS_MAX, Math.ceil(events / 4)),
     batch,
     connections,
-  }: { events: number; warmEvents?: number; batch: number; connections: number },
+    earlier,
+  }: { events: number; warmEvents?: number; batch: number; connections: number; earlier?: Earlier },
 ): Case {
   /** The same events for the warm-up and the work, made by `make`, and sent to each server. */
   const work = (
@@ -145,9 +162,10 @@ function eventsCase(
       const influxd = lineServers([], [], { coldMs: 2_000 }).find(({ name }) => name === "influxd")!;
       const nowMs = Date.now();
       return [
-        competitor(
-          weir("/api/v1/push", [], []),
+        ...gateways(
+          "/api/v1/push",
           work((count) => bodies(count, batch, { fromMs: nowMs, toMs: nowMs }, count), JSON_HEADERS),
+          earlier,
         ),
         competitor(
           influxd,
@@ -171,7 +189,7 @@ function scraped(series: number, scrapes: number, firstMs: number): Uint8Array<A
 
 const REMOTE_WRITE_SERIES = 10_000;
 
-function remoteWriteCase(samples: number): Case {
+function remoteWriteCase(samples: number, earlier: Earlier | undefined): Case {
   const scrapes = Math.max(1, Math.round(samples / REMOTE_WRITE_SERIES));
   const warmScrapes = Math.ceil(Math.min(WARM_UNITS_MAX, samples / 4) / REMOTE_WRITE_SERIES);
   return {
@@ -187,11 +205,12 @@ function remoteWriteCase(samples: number): Case {
       }));
       const send = (url: string, part: "warm" | "work", count: number) =>
         sendAll(url, load()[part], count * REMOTE_WRITE_SERIES, REMOTE_WRITE_HEADERS);
-      return remoteWriteCompetitors({
+      const work: Work = {
         prepare: () => void load(),
         warm: async ({ url }) => ({ units: (await send(url, "warm", warmScrapes)).units }),
         work: ({ url }) => send(url, "work", scrapes),
-      });
+      };
+      return remoteWriteCompetitors(work, earlier);
     },
   };
 }
@@ -200,7 +219,7 @@ function remoteWriteCase(samples: number): Case {
 const TIMED_SERIES_MIN = 10_000;
 
 /** A scrape of new series, then further ones: first those that are not measured, and then `samples`, or one scrape. */
-function seriesCase(series: number, samples: number): Case {
+function seriesCase(series: number, samples: number, earlier: Earlier | undefined): Case {
   const scrapes = Math.max(1, Math.round(samples / series));
   const warmScrapes = Math.floor(Math.min(WARM_UNITS_MAX, samples / 4) / series);
   return {
@@ -219,7 +238,7 @@ function seriesCase(series: number, samples: number): Case {
       });
       const send = (url: string, part: "first" | "warm" | "work", count: number) =>
         sendAll(url, load()[part], count * series, REMOTE_WRITE_HEADERS);
-      return remoteWriteCompetitors({
+      const work: Work = {
         prepare: () => void load(),
         async warm({ url }) {
           const { units, seconds } = await send(url, "first", 1);
@@ -228,7 +247,8 @@ function seriesCase(series: number, samples: number): Case {
           return { units: units * (1 + warmScrapes), more };
         },
         work: ({ url }) => send(url, "work", scrapes),
-      });
+      };
+      return remoteWriteCompetitors(work, earlier);
     },
   };
 }
@@ -236,19 +256,22 @@ function seriesCase(series: number, samples: number): Case {
 /** Pushes of groups at once. */
 const FILLING = 16;
 
-function groupsCase(groups: number): Case {
+function groupsCase(groups: number, earlier: Earlier | undefined): Case {
   const warmGroups = Math.ceil(groups / 4);
   return {
     id: "groups",
     title: `${withCommas(groups)} groups of 6 metrics, one push each, ${FILLING} at once`,
     unit: "push",
-    open: () =>
-      [weir("", [], []), pushgateway(["--push.disable-consistency-check"])].map((contender) =>
-        competitor(contender, {
-          warm: async (server) => ({ units: (await fillGroups(server, 0, warmGroups)).units }),
-          work: (server) => fillGroups(server, warmGroups, groups),
-        }),
-      ),
+    open() {
+      const work: Work = {
+        warm: async (server) => ({ units: (await fillGroups(server, 0, warmGroups)).units }),
+        work: (server) => fillGroups(server, warmGroups, groups),
+      };
+      return [
+        ...gateways("", work, earlier),
+        competitor(pushgateway(["--push.disable-consistency-check"]), work),
+      ];
+    },
   };
 }
 

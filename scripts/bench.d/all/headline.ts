@@ -1,7 +1,7 @@
 /** The headline for README: the main figures of a report, of one run, and the same with ratios. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Figure, numberText } from "./figures.ts";
-import { type CaseReport, nameOf, OWN, type Report } from "./report.ts";
+import { type CaseReport, isEarlier, nameOf, OWN, type Report } from "./report.ts";
 import { tableOf } from "./report-markdown.ts";
 
 const BEGIN = "<!-- benchmark -->";
@@ -34,7 +34,9 @@ export function headlineOf({ about, cases }: Report, folder: string): string {
   const rows = ROWS.flatMap(({ id, figure, what }) => {
     const { servers = [], title = "" } = cases.find((one) => one.id === id && one.size === undefined) ?? {};
     const own = servers.find(({ name }) => name === OWN)?.medians[figure];
-    const others = servers.filter(({ name, medians }) => name !== OWN && medians[figure] !== undefined);
+    const others = servers.filter(
+      ({ name, medians }) => name !== OWN && !isEarlier(name) && medians[figure] !== undefined,
+    );
     if (own === undefined || others.length === 0) return [];
     const texts = others.map(
       ({ name, medians, ratios }) =>
@@ -63,7 +65,7 @@ function queriesOf(cases: readonly CaseReport[]): string[] {
     .toSorted((a, b) => b.size!.value - a.size!.value)[0];
   if (largest === undefined) return [];
   const texts = largest.servers.flatMap(({ name, medians: { rateMs } }) =>
-    rateMs === undefined ? [] : [`${numberText(rateMs)} ms in ${nameOf(name)}`],
+    rateMs === undefined || isEarlier(name) ? [] : [`${numberText(rateMs)} ms in ${nameOf(name)}`],
   );
   if (texts.length < 2) return [];
   return [

@@ -8,7 +8,7 @@ const AHEAD_BY = 0.03;
 
 /** The report as Markdown, made from the JSON alone. The plots are files beside it. */
 export function asMarkdown({ about, cases }: Report): string {
-  const { date, commit, cores, memoryGb, rounds, curveRounds } = about;
+  const { date, commit, before, cores, memoryGb, rounds, curveRounds } = about;
   const roundsText = (count: number) => `${count} ${count === 1 ? "round" : "rounds"}`;
   const lines = [
     "# Weir beside other servers, in one run",
@@ -17,6 +17,12 @@ export function asMarkdown({ about, cases }: Report): string {
       "memory. The client ran on the same cores. In each round the servers had the same work in turn, each in a new folder. " +
       `Figures are medians of ${roundsText(rounds)}, and those by size of ${roundsText(curveRounds)}. ${othersText(about, cases)}`,
     "",
+    ...(before === undefined
+      ? []
+      : [
+          `\`${nameOf(`weir ${before}`)}\` is an earlier commit of the same gateway, measured in the same rounds.`,
+          "",
+        ]),
     "A ratio above 1 means that Weir is ahead: by its rate, or because it takes less. Work that is not measured comes first in each run, " +
       "since code is compiled meanwhile. `With the stop` adds the processor time until the process has ended, because servers write " +
       "a part of the work later. Resident memory is that at the end of the work, with mapped files.",

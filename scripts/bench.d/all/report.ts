@@ -6,6 +6,8 @@ import type { Case, Competitor, Results } from "./measure.ts";
 export interface About {
   readonly date: string;
   readonly commit: string;
+  /** The earlier commit of this gateway that took part. */
+  readonly before?: string;
   readonly cores: number;
   readonly memoryGb: number;
   readonly loadBefore: number;
@@ -48,7 +50,10 @@ const NAMES: Readonly<Record<string, string>> = {
   "victoria-metrics": "VictoriaMetrics",
   "prometheus-pushgateway": "Pushgateway",
 };
-export const nameOf = (server: string): string => NAMES[server] ?? server;
+/** The name of an earlier gateway has its commit: `weir 1234abcd`. */
+const EARLIER = /^weir (\S+)$/;
+export const isEarlier = (server: string): boolean => EARLIER.test(server);
+export const nameOf = (server: string): string => NAMES[server] ?? server.replace(EARLIER, "Weir, $1");
 
 /** The report of a case, with all its runs. */
 export function reportOf(each: Case, competitors: readonly Competitor[], results: Results): CaseReport {
