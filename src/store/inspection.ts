@@ -78,9 +78,8 @@ export class NoStore extends Error {
 /** Checks the journal of a store and the size of its log. Returns the number of records that were not moved. */
 async function countJournal(connection: Connection, path: string): Promise<number> {
   const journal = `${path}.journal`;
-  const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
   const hasTable = (await connection.all(statement("store/has_journal_file"))).length > 0;
-  const expected = hasTable ? await expectedJournal(connection) : undefined;
+  const { sequence, expected } = await (hasTable ? expectedJournal(connection) : earlierJournal(connection));
   if (!existsSync(journal)) {
     if (expected !== undefined) throw lostJournal(journal, expected);
     return 0;
@@ -88,12 +87,18 @@ async function countJournal(connection: Connection, path: string): Promise<numbe
   const logBytes = wholeCommitBytes(`${path}.wal`);
   const missing = missingByNote(journal, logBytes);
   if (missing !== undefined) throw shortLog(journal, missing);
-  const reading = readJournal(journal, moved!.sequence, false);
+  const reading = readJournal(journal, sequence, false);
   if (isJournalLost(journal, expected, reading)) throw lostJournal(journal, expected!);
   requireWholeJournal(journal, reading);
   const missingBefore = missingByEntries(entriesOf(reading), logBytes);
   if (missingBefore !== undefined) throw shortLog(journal, missingBefore);
   return reading.payloads.length;
+}
+
+/** Of a store of a schema before 11, which knows no file. */
+async function earlierJournal(connection: Connection) {
+  const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
+  return { ...moved!, expected: undefined };
 }
 
 async function inspected(connection: Connection, path: string): Promise<Inspection> {

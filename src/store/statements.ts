@@ -67,6 +67,11 @@ export async function jsonRows<Row>(
   return texts.flatMap(({ rows }) => JSON.parse(`[${rows}]`) as Row[]);
 }
 
+/** Statements as one, which returns the rows of all, in any order. Each is a SELECT without an ORDER BY. */
+export function unionOf(statements: readonly string[]): string {
+  return statements.map((text) => text.trimEnd().replace(/;$/, "")).join("\nUNION ALL\n");
+}
+
 /** One file of sql/schema. */
 export interface Migration {
   readonly version: number;
@@ -81,13 +86,15 @@ export function migrations(folder = join(root, "schema")): Migration[] {
   return readdirSync(folder)
     .filter((file) => /^\d{3}_\w+\.sql$/.test(file))
     .sort()
-    .map((file) => {
-      const sql = readFileSync(join(folder, file), "utf8");
-      return {
-        version: Number(file.slice(0, 3)),
-        name: file.slice(4, -4),
-        sql,
-        rewritesData: /^-- rewrites data\b/i.test(sql),
-      };
-    });
+    .map((file) => ({
+      version: Number(file.slice(0, 3)),
+      name: file.slice(4, -4),
+      // Most starts run none, and read none.
+      get sql() {
+        return readFileSync(join(folder, file), "utf8");
+      },
+      get rewritesData() {
+        return /^-- rewrites data\b/i.test(this.sql);
+      },
+    }));
 }

@@ -87,13 +87,12 @@ const MEMORY = ":memory:";
 
 /** The files that this process has open. The engine would open one twice, and lose rows. */
 const opened = new Set<string>();
-
 /** A path that the engine does not misread: a relative `sqlite:x` would name an extension, and `~` a home folder. */
 function enginePath(path: string): string {
   return path.startsWith("/") ? path : `./${path}`;
 }
 
-/** The same for all paths of a file whose folder exists. */
+/** The same for all paths of a file. Its folder exists. */
 const identityOf = (path: string) => join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
 
 /** Makes a file. It keeps the format that it is made with (sql/store/create_file.sql). */

@@ -2,7 +2,7 @@
 import { backUpBeforeUpgrade } from "../backup/upgrade-backup.ts";
 import { CatalogNote } from "../catalog/catalog-note.ts";
 import { CachedBlocks } from "../cached-blocks.ts";
-import { type Migration, statement } from "../statements.ts";
+import { type Migration, migrations, statement } from "../statements.ts";
 import { migrate } from "../tables/migrate.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
@@ -47,17 +47,18 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
   try {
     catalog = new CatalogNote(path);
     const writer = await connect();
-    await writer.run(statement("store/disable_checkpoint_on_close"));
-    await migrate(writer, {
-      path,
-      migrations: options.migrations,
-      beforeRewrite: async (from, to) => {
-        const folder = await backUpBeforeUpgrade(path, from, to, options.temporaryDirectory);
-        options.onUpgradeBackup?.(folder);
-      },
-    });
-    const seeds = await writer.all(statement("store/load_body_hash_seed"));
-    if (seeds.length === 0) await writer.run(statement("store/insert_body_hash_seed"));
+    const known = options.migrations ?? migrations();
+    const found = await openedFile(writer);
+    if (found?.version !== known.at(-1)!.version)
+      await migrate(writer, {
+        path,
+        migrations: known,
+        beforeRewrite: async (from, to) => {
+          const folder = await backUpBeforeUpgrade(path, from, to, options.temporaryDirectory);
+          options.onUpgradeBackup?.(folder);
+        },
+      });
+    if (!found?.seed) await writer.run(statement("store/insert_body_hash_seed"));
     // As one call: each takes a millisecond of a start.
     await writer.run(
       [
@@ -81,6 +82,24 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     database.close();
     catalog?.close();
     throw error;
+  }
+}
+
+/**
+ * Has the log kept when the file is closed, and reads what a start needs first. Undefined if the file has not the newest schema, or
+ * if something is wrong with it: then each table is asked for, and the error says what it is.
+ */
+async function openedFile(writer: Connection): Promise<{ version: number; seed: string | null } | undefined> {
+  const keepLog = statement("store/disable_checkpoint_on_close");
+  try {
+    // The result is that of the first statement.
+    const [found] = await writer.all<{ version: number; seed: string | null }>(
+      `${statement("store/opened_file")}\n${keepLog}`,
+    );
+    return found;
+  } catch {
+    await writer.run(keepLog);
+    return undefined;
   }
 }
 

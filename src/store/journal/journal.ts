@@ -188,10 +188,9 @@ export class Journal {
    * @param path of the journal's file
    */
   static async open(connection: Connection, path: string, options: JournalOptions): Promise<Journal> {
-    const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
-    const expected = await expectedJournal(connection);
+    const { sequence, expected } = await expectedJournal(connection);
     const { isRepair, isLogShort = false } = options;
-    const { file, reading } = JournalFile.open(path, moved!.sequence, isRepair, isLogShort);
+    const { file, reading } = JournalFile.open(path, sequence, isRepair, isLogShort);
     const { incompleteAt, gaps } = reading;
     if (incompleteAt !== undefined) options.onIncomplete?.(path, incompleteAt);
     if (gaps.length > 0) {
@@ -215,7 +214,7 @@ export class Journal {
       isLogShort: isLogShort || missing !== undefined,
       lost: isLost ? expected : undefined,
     };
-    const journal = new Journal(file, moved!.sequence, state, options);
+    const journal = new Journal(file, sequence, state, options);
     journal.#hasRow = expected !== undefined;
     journal.#isNoted = expected !== undefined && !isLost;
     journal.#restore(entries);
@@ -538,12 +537,14 @@ async function noteMoved(connection: Connection, sequence: number): Promise<void
 /** Runs a function in a transaction. */
 type InTransaction = (action: () => Promise<void>) => Promise<void>;
 
-/** What the store knows about the file of its journal. Undefined if it needs none. */
-export async function expectedJournal(connection: Connection): Promise<ExpectedJournal | undefined> {
-  const [row] = await connection.all<{ file_key: string; moved_at_ms: number | null }>(
-    statement("store/load_journal_file"),
-  );
-  return row === undefined ? undefined : { key: row.file_key, movedAtMs: row.moved_at_ms ?? undefined };
+/** The sequence of the last record that moved, and what the store knows about the file of its journal: undefined if it needs none. */
+export async function expectedJournal(
+  connection: Connection,
+): Promise<{ sequence: number; expected: ExpectedJournal | undefined }> {
+  type Row = { sequence: number; moved_at_ms: number | null; file_key: string | null };
+  const [row] = await connection.all<Row>(statement("store/load_journal"));
+  const { sequence, moved_at_ms: movedAtMs, file_key: key } = row!;
+  return { sequence, expected: key === null ? undefined : { key, movedAtMs: movedAtMs ?? undefined } };
 }
 
 /** The entries as one change. Each part keeps its order. */

@@ -8,7 +8,7 @@ import type { AttributeColumn, Rows } from "../../model/sample.ts";
 import type { ColumnVisitor } from "../engine/chunk-columns.ts";
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { ColumnType, Connection } from "../engine/duckdb.ts";
-import { statement } from "../statements.ts";
+import { statement, unionOf } from "../statements.ts";
 import type { Day } from "../store.ts";
 import { attributeColumn, dayOfTable, dayTable } from "./identifiers.ts";
 import type { StoredTables } from "./stored-tables.ts";
@@ -52,25 +52,39 @@ export async function loadDays(
   const names = new Map(attributes.map((row) => [row.column_name, row.attribute]));
   const days = new Map<number, DayColumns>();
   const packed = await packedSamples(connection, tables);
-  for (const table of tables.names) {
-    const day = dayOfTable(table);
-    if (day === undefined) continue;
-    const found = await connection.all<{ column_name: string; rows: number }>(
-      statement("store/load_day", { table, path: `weir.${table}` }),
-    );
-    const attributeColumns = found
+  const dayTables = tables.names.filter((table) => dayOfTable(table) !== undefined);
+  const found = await readDays(connection, dayTables);
+  for (const table of dayTables) {
+    const day = dayOfTable(table)!;
+    const stored = found.get(table)!.sort((a, b) => a.place - b.place);
+    const attributeColumns = stored
       .slice(FIXED)
       .map(({ column_name: column }) => ({ name: names.get(column) ?? column, column }));
     const inBlocks = packed.get(day) ?? 0;
     days.set(day, {
       day,
       table,
-      rows: found[0]!.rows + inBlocks,
+      rows: stored[0]!.rows + inBlocks,
       packed: inBlocks,
       attributes: attributeColumns,
     });
   }
   return { days, columns };
+}
+
+/** Day tables that one statement reads. Its plan grows with them. */
+const DAYS_AT_ONCE = 64;
+
+/** The columns of day tables in any order, by the names of the tables. */
+async function readDays(connection: Connection, tables: readonly string[]) {
+  const found: { day_table: string; place: number; column_name: string; rows: number }[] = [];
+  for (let from = 0; from < tables.length; from += DAYS_AT_ONCE) {
+    const statements = tables
+      .slice(from, from + DAYS_AT_ONCE)
+      .map((table) => statement("store/load_day", { table, path: `weir.${table}` }));
+    found.push(...(await connection.all<(typeof found)[number]>(unionOf(statements))));
+  }
+  return Map.groupBy(found, ({ day_table }) => day_table);
 }
 
 /** How many samples of each day are in blocks. */

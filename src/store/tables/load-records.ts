@@ -17,16 +17,11 @@ export interface LoadedRecords {
 export async function loadRecords(connection: Connection, tables: StoredTables): Promise<LoadedRecords> {
   const rows = async <Row extends Record<string, unknown>>(name: string) =>
     tables.isEmpty(name) ? [] : await connection.all<Row>(statement(`store/load_${name}`));
-  const values = async <Row extends readonly unknown[]>(name: string) =>
-    tables.isEmpty(name) ? [] : await jsonRows<Row>(connection, statement(`store/load_${name}`));
-  const watermarks = await rows<{ day: number; rows: number }>("watermarks");
-  const [newest] = await rows<{ generation: number }>("generation");
-  const metrics = (
-    await values<
-      [name: string, kind: string, type: MetricType, unit: string, help: string, buckets: number[]]
-    >("metrics")
-  ).map(([name, kind, type, unit, help, buckets]) => ({ name, kind, type, unit, help, buckets }));
-  const ids = tables.isEmpty("series") ? [] : await idRanges(connection);
+  const parts = await readParts(connection);
+  const metrics = parts.metrics.map(([name, kind, type, unit, help, buckets]) => ({
+    ...{ name, kind, type, unit, help, buckets },
+  }));
+  const ids = idRanges(parts.lastSeriesId[0]);
   const stored: LoadedRecords["stored"] = {
     metrics,
     series: await loadSeries(connection, ids),
@@ -38,9 +33,7 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
         decidedAtMs: row.decided_at_ms,
       }),
     ),
-    pushes: (
-      await values<[string, string, string, receivedAtMs: number, accepted: number, answer: string]>("pushes")
-    )
+    pushes: parts.pushes
       .map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
         ...{ scope, key, bodyHash, receivedAtMs, accepted, answer },
       }))
@@ -64,10 +57,10 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
       firstLineHash: row.first_line_hash,
       identity: row.identity,
     })),
-    lastPushes: (await values<[job: string, instance: string, pushedAtMs: number]>("last_pushes"))
+    lastPushes: parts.lastPushes
       .map(([job, instance, pushedAtMs]) => ({ job, instance, pushedAtMs }))
       .sort((a, b) => a.pushedAtMs - b.pushedAtMs),
-    bodyHashSeed: (await rows<{ seed: string }>("body_hash_seed"))[0]!.seed,
+    bodyHashSeed: parts.bodyHashSeed[0]!,
     scrapers: (await rows<{ added: string }>("scrapers")).map(
       ({ added }) => new Map(JSON.parse(added) as [string, string][]),
     ),
@@ -77,9 +70,36 @@ export async function loadRecords(connection: Connection, tables: StoredTables):
   };
   return {
     stored,
-    generation: newest!.generation,
-    watermarks: new Map(watermarks.map(({ day, rows }) => [day, rows])),
+    generation: parts.generation[0]!,
+    watermarks: new Map(parts.watermarks),
   };
+}
+
+/** What sql/store/load_records.sql returns, by its part. */
+interface RecordParts {
+  readonly watermarks: [day: number, rows: number][];
+  readonly generation: number[];
+  readonly metrics: [string, kind: string, MetricType, unit: string, help: string, buckets: number[]][];
+  readonly pushes: [string, string, string, receivedAtMs: number, accepted: number, answer: string][];
+  readonly lastPushes: [job: string, instance: string, pushedAtMs: number][];
+  readonly bodyHashSeed: string[];
+  readonly lastSeriesId: number[];
+}
+
+async function readParts(connection: Connection): Promise<RecordParts> {
+  const parts: RecordParts = {
+    ...{ watermarks: [], generation: [], metrics: [], pushes: [] },
+    ...{ lastPushes: [], bodyHashSeed: [], lastSeriesId: [] },
+  };
+  const texts = await connection.all<{ part: keyof RecordParts; rows: string | null }>(
+    statement("store/load_records"),
+  );
+  for (const { part, rows } of texts) {
+    if (rows === null) continue;
+    const values: unknown[] = parts[part];
+    for (const value of JSON.parse(`[${rows}]`) as unknown[]) values.push(value);
+  }
+  return parts;
 }
 
 /**
@@ -91,9 +111,8 @@ const IDS_AT_ONCE = 8_192;
 type IdRange = Readonly<{ fromId: number; toId: number }>;
 
 /** The ids of all series, in parts: from one, and up to but without another. */
-async function idRanges(connection: Connection): Promise<readonly IdRange[]> {
-  const [last] = await connection.all<{ series_id: number }>(statement("store/last_series_id"));
-  const parts = Math.ceil((last!.series_id + 1) / IDS_AT_ONCE);
+function idRanges(lastId = -1): readonly IdRange[] {
+  const parts = Math.ceil((lastId + 1) / IDS_AT_ONCE);
   return Array.from({ length: parts }, (_, at) => ({
     fromId: at * IDS_AT_ONCE,
     toId: (at + 1) * IDS_AT_ONCE,
