@@ -60,8 +60,11 @@ export class StayingRows {
         statement("store/next_made_rows", { table: this.#table }),
         [this.#rowsAtOnce, this.#end, rowEnd, untilUs],
       );
-      if (next!.rows < this.#rowsAtOnce) return true;
-      const end = next!.last + 1;
+      // The statement looks at so many ids.
+      const seen = this.#end + 2 * this.#rowsAtOnce;
+      const isWhole = next!.rows === this.#rowsAtOnce;
+      if (!isWhole && seen >= rowEnd) return true;
+      const end = isWhole ? next!.last + 1 : seen;
       const isCopied = await this.#host.inOrder(async (writer) => {
         const day = this.#host.day(this.#day);
         if (day === undefined || !this.fits(day)) return false;

@@ -486,6 +486,27 @@ test("the rows that stay are copied in parts, in their order, with those that co
   expect(replayed).toEqual([-1, 70_000, 70_001]);
 });
 
+test("the rows that stay keep their order if several threads copy them", async () => {
+  await commitSeries();
+  // Three row groups, and a third of a fourth: the first part has rows of three.
+  const samples = mixed(400_000, 9);
+  for (let at = 0; at < samples.length; at += 50_000) await commit(samples.slice(at, at + 50_000));
+  await snapshot();
+  // What no snapshot contains.
+  await commit([[3, DAY_US + 9, -1, true, "last"]]);
+  expect(await packAll()).toBe(40_000);
+  const rows = await query(
+    `SELECT count(*)::INTEGER AS rows, (count(*) FILTER (value < before))::INTEGER AS moved
+     FROM (SELECT value, lag(value) OVER (ORDER BY rowid) AS before FROM weir.samples_20261127 WHERE value >= 0)`,
+  );
+  expect(rows).toEqual([{ rows: 360_000, moved: 0 }]);
+  const replayed: number[] = [];
+  await store.close();
+  await open();
+  await store.replay(({ value }) => void replayed.push(...value));
+  expect(replayed).toEqual([-1]);
+});
+
 test("a day with 20 times as many events is packed when it is over, and not before", async () => {
   await commitSeries();
   await commit(mixed(63_000, 20));
