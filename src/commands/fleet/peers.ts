@@ -115,8 +115,8 @@ function addressesOf(values: PeerValues, io: Io): readonly Address[] {
 
 function addressOf(text: string, where: string): Address {
   const [, name, rest = text] = NAMED.exec(text) ?? [];
-  const url = /^(https?:\/\/|unix:)/.test(rest) ? rest : `http://${rest}`;
-  if (!url.startsWith("unix:") && !URL.canParse(url)) {
+  const url = /^([a-z][a-z0-9+.-]*:\/\/|unix:)/i.test(rest) ? rest : `http://${rest}`;
+  if (!url.startsWith("unix:") && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
     throw new UsageError(
       `${where} has ${JSON.stringify(withoutPassword(text))}, expected [NAME=]URL such as berlin=http://10.0.0.1:9091.`,
     );

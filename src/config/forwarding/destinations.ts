@@ -31,6 +31,7 @@ const SHARDS_MAX = 64;
 const SAMPLES_MAX = 100_000;
 
 /** As in Prometheus: a destination that is slower is not there. */
+const PUSH_PATH = "/api/v1/push";
 const TIMEOUT_MS = 30_000;
 /** Samples of a request: 300 KB before compression. Prometheus sends 2,000, vmagent 10,000. */
 const SAMPLES_PER_REQUEST = 10_000;
@@ -140,7 +141,7 @@ const TARGETS: {
   },
   weir: (table) => ({
     type: "weir",
-    ...readServer(table),
+    ...withPushPath(readServer(table)),
     samplesPerRequest: countOf(table, "samples_per_request", SAMPLES_PER_REQUEST, SAMPLES_MAX),
   }),
   ndjson: (table) => {
@@ -150,6 +151,14 @@ const TARGETS: {
     return { type: "ndjson", path };
   },
 };
+
+/** A gateway takes pushes at one path, so its address alone is enough. A URL with a path, as behind a proxy, stays. */
+function withPushPath(server: DestinationServer): DestinationServer {
+  const url = "text" in server.url ? URL.parse(server.url.text) : null;
+  if (url === null || url.pathname !== "/") return server;
+  url.pathname = PUSH_PATH;
+  return { ...server, url: { text: url.href } };
+}
 
 function versionOf(table: SettingTable): 1 | 2 {
   const version = table.number("version");

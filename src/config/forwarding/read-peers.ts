@@ -13,7 +13,9 @@ const TIMEOUT_MS = 5_000;
 /** All are asked at once. */
 const PEERS_MAX = 100;
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
-const NAMED = /^([^=/?]*)=(.*)$/;
+/** A user and a password of a URL are no name: the error would quote them. */
+const NAMED = /^([^=/?:@]*)=(.*)$/;
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /**
  * Reads the gateways.
@@ -41,7 +43,7 @@ export function readPeers(raw: unknown, name: string): PeerGateway[] {
 /** `[NAME=]URL` as a table. The default name is the host. */
 function tableOf(text: string): { readonly name: string; readonly url: string } {
   const [, name, rest = text] = NAMED.exec(text) ?? [];
-  const url = /^https?:\/\//.test(rest) ? rest : `http://${rest}`;
+  const url = SCHEME.test(rest) ? rest : `http://${rest}`;
   return { name: name ?? hostOf(url), url };
 }
 

@@ -229,6 +229,7 @@ test("rejects arguments that are wrong, and quotes no password", async () => {
   await bad(["sql", "--peers", "a"], /Give a question/);
   await bad(["sql", "--peers", "a=x:1,a=y:1", "SELECT 1"], /Two gateways have the name "a"/);
   await bad(["promql", "--peers", "x:1", "--label", "a-b", "up"], /--label is "a-b"/);
+  await bad(["promql", "--peers", "a=ftp://x", "up"], /--peers has "a=ftp:\/\/x", expected \[NAME=\]URL/);
   const { err } = await fleet(["promql", "--peers", "http://u:hunter2@:0", "up"]);
   expect(err).not.toContain("hunter2");
   // A gateway without a name is called by its host.

@@ -117,6 +117,16 @@ test("rejects two destinations with one name", () => {
   expect(() => load(`[[forward]]\n${VM}[[forward]]\n${VM}`)).toThrow('two tables with the name "vm"');
 });
 
+test("a gateway as a destination needs no path", () => {
+  const urlOf = (url: string) => {
+    const [destination] = load(`[[forward]]\nname = "a"\ntype = "weir"\nurl = "${url}"\n`).forward;
+    return (destination!.target as { url: unknown }).url;
+  };
+  expect(urlOf("http://hub:9091")).toEqual({ text: "http://hub:9091/api/v1/push" });
+  expect(urlOf("http://hub:9091/?key=a")).toEqual({ text: "http://hub:9091/api/v1/push?key=a" });
+  expect(urlOf("http://proxy/weir/api/v1/push")).toEqual({ text: "http://proxy/weir/api/v1/push" });
+});
+
 test("prints no secret", () => {
   const config = load(
     `[[forward]]\nname = "a"\ntype = "weir"\nurl = "https://hub.example.org/api/v1/push?key=secret1"\nbearer_token = "secret2"\nheaders = { "x-key" = "secret3" }\n`,
