@@ -209,6 +209,24 @@ test("what the hub rejects is counted, and the rest is stored", async () => {
   hub.takeLog();
 });
 
+test("the rejection of a sample that another gateway has sent names externalLabels", async () => {
+  hub = await openTestGateway();
+  const { urls } = await hub.listen();
+  const event = { "@timestamp": NOON_MS - 1_000, metric_name: "own", type: "gauge", tags: { instance: "a" } };
+  await hub.post(JSON.stringify([{ ...event, value: 1 }]));
+  gateway = await ForwardingGateway.openWith(destinationTable({ name: "hub", type: "weir", url: urls[0]! }));
+  await gateway.post(JSON.stringify([{ ...event, value: 2 }]));
+  await gateway.sent("hub");
+  await until("the rejected sample", async () => {
+    const [row] = await gateway!.query("SELECT reason FROM weir.rejected");
+    expect((row as { reason: string }).reason).toEndWith(
+      "is already stored for this series and time; if another gateway sends the same series, give each gateway externalLabels of its own",
+    );
+    return true;
+  });
+  hub.takeLog();
+});
+
 test("a file has each event once, after an interrupted append too, and is begun again when it is rotated", async () => {
   const folder = temporaryFolder();
   const path = join(folder, "events.json");

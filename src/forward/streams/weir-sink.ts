@@ -17,6 +17,10 @@ import type { RowSink, SentRows } from "./row-lanes.ts";
 /** Rejected events that are reported one by one. */
 const REPORTED_MAX = 20;
 
+/** In the reason of a gateway that has another value of the series and time (src/ingest/admission/duplicates.ts). */
+const OTHER_VALUE = "is already stored for this series and time";
+const SAME_SERIES = "; if another gateway sends the same series, give each gateway externalLabels of its own";
+
 interface WeirSinkParts {
   readonly destination: Pick<Destination, "name">;
   readonly target: Extract<DestinationTarget, { type: "weir" }>;
@@ -93,6 +97,7 @@ function refusedEvents(text: string, errors: NonNullable<PushAnswer["errors"]>):
       metric_name?: string;
       tags?: Record<string, string>;
     };
-    return { metric, labels: tags, reason: `the hub rejected it: ${reason}`, payload };
+    const hint = reason.includes(OTHER_VALUE) ? SAME_SERIES : "";
+    return { metric, labels: tags, reason: `the hub rejected it: ${reason}${hint}`, payload };
   });
 }
