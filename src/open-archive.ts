@@ -58,8 +58,9 @@ export function openArchive(
     store: (records) => ingest().storeForwards(() => ({ archives: records() })),
     load: () => readStatesAgain(store, "archives"),
   });
-  // What the archive has of a day is noted by row ids, and packing would change these.
-  store.holdRows((day) => days.holds(day) && !isBack(day));
+  // What the archive has of a day is noted by row ids, and packing would change these. Without an archive, the day is packed, and
+  // noted as changed: an archive that comes back gets it as a whole.
+  if (config.archiveTo !== "") store.holdRows((day) => days.holds(day) && !isBack(day));
   const isRestored = (day: number) => ingest().importsWithFirstLine(restoredFirstLine(day)).length > 0;
   /** It was archived and dropped, and then restored. */
   const isBack = (day: number) => days.of(day)?.gone === true && isRestored(day);

@@ -5,7 +5,6 @@
  * The name of a metric in a path: letters, digits, `_`, `-` and `.` stay, and every other byte of its UTF-8 is `%XX`. Names that
  * are longer than 200 bytes then are cut, and end with `~` and the beginning of their SHA-256: the manifest has them whole.
  */
-import { quote } from "../model/errors.ts";
 import type { Kind, MetricType } from "../model/sample.ts";
 import { dateText } from "../model/time.ts";
 
@@ -204,11 +203,13 @@ export function readManifest(text: string, path: string): Manifest {
   try {
     manifest = JSON.parse(text) as Manifest;
   } catch {
-    throw new ArchiveFault(`${path} is not JSON: ${quote(text)}`);
+    // Its text has the names of metrics and labels, and a token with labels may see the error.
+    throw new ArchiveFault(`${path} is not JSON; it has ${Buffer.byteLength(text)} bytes`);
   }
-  if (manifest?.weir_archive !== MANIFEST_VERSION)
+  const version: unknown = manifest?.weir_archive;
+  if (version !== MANIFEST_VERSION)
     throw new ArchiveFault(
-      `${path} has the version ${quote(manifest?.weir_archive)}, expected ${MANIFEST_VERSION}`,
+      `${path} has ${typeof version === "number" ? `the version ${version}` : "no version"}, expected ${MANIFEST_VERSION}`,
     );
   const isFile = (each: ArchivedFile) =>
     isBelow(each?.file) && /^[0-9a-f]{64}$/.test(each.sha256) && Number.isSafeInteger(each.bytes);

@@ -211,6 +211,40 @@ test("gauges that are blocks are archived with the same values, and rows after i
   expect(gateway.manifest().metrics[0]!.parts.map(({ rows }) => rows)).toEqual([1_200, 1_200]);
 });
 
+test("an archived day is packed after the archive left the settings, and archived again when it returns", async () => {
+  gateway = await ArchivingGateway.openWith();
+  const samples = Array.from({ length: 1_200 }, (_, at) => ({
+    metric: "level",
+    kind: "gauge" as const,
+    atMs: NOON_MS - 12 * HOUR_MS + at * 30_000,
+    value: at,
+  }));
+  await gateway.push(samples);
+  await gateway.archiveAll();
+  const pack = async () => {
+    await gateway!.gateway.ingest.storeTotals();
+    return await gateway!.gateway.store.pack({ day: DAY, untilUs: NOON_MS * 1000, isForced: true });
+  };
+  expect(await pack()).toBe(0);
+  await gateway.reopen();
+  const late = { metric: "late", kind: "gauge" as const, atMs: NOON_MS, value: 5 };
+  await gateway.push([late]);
+  expect(await pack()).toBe(1_200);
+  await gateway.reopen(`--archive-to=${gateway.to}`);
+  expect(gateway.archive.reports()[0]).toMatchObject({ state: "changed" });
+  await gateway.push([{ ...late, atMs: NOON_MS + 1 }]);
+  await gateway.archiveAll();
+  expect(gateway.archive.reports()[0]).toMatchObject({ state: "archived", archivedRows: 1_202 });
+  expect(
+    await duckdb(
+      `SELECT metric, count(*)::INT AS n, count(DISTINCT value)::INT AS different FROM '${gateway.to}/date=*/metric=*/*.parquet' GROUP BY ALL ORDER BY ALL`,
+    ),
+  ).toEqual([
+    { metric: "late", n: 2, different: 1 },
+    { metric: "level", n: 1_200, different: 1_200 },
+  ]);
+});
+
 test("an archive that cannot be written is tried again, and the error is listed and logged once", async () => {
   gateway = await ArchivingGateway.openWith();
   await gateway.store(EVENTS);

@@ -90,6 +90,18 @@ test("a summary fails if its range needs an archive that is away", async () => {
   renameSync(`${to}-away`, to);
 });
 
+test("a manifest that is no JSON is not quoted: its text has names of others", async () => {
+  gateway = await opened();
+  const path = join(gateway.to, "date=2024-10-04", "manifest.json");
+  writeFileSync(path, '{"secret.metric": ');
+  await gateway.reopen(`--archive-to=${gateway.to}`, "--archive-read");
+  expect(await summary("duration_by_operation")).toEqual({
+    status: 503,
+    text: expect.stringContaining("manifest.json is not JSON; it has 18 bytes") as never,
+  });
+  expect((await summary("duration_by_operation")).text).not.toContain("secret");
+});
+
 test("what reads no archived days says so", async () => {
   gateway = await opened();
   const workers = await summary("workers");

@@ -9,6 +9,7 @@
  * So they stay the same: only rows that a stored snapshot of the totals contains are packed.
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { dateText } from "../../model/time.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
@@ -224,6 +225,7 @@ async function replaceRows(
   try {
     await host.transaction(async () => {
       if (host.follower() !== undefined) await shiftForwarded(writer, day.day, rowEnd, samples);
+      await writer.run(statement("store/note_archived_day_packed"), [dateText(day.day)]);
       await staying.replace(writer);
       await writer.run(statement("store/move_made_blocks"));
       await writer.run(statement("store/empty_made_blocks"));
