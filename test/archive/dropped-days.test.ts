@@ -1,6 +1,6 @@
 /** A day that was archived and dropped, of which samples come again, because more days are kept now. */
 import { afterEach, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DAY_MS, NOON_MS } from "../gateway.ts";
 import { ArchivingGateway, DAY } from "./archiving-gateway.ts";
@@ -140,6 +140,39 @@ test("is read as one with its archive, before and after it is archived again", a
   expect(await gateway.ask("SELECT count(*) AS n, sum(value) AS sum FROM level")).toEqual([
     { n: 5, sum: 15 },
   ]);
+});
+
+test("is read with its archive also if it was dropped while it was archived again", async () => {
+  gateway = await opened();
+  await gateway.store(LATER);
+  renameSync(gateway.to, `${gateway.to}-away`);
+  writeFileSync(gateway.to, "no folder");
+  await archived();
+  expect(gateway.archive.reports().at(-1)!.lastError).toContain("ENOTDIR");
+  // Earlier states of the days are deleted when there are many.
+  const other = JSON.stringify({ target: "elsewhere", rows: 0, files: 0, bytes: 0 });
+  const archives = Array.from({ length: 20_000 }, () => ({ key: "9999-12-30", definition: other }));
+  for (const records of [archives, archives.slice(0, 1)])
+    await gateway.gateway.ingest.storeForwards(() => ({ archives: records }));
+  expect(await gateway.query("SELECT count(*)::INT AS n FROM weir.archives")).toEqual([{ n: 3 }]);
+  await reopen(gateway, 3);
+  expect((await gateway.gateway.ingest.prune()).days).toEqual([DAY]);
+  expect(await (await gateway.fetch("/metrics")).text()).toContain("\nweir_archive_dropped_samples_total 3\n");
+  rmSync(gateway.to);
+  renameSync(`${gateway.to}-away`, gateway.to);
+  await reopen(gateway, 30);
+  expect(gateway.takeLog().join("")).toContain("archive_failing");
+  await gateway.store([level(NOON_MS - 500, 5, "d")]);
+  const levels = "SELECT value, room FROM level ORDER BY value";
+  const all = [
+    { value: 1, room: "a" },
+    { value: 2, room: "b" },
+    { value: 5, room: "d" },
+  ];
+  expect(await gateway.ask(levels)).toEqual(all);
+  await archived();
+  expect(gateway.manifest(DAY).rows).toBe(5);
+  expect(await gateway.ask(levels)).toEqual(all);
 });
 
 test("keeps the files of before if samples are deleted", async () => {

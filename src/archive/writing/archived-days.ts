@@ -77,7 +77,7 @@ export class ArchivedDays {
     for (const [key, record] of [...this.#records]) {
       if (key >= first) continue;
       const { changed: _, writing: _writing, writingEnd: _end, replaces: _replaces, ...kept } = record;
-      if (kept.archivedEnd === undefined) this.#records.delete(key);
+      if (kept.archivedEnd === undefined && kept.drops === undefined) this.#records.delete(key);
       else this.#records.set(key, { ...kept, gone: true });
     }
     // The store may know an earlier state of a day that was being written.

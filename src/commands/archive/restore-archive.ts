@@ -137,7 +137,7 @@ function placeOf(
   return {
     text:
       found.state === "changed"
-        ? "not restored: samples were deleted here since it was archived"
+        ? "not restored: samples were deleted here since it was archived, or it was packed while there was no archive"
         : `not restored: the gateway has ${grouped(found.rows)} samples of this day that it did not restore, and the archive may have the same`,
     isFault: true,
   };
