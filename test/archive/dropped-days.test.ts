@@ -157,7 +157,9 @@ test("is read with its archive also if it was dropped while it was archived agai
   expect(await gateway.query("SELECT count(*)::INT AS n FROM weir.archives")).toEqual([{ n: 3 }]);
   await reopen(gateway, 3);
   expect((await gateway.gateway.ingest.prune()).days).toEqual([DAY]);
-  expect(await (await gateway.fetch("/metrics")).text()).toContain("\nweir_archive_dropped_samples_total 3\n");
+  expect(await (await gateway.fetch("/metrics")).text()).toContain(
+    "\nweir_archive_dropped_samples_total 3\n",
+  );
   rmSync(gateway.to);
   renameSync(`${gateway.to}-away`, gateway.to);
   await reopen(gateway, 30);
