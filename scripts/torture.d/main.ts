@@ -24,8 +24,9 @@ what had no answer with the same Idempotency-Key. Each round compares everything
 groups. Pushes are events, JSON columns and Arrow streams, which threads decode in half of the campaigns. Samples of gauges
 become blocks, late ones too, in days whose other rows are copied in parts.
 
-"forward" kills a gateway with destinations, and the destinations: another gateway, and Debian's Prometheus and
-VictoriaMetrics if they are installed. Answers are lost, and one destination is slow. In the end, all must have the same.
+"forward" kills a gateway with destinations, and the destinations: another gateway, a receiver of OTLP, and Debian's
+Prometheus and VictoriaMetrics if they are installed. Answers are lost, and one destination is slow. In the end, all must have
+the same. VictoriaMetrics may lack what it acknowledged in the last 12 seconds before a kill.
 
 "links" runs gateways in network namespaces that send to one hub, and cuts their links at random. It needs root.
 
