@@ -38,8 +38,9 @@ export abstract class TextLineDecoder implements TextDecoder {
   /** The batch has as many cells as it may have. */
   #hasManyColumns = false;
 
-  constructor(protocol: string) {
-    this.builder = new BatchBuilder(protocol);
+  /** @param seriesCount the number of series that exist */
+  constructor(protocol: string, seriesCount?: () => number) {
+    this.builder = new BatchBuilder(protocol, seriesCount);
   }
 
   /** Decodes the line from `from` up to, not including, `to`. It is not empty, and has no end of line. */

@@ -10,9 +10,9 @@ import { SketchDecoder } from "./sketches.ts";
 
 export const datadog: Receiver = {
   protocol: DATADOG,
-  open({ limits, ingest, log, counters }) {
+  open({ limits, ingest, series, log, counters }) {
     const make = () => {
-      const gatherer = new SeriesGatherer();
+      const gatherer = new SeriesGatherer(() => series.seriesCount);
       return {
         json: new JsonSeriesDecoder(gatherer),
         protobuf: new ProtobufSeriesDecoder(gatherer),

@@ -60,10 +60,17 @@ const ROWS_MAX = 2_100_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
 
 export class SeriesGatherer {
-  readonly #builder = new BatchBuilder(DATADOG.name);
+  /** The number of series that exist. Decoders remember as many. */
+  readonly seriesCount: () => number;
+  readonly #builder: BatchBuilder;
   #batchNumber = 0;
   #points = 0;
   #hasIncrements = false;
+
+  constructor(seriesCount: () => number = () => 0) {
+    this.seriesCount = seriesCount;
+    this.#builder = new BatchBuilder(DATADOG.name, seriesCount);
+  }
 
   /** Starts a request, and drops what an earlier one left. */
   begin(): void {

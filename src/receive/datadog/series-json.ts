@@ -42,9 +42,14 @@ const TYPES_V2: ReadonlyMap<unknown, SeriesType> = new Map<unknown, SeriesType>(
   [3, "gauge"],
 ]);
 
-/** Remembered series, and the characters of their keys. When one is full, all are dropped. */
+/**
+ * Remembered series, and the characters of their keys. If many series exist, two per series are remembered. When one is full, all
+ * are dropped.
+ */
 const SERIES_MAX = 65_536;
 const KEYS_CHARACTERS_MAX = 16 * 1_048_576;
+const REMEMBERED_PER_SERIES = 2;
+const CHARACTERS_PER_SERIES_MAX = 1_024;
 /** A series with a longer key is not remembered. */
 const KEY_CHARACTERS_MAX = 16_384;
 
@@ -211,7 +216,11 @@ export class JsonSeriesDecoder {
     const series = this.#gatherer.decide(sent);
     if (key.length > KEY_CHARACTERS_MAX) return series;
     this.#characters += key.length;
-    if (this.#series.size >= SERIES_MAX || this.#characters > KEYS_CHARACTERS_MAX) {
+    const exist = this.#gatherer.seriesCount();
+    if (
+      this.#series.size >= Math.max(SERIES_MAX, REMEMBERED_PER_SERIES * exist) ||
+      this.#characters > Math.max(KEYS_CHARACTERS_MAX, CHARACTERS_PER_SERIES_MAX * exist)
+    ) {
       this.#series.clear();
       this.#characters = key.length;
     }

@@ -47,13 +47,15 @@ export class ProtobufSeriesDecoder {
   readonly #gatherer: SeriesGatherer;
   readonly #reader = new ProtobufReader();
   readonly #fields = new ProtobufReader();
-  readonly #series = new LabelBlocks<KnownSeries>();
+  readonly #series: LabelBlocks<KnownSeries>;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
   #key = Buffer.allocUnsafeSlow(1_024);
   #keyLength = 0;
 
   constructor(gatherer: SeriesGatherer) {
     this.#gatherer = gatherer;
+    const { seriesCount } = gatherer;
+    this.#series = new LabelBlocks<KnownSeries>(undefined, { seriesCount, keepsHalf: true });
   }
 
   /**

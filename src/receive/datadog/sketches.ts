@@ -54,8 +54,14 @@ interface SketchSeries {
   readonly sum: KnownSeries;
 }
 
-/** Remembered histograms of 20 to 45 series each. When full, all are dropped. */
+/**
+ * Remembered histograms of 20 to 45 series each. If many series exist, one per ten of them is remembered. When full, all are
+ * dropped.
+ */
 const SERIES_MAX = 4_096;
+const SERIES_PER_HISTOGRAM = 10;
+/** Labels of the remembered series, per series that exists. */
+const LABELS_PER_SERIES_MAX = 20;
 const KEY_CHARACTERS_MAX = 4_096;
 /** Labels of the series that one request makes, and of those that are remembered. Each bucket has a copy. */
 const LABELS_MAX = 6_000_000;
@@ -226,7 +232,11 @@ export class SketchDecoder {
       sum: part("_sum"),
     };
     if (key.length > KEY_CHARACTERS_MAX) return made;
-    if (this.#series.size >= SERIES_MAX || this.#labels > LABELS_MAX) {
+    const exist = this.#gatherer.seriesCount();
+    if (
+      this.#series.size >= Math.max(SERIES_MAX, exist / SERIES_PER_HISTOGRAM) ||
+      this.#labels > Math.max(LABELS_MAX, LABELS_PER_SERIES_MAX * exist)
+    ) {
       this.#series.clear();
       this.#labels = 0;
     }

@@ -17,8 +17,11 @@ interface GraphiteSettings extends TextIntakeSettings {
 
 export const graphite: Receiver<GraphiteSettings> = {
   protocol: GRAPHITE,
-  open({ ingest, settings, log, counters, now }) {
-    const decoder = new GraphiteDecoder(new PathTemplates(settings.graphiteTemplates));
+  open({ ingest, series, settings, log, counters, now }) {
+    const decoder = new GraphiteDecoder(
+      new PathTemplates(settings.graphiteTemplates),
+      () => series.seriesCount,
+    );
     const addresses = settings.graphiteListen;
     if (addresses.length === 0) return { routes: [] };
     const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs, stopTimeoutMs } = settings;

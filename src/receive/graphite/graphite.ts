@@ -33,13 +33,15 @@ const NAN = /^[+-]?nan$/i;
 
 export class GraphiteDecoder extends TextLineDecoder {
   readonly #templates: PathTemplates;
-  readonly #paths = new LabelBlocks<KnownPath>();
+  readonly #paths: LabelBlocks<KnownPath>;
   /** The time of the last sample without one of its own. */
   #lastArrivedUs = 0;
 
-  constructor(templates: PathTemplates) {
-    super(GRAPHITE.name);
+  /** @param seriesCount the number of series that exist. As many are remembered */
+  constructor(templates: PathTemplates, seriesCount?: () => number) {
+    super(GRAPHITE.name, seriesCount);
     this.#templates = templates;
+    this.#paths = new LabelBlocks<KnownPath>(undefined, { seriesCount, keepsHalf: true });
   }
 
   protected override line(from: number, to: number): void {

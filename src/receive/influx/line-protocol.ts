@@ -70,7 +70,7 @@ export class LineDecoder {
   readonly #heads: LabelBlocks<LineHead>;
   /** Seeds the hashes, so that a sender cannot choose lines that collide. */
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
-  readonly #strings = new RememberedStrings(this.#seed);
+  readonly #strings: RememberedStrings;
   #key = Buffer.allocUnsafeSlow(4_096);
   /** The fields of the line that is read. */
   readonly #fields: FieldSlot[] = [];
@@ -100,6 +100,7 @@ export class LineDecoder {
     this.#seriesCount = seriesCount;
     this.#builder = new BatchBuilder(INFLUX.name, seriesCount);
     this.#heads = new LabelBlocks(undefined, { seriesCount });
+    this.#strings = new RememberedStrings(this.#seed, seriesCount);
     this.#measurements = new Measurements(options, this.#builder);
   }
 

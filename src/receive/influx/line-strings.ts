@@ -16,20 +16,24 @@ interface LineStrings {
   readonly others: (SeriesSlot | undefined)[];
 }
 
-/** A text that differs in each line would fill any memory. */
+/** A text that differs in each line would fill any memory. If many series exist, two per series are remembered. */
 const ENTRIES_MAX = 16_384;
 /** Bytes of a place or a length in a key. */
 const NUMBER_BYTES = 4;
 
 export class RememberedStrings {
-  readonly #blocks = new LabelBlocks<LineStrings>(ENTRIES_MAX);
+  readonly #blocks: LabelBlocks<LineStrings>;
   readonly #seed: number;
   #key = Buffer.allocUnsafeSlow(1_024);
   #length = 0;
 
-  /** @param seed of the hashes, so that a sender cannot choose strings that collide */
-  constructor(seed: number) {
+  /**
+   * @param seed of the hashes, so that a sender cannot choose strings that collide
+   * @param seriesCount the number of series that exist
+   */
+  constructor(seed: number, seriesCount: () => number) {
     this.#seed = seed;
+    this.#blocks = new LabelBlocks<LineStrings>(ENTRIES_MAX, { seriesCount, keepsHalf: true });
   }
 
   /** The entry of a line; or why its strings cannot be labels. */

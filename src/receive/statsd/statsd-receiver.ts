@@ -18,6 +18,7 @@ export const statsd: Receiver<StatsdSettings> = {
       ...limits,
       isAttribute: (metric, tag) => series.isAttribute(metric, tag),
       epoch: () => series.epoch,
+      seriesCount: () => series.seriesCount,
       // The service decodes a batch when all batches before it are committed, so the totals have their values.
       level(head) {
         const found = series.look(head, STATSD.terms);

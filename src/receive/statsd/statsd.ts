@@ -23,6 +23,8 @@ interface StatsdDecoderOptions extends NameLimits {
   readonly isAttribute: (metric: string, tag: string) => boolean;
   /** Changes when the result of `isAttribute` changes. */
   readonly epoch: () => number;
+  /** The number of series that exist. As many are remembered. */
+  readonly seriesCount?: () => number;
   /** The stored value of a gauge, or undefined if it has none. */
   readonly level: (head: SeriesHead) => number | undefined;
 }
@@ -49,9 +51,15 @@ interface KnownLine {
 
 /** A line ends there: a datagram of 64 KiB could have 33 million samples, with a thousand copies of each value. */
 const SAMPLES_PER_DATAGRAM_MAX = 65_536;
-/** Series that are remembered, and the bytes of their first lines, of which their labels are parts. */
+/**
+ * Series that are remembered, and the bytes of their first lines, of which their labels are parts. If many series exist, as many
+ * are remembered: a sender repeats its series, and with a lower bound each would be forgotten before it is seen again.
+ */
 const SERIES_MAX = 65_536;
 const SERIES_BYTES_MAX = 32 * 1_048_576;
+/** Per series that exists: it has ended, or another sender writes its labels in another form. */
+const REMEMBERED_PER_SERIES = 2;
+const BYTES_PER_SERIES_MAX = 2_048;
 /** The part of a line that is compared. A longer one is read as new. */
 const KEY_BYTES_MAX = 8_192;
 
@@ -62,7 +70,8 @@ const HASH_PRIME = 0x01000193;
 
 export class StatsdDecoder extends TextLineDecoder {
   readonly #options: StatsdDecoderOptions;
-  readonly #lines = new LabelBlocks<KnownLine>();
+  readonly #seriesCount: () => number;
+  readonly #lines: LabelBlocks<KnownLine>;
   readonly #series = new Map<string, SeriesState>();
   /** The bytes of their first lines. */
   #seriesBytes = 0;
@@ -73,8 +82,11 @@ export class StatsdDecoder extends TextLineDecoder {
   #skipped = new Map<string, number>();
 
   constructor(options: StatsdDecoderOptions) {
-    super(STATSD.name);
+    const { seriesCount = () => 0 } = options;
+    super(STATSD.name, seriesCount);
     this.#options = options;
+    this.#seriesCount = seriesCount;
+    this.#lines = new LabelBlocks<KnownLine>(undefined, { seriesCount, keepsHalf: true });
   }
 
   protected override beginSlice(): void {
@@ -88,6 +100,14 @@ export class StatsdDecoder extends TextLineDecoder {
     this.#lines.clear();
     this.#series.clear();
     this.#seriesBytes = 0;
+  }
+
+  #isFull(): boolean {
+    const exist = this.#seriesCount();
+    return (
+      this.#series.size >= Math.max(SERIES_MAX, REMEMBERED_PER_SERIES * exist) ||
+      this.#seriesBytes >= Math.max(SERIES_BYTES_MAX, BYTES_PER_SERIES_MAX * exist)
+    );
   }
 
   override take(): DecodedText {
@@ -149,7 +169,7 @@ export class StatsdDecoder extends TextLineDecoder {
     }
     let identity = `${kind}\u0000${unit ?? ""}\u0000${metric}`;
     for (const [name, value] of labels) identity += `\u0000${name}\u0000${value}`;
-    if (this.#series.size >= SERIES_MAX || this.#seriesBytes >= SERIES_BYTES_MAX) this.#forget();
+    if (this.#isFull()) this.#forget();
     const series = this.#series.getOrInsertComputed(identity, () => {
       this.#seriesBytes += to - from;
       return {

@@ -24,13 +24,18 @@ const [PLAIN, ESCAPED] = [Buffer.from("p"), Buffer.from("e")];
 const STEP_BYTES = 8_192;
 
 export class CsvLinesDecoder {
-  readonly #gatherer = new LineGatherer();
+  readonly #gatherer: LineGatherer;
   /** By column: where its field begins and ends, without its quotation marks, and whether it has a doubled one. */
   #from = new Int32Array(16);
   #to = new Int32Array(16);
   #isDoubled = new Uint8Array(16);
   /** The names and values of labels of a series, by which its head is found. */
   #key = Buffer.alloc(256);
+
+  /** @param seriesCount the number of series that exist. As many are remembered */
+  constructor(seriesCount?: () => number) {
+    this.#gatherer = new LineGatherer(seriesCount);
+  }
 
   /** Decodes whole lines. See `LineGatherer.begin` for the parameters. */
   decode(

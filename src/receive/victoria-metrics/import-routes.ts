@@ -34,6 +34,8 @@ interface ImportDependencies {
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   readonly counters: Counters;
+  /** The number of series that exist. */
+  readonly seriesCount: () => number;
 }
 
 /** Decodes whole lines of a body, the first of which has a number. */
@@ -55,11 +57,11 @@ const REJECTED_LINES_MAX = 100_000;
 /** Sets of labels of paths. A worker always sends the same. */
 const REMEMBERED_MAX = 256;
 
-export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) => {
+export const importRoutes = ({ ingest, limits, counters, seriesCount }: ImportDependencies) => {
   const { inProgress } = limits;
-  const json = new BodyDecoder(() => new JsonLinesDecoder(), inProgress);
-  const csv = new BodyDecoder(() => new CsvLinesDecoder(), inProgress);
-  const text = new BodyDecoder(() => new TextLinesDecoder(), inProgress);
+  const json = new BodyDecoder(() => new JsonLinesDecoder(seriesCount), inProgress);
+  const csv = new BodyDecoder(() => new CsvLinesDecoder(seriesCount), inProgress);
+  const text = new BodyDecoder(() => new TextLinesDecoder(seriesCount), inProgress);
   const labelsOf = new RequestLabels();
 
   const route = (prepare: Prepare, own: readonly string[] = [], prefix?: string) => {

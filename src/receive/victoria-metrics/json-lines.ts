@@ -72,13 +72,18 @@ class Numbers {
 const STEP_BYTES = 8_192;
 
 export class JsonLinesDecoder {
-  readonly #gatherer = new LineGatherer();
+  readonly #gatherer: LineGatherer;
   readonly #values = new Numbers();
   readonly #timestamps = new Numbers();
   #bytes: Buffer = NO_BYTES;
   /** The end of the line. */
   #end = 0;
   #at = 0;
+
+  /** @param seriesCount the number of series that exist. As many are remembered */
+  constructor(seriesCount?: () => number) {
+    this.#gatherer = new LineGatherer(seriesCount);
+  }
 
   /** Decodes whole lines. See `LineGatherer.begin` for the parameters. */
   decode(body: Uint8Array, firstLine: number, overridden?: ReadonlySet<string>): readonly Batch[] {

@@ -31,9 +31,9 @@ const NAME_SETS_MAX = 256;
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 export class LineGatherer {
-  readonly #builder = new BatchBuilder(VICTORIA_METRICS.name);
+  readonly #builder: BatchBuilder;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
-  readonly #blocks = new LabelBlocks();
+  readonly #blocks: LabelBlocks;
   /** One object per set of names, so that sets can be compared. */
   readonly #nameSets = new Map<string, ReadonlySet<string>>();
   /** The heads without the labels that a request has overridden last. */
@@ -48,6 +48,12 @@ export class LineGatherer {
   #overridden = NO_NAMES;
   /** The number of the current line in the body, counted from 0. */
   line = 0;
+
+  /** @param seriesCount the number of series that exist. As many are remembered */
+  constructor(seriesCount?: () => number) {
+    this.#builder = new BatchBuilder(VICTORIA_METRICS.name, seriesCount);
+    this.#blocks = new LabelBlocks(undefined, { seriesCount, keepsHalf: true });
+  }
 
   /**
    * Starts some lines, and drops what an error may have left.
@@ -135,7 +141,7 @@ export class LineGatherer {
 
   #indexOf(series: number): number {
     if (this.#generation !== this.#blocks.generation) {
-      // The blocks were cleared, maybe within these lines: their numbers belong to other series now.
+      // Blocks were dropped, maybe within these lines: their numbers belong to other series now.
       this.#generation = this.#blocks.generation;
       this.#usedBy.fill(0);
     }

@@ -55,13 +55,18 @@ interface TextLinesOptions {
 const STEP_BYTES = 8_192;
 
 export class TextLinesDecoder {
-  readonly #gatherer = new LineGatherer();
+  readonly #gatherer: LineGatherer;
   readonly #metadata = new FamilyMetadata();
   /** The metrics whose heads are remembered. New metadata of other families changes no head. */
   readonly #decided = new Set<string>();
   #decidedCharacters = 0;
   /** Exemplars of the last call, which are not stored. */
   exemplarsDropped = 0;
+
+  /** @param seriesCount the number of series that exist. As many are remembered */
+  constructor(seriesCount?: () => number) {
+    this.#gatherer = new LineGatherer(seriesCount);
+  }
 
   /** Decodes whole lines. See `LineGatherer.begin` for the parameters. */
   decode(

@@ -5,7 +5,8 @@ import { VICTORIA_METRICS } from "./victoria-metrics-protocol.ts";
 
 export const victoriaMetrics: Receiver = {
   protocol: VICTORIA_METRICS,
-  open({ ingest, limits, counters }) {
-    return { routes: [importRoutes({ ingest, limits, counters })] };
+  open({ ingest, limits, series, counters }) {
+    const seriesCount = () => series.seriesCount;
+    return { routes: [importRoutes({ ingest, limits, counters, seriesCount })] };
   },
 };

@@ -29,6 +29,8 @@ export interface GathererOptions extends NameLimits {
   readonly epoch: () => number;
   /** The most events per body. */
   readonly eventsMax: number;
+  /** The number of series that exist. As many heads are remembered. */
+  readonly seriesCount?: () => number;
 }
 
 const MICROSECONDS_MAX = MILLISECONDS_MAX * 1_000;
@@ -53,7 +55,7 @@ interface TagColumn {
 
 export class ColumnGatherer {
   readonly #options: GathererOptions;
-  readonly #layouts = new HeadLayouts();
+  readonly #layouts: HeadLayouts;
   #epoch = -1;
   #strict = false;
   #parts: TablePart[] = [];
@@ -74,6 +76,7 @@ export class ColumnGatherer {
 
   constructor(options: GathererOptions) {
     this.#options = options;
+    this.#layouts = new HeadLayouts(options.seriesCount);
   }
 
   /** Begins a body. */

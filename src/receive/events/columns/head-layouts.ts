@@ -11,12 +11,17 @@ import { ValueCodes } from "./value-codes.ts";
 
 /** Layouts that are kept. */
 const LAYOUTS_MAX = 64;
-/** A layout with more heads is forgotten after its body: each takes some 300 bytes. */
+/**
+ * A layout with more heads is forgotten after its body: each takes some 300 bytes. If many series exist, it may have as many heads,
+ * and texts in proportion: a sender repeats its series.
+ */
 const HEADS_MAX = 65_536;
 /** Names of metrics, and texts of a layout, that are kept. */
 const METRICS_MAX = 10_000;
 const VALUES_MAX = 262_144;
 const BYTES_MAX = 8 * 1_048_576;
+const VALUES_PER_SERIES = 4;
+const BYTES_PER_SERIES = 128;
 
 interface Level {
   /** The label. Undefined for the metric. */
@@ -87,16 +92,20 @@ export class HeadLayout {
     this.#indexIn.set(indexIn);
   }
 
-  get isLarge(): boolean {
+  /** Whether it takes too much memory for so many series that exist. */
+  isLarge(exist: number): boolean {
     let values = 0;
     let bytes = 0;
     for (const { name, codes, pairs } of this.levels) {
-      if (pairs.count > HEADS_MAX) return true;
+      if (pairs.count > Math.max(HEADS_MAX, exist)) return true;
       if (name === undefined) continue;
       values += codes.size;
       bytes += codes.bytes;
     }
-    return values > VALUES_MAX || bytes > BYTES_MAX;
+    return (
+      values > Math.max(VALUES_MAX, VALUES_PER_SERIES * exist) ||
+      bytes > Math.max(BYTES_MAX, BYTES_PER_SERIES * exist)
+    );
   }
 }
 
@@ -107,6 +116,12 @@ export class HeadLayouts {
   readonly #bodies = { number: 0 };
   /** The layouts of this body. */
   readonly #used = new Set<string>();
+  readonly #seriesCount: () => number;
+
+  /** @param seriesCount the number of series that exist */
+  constructor(seriesCount: () => number = () => 0) {
+    this.#seriesCount = seriesCount;
+  }
 
   /** Begins a body. */
   begin(): void {
@@ -137,7 +152,8 @@ export class HeadLayouts {
 
   /** Forgets what would take too much memory. */
   bound(): void {
-    for (const key of this.#used) if (this.#layouts.get(key)?.isLarge) this.#layouts.delete(key);
+    const exist = this.#seriesCount();
+    for (const key of this.#used) if (this.#layouts.get(key)?.isLarge(exist)) this.#layouts.delete(key);
     if (this.#layouts.size > LAYOUTS_MAX) this.#layouts.clear();
   }
 
