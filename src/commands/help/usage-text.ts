@@ -109,16 +109,16 @@ function sharedValue(term: string): string | undefined {
   return /^(?:--[\w-]+, )+--[\w-]+ ([A-Z]\w*)/.exec(term)?.[1];
 }
 
-/** `table (default), json, csv or parquet`, and a value that is a word itself (`--format ndjson`). */
+/** `table (default), json, csv or parquet`, perhaps with a colon after it, and a value that is a word itself (`--format ndjson`). */
 function choicesOf(value: string | undefined, text: string): string[] {
   if (value === undefined) return [];
   if (/^[a-z]+$/.test(value)) return [value];
   const word = "[a-z][a-z0-9-]*";
   const note = "(?: \\([^)]*\\))?";
   const list = new RegExp(
-    `(?:^|: )((?:${word}${note}, )*${word}${note} or ${word}|(?:${word}, )+${word})(?=[ .;(]|$)`,
+    `(?:^|: )((?:${word}${note}, )*${word}${note},? or ${word}|(?:${word}, )+${word})(?=[ .:;(]|$)`,
   ).exec(text);
-  return list === null ? [] : list[1]!.replaceAll(/ \([^)]*\)/g, "").split(/, | or /);
+  return list === null ? [] : list[1]!.replaceAll(/ \([^)]*\)/g, "").split(/,? or |, /);
 }
 
 /** The words after the name of a command, such as `create` of `weir token create`, from its usage lines. */

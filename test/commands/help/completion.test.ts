@@ -114,6 +114,8 @@ test("bash completes commands, subcommands, flags, values and files", async () =
   expect(complete("token", "")).toEqual(["create", "list", "revoke"]);
   expect(complete("promql", "--st")).toEqual(["--start", "--step"]);
   expect(complete("sql", "--format", "")).toEqual(["table", "json", "ndjson", "csv", "lines", "parquet"]);
+  expect(complete("promql", "--format", "")).toEqual(["table", "json"]);
+  expect(complete("init", "--service", "")).toEqual(["none", "systemd"]);
   expect(complete("serve", "--log-format", "")).toEqual(["logfmt", "json"]);
   expect(complete("summary", "slow_t")).toEqual(["slow_tasks"]);
   expect(complete("import", "eve")).toEqual(["events.json"]);
