@@ -121,6 +121,29 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
   });
 });
 
+describe.if(Bun.which("vmagent") !== null)("vmagent", () => {
+  const check = (path: string, ...flags: string[]) => {
+    const { exitCode, stderr } = Bun.spawnSync([
+      ...["vmagent", "-dryRun", "-remoteWrite.url=http://127.0.0.1:1/", ...flags],
+      `-promscrape.config=${path}`,
+    ]);
+    return { exitCode, stderr: stderr.toString() };
+  };
+
+  test("accepts its own configuration", () => {
+    expect(check(join(DEPLOY, "prometheus/vmagent.yml"))).toMatchObject({ exitCode: 0 });
+  });
+
+  test("accepts the configuration for Kubernetes with its discovery, but for what is Prometheus's own", () => {
+    const lenient = "-promscrape.config.strictParse=false";
+    expect(check(join(DEPLOY, "prometheus/kubernetes.yml"), lenient)).toMatchObject({ exitCode: 0 });
+    // That the check finds something.
+    const wrong = join(temporaryFolder(), "kubernetes.yml");
+    writeFileSync(wrong, read("prometheus/kubernetes.yml").replace("action: keep", "action: kept"));
+    expect(check(wrong, lenient).stderr).toContain('unknown `action` "kept"');
+  });
+});
+
 describe("scrape configurations", () => {
   test.each(["prometheus", "kubernetes", "vmagent"])("%s keeps the labels of the senders", (name) => {
     const { scrape_configs: jobs } = Bun.YAML.parse(read(`prometheus/${name}.yml`)) as {
