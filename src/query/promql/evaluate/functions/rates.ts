@@ -48,17 +48,20 @@ class Extrapolation {
     this.isFree[step] = sampled >= this.#toStart[step] ? 1 : 0;
   }
 
-  /** The extrapolated difference. A counter is never extrapolated below zero. */
-  extended(step: number, difference: number, first: number, isCounter: boolean): number {
+  /**
+   * The extrapolated difference, divided by a number. A counter is never extrapolated below zero. The factor is divided, as in
+   * Prometheus: the last digit can differ otherwise.
+   */
+  extended(step: number, difference: number, first: number, isCounter: boolean, divisor: number): number {
     if (isCounter && difference > 0 && first >= 0) {
       // At most back to the time when the counter was zero, at the observed slope.
       const sampled = this.sampled[step];
       const toZero = sampled * (first / difference);
       // Also if it is NaN.
       if (!(toZero >= this.#toStart[step]))
-        return difference * ((sampled + toZero + this.#toEnd[step]) / sampled);
+        return difference * ((sampled + toZero + this.#toEnd[step]) / sampled / divisor);
     }
-    return difference * this.factors[step];
+    return difference * (this.factors[step] / divisor);
   }
 }
 
@@ -106,11 +109,10 @@ function extrapolated(isCounter: boolean, divisorOf: (rangeMs: number) => number
       while (reset < resets.length && resets[reset] <= begin) reset++;
       for (let at = reset; at < resets.length && resets[at] < end; at++) difference += values[resets[at] - 1];
       // Most counters are far from zero. Without a call and its division a million windows take 6 ms less.
-      const extended =
+      results[out + step] =
         first >= difference && difference < Infinity && isFree[step] === 1
-          ? difference * factors[step]
-          : own.extended(step, difference, first, isCounter);
-      results[out + step] = extended / divisor;
+          ? difference * (factors[step] / divisor)
+          : own.extended(step, difference, first, isCounter, divisor);
       present[out + step] = 1;
       any = true;
     }
@@ -161,10 +163,10 @@ export class IncreaseOfEnds {
       const begin = totals[firstAt[step]];
       const difference = totals[lastAt[step]] - begin;
       // Most buckets of most windows have none.
-      const increase = difference === 0 ? 0 : extrapolation.extended(step, difference, begin, true);
+      const increase = difference === 0 ? 0 : extrapolation.extended(step, difference, begin, true, divisor);
       // Of totals that are not finite.
       if (Number.isNaN(increase)) continue;
-      values[first + step] = increase / divisor;
+      values[first + step] = increase;
       present[first + step] = 1;
       any = true;
     }
