@@ -176,8 +176,10 @@ export class HeadSamples {
     while (this.#chunks.length > 0 && this.#chunks[0]!.lastMs <= this.#options.now() - KEPT_MS)
       this.dropOldest();
     const tail = this.#tail.read();
+    const forgotten = this.#forgotten;
     const made = await this.#whole(tailChunk(tail, this.#room));
-    if (made === undefined) return;
+    // Everything can also be forgotten between the last step and this line.
+    if (made === undefined || forgotten !== this.#forgotten) return;
     this.#nextTail(tail.length);
     this.#chunks = [...this.#chunks, made];
     const full = TAILS_OF_CHUNK * this.#tailRows;

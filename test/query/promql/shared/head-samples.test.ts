@@ -1,7 +1,8 @@
 /** The head has all samples after a time of each series that it says it has, whatever became of its tail and its chunks. */
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import type { Rows, Series } from "../../../../src/model/sample.ts";
+import { Slices } from "../../../../src/query/promql/catalog/slices.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
 import { HeadSamples } from "../../../../src/query/promql/shared/head-samples.ts";
 import { samplesOfChunk } from "../../../../src/query/promql/shared/sample-chunks.ts";
@@ -165,3 +166,39 @@ test("eight chunks become one, and the oldest is dropped first", async () => {
   each.compare(106_300, Number.POSITIVE_INFINITY);
   expect(each.compared).toBe(16);
 });
+
+test("samples that are deleted when their chunk has just been made do not come back", async () => {
+  // How many other continuations run after the pause before the deletion: one of these is behind the last step, and before
+  // the chunk takes the place of the tail.
+  for (let turns = 0; turns < 8; turns++) {
+    const compared = new Compared();
+    const { head } = compared;
+    const at = (second: number): Stored => {
+      const timestampMs = compared.nowMs + 1_000 * second;
+      return { seriesId: 2, timestampMs, value: second, isStale: false };
+    };
+    const deletions: Promise<void>[] = [];
+    const pause = spyOn(Slices.prototype, "pause").mockImplementation(async () => {
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      deletions.push(inTurns(turns, () => head.forget()));
+    });
+    try {
+      compared.store(Array.from({ length: TAIL_ROWS }, (_, second) => at(second)));
+      await head.settled();
+      await Promise.all(deletions);
+    } finally {
+      pause.mockRestore();
+    }
+    // The last ten were deleted.
+    compared.stored.length = TAIL_ROWS - 10;
+    compared.store([at(TAIL_ROWS - 8)]);
+    compared.store([at(TAIL_ROWS + 1)]);
+    compared.compare(at(TAIL_ROWS - 8).timestampMs, at(99).timestampMs);
+    expect({ turns, compared: compared.compared }).toEqual({ turns, compared: 1 });
+  }
+});
+
+async function inTurns(turns: number, act: () => void): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined;
+  act();
+}
