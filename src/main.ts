@@ -18,11 +18,8 @@ import {
 } from "./commands/command.ts";
 import { SettingError } from "./config/config.ts";
 import { nearest } from "./model/nearest.ts";
-import { innerName, tuneProcess } from "./program/program-command.ts";
+import { innerName } from "./program/program-command.ts";
 import { alignedRows } from "./query/formats/aligned-text.ts";
-
-/** Commands that may open a database, and so need the tuning of `tuneProcess`. */
-const TUNED: readonly string[] = ["serve", "demo", "import", "compact", "backup", "restore", "doctor"];
 
 /** Other processes of the program, which the one file starts by these names. */
 const INNER: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
@@ -194,11 +191,10 @@ function readTextFile(path: string): string | undefined {
 }
 
 /** The process: reads its arguments, runs the command, and ends with its exit code. */
-async function run(): Promise<void> {
+export async function run(): Promise<void> {
+  const [name = "", ...rest] = process.argv.slice(2);
   // Log, journal, temporary files and exports are created in several places, also by the engine. Only the owner
   // may read them.
-  const [name = "", ...rest] = process.argv.slice(2);
-  if (TUNED.includes(name)) tuneProcess([name, ...rest], process.env);
   const umask = process.umask(0o077);
   const code = await (INNER[name]?.(rest) ?? main(process.argv.slice(2), processIo(umask)));
   // Every write was awaited. Open handles, such as idle connections of a pool, must not keep the process running.

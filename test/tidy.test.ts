@@ -65,9 +65,11 @@ describe("imports", () => {
       "open-forwarding",
       "open-archive",
     ],
+    ["connect-rooms"],
     ["gateway"],
     ["commands"],
     ["main"],
+    ["launch"],
   ];
   /** The vocabulary, the log, and the files of the program, which every room may import. */
   const vocabulary = ["model", "log", "program"];
@@ -95,6 +97,7 @@ describe("imports", () => {
                 "commands",
                 "main",
                 "gateway",
+                "connect-rooms",
                 "data-folder",
                 "entrance",
                 "open-series",

@@ -327,7 +327,6 @@ export class DuckDBStore implements Store {
       });
       for (const day of this.days()) await scanDay(this.#writer, day, this.#watermarks.get(day.day), apply);
       for (const rows of this.#journal.rows()) apply(rows);
-      if (this.#readers.count === 0) await this.#engine.blocks.freeAll();
     });
   }
 
