@@ -16,7 +16,7 @@ const STATUS_UNIT_BYTES = 1024;
 const LAG_INTERVAL_MS = 250;
 /** The longest delay is measured with this resolution. It takes 0.2 % of a processor. */
 const DELAY_RESOLUTION_MS = 20;
-/** A process that uses this much processor time in a turn works: 2 % of a processor. */
+/** A process that uses this much processor time in each of two turns works: 2 % of a processor. */
 const WORKING_MS = 5;
 /** Turns after which it does not: two seconds. */
 const IDLE_TURNS = 8;
@@ -129,6 +129,7 @@ function measureLag(registers: MetricsRegistry[]): () => void {
 function measureLongestLag(registers: MetricsRegistry[]) {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   let isPrecise = false;
+  let wasWorking = false;
   let idleTurns = 0;
   let cpuMs = cpuMsUsed();
   let beganMs = performance.now();
@@ -155,7 +156,10 @@ function measureLongestLag(registers: MetricsRegistry[]) {
       seen = Math.max(seen, lateSeconds);
       const used = cpuMsUsed() - cpuMs;
       cpuMs += used;
-      idleTurns = used >= WORKING_MS ? 0 : idleTurns + 1;
+      // An idle process collects garbage now and then, in one turn.
+      const isWorking = used >= WORKING_MS;
+      idleTurns = isWorking && wasWorking ? 0 : idleTurns + 1;
+      wasWorking = isWorking;
       const isWanted = idleTurns < IDLE_TURNS;
       if (isWanted === isPrecise) return;
       // What it has measured is gone when it is enabled again.
