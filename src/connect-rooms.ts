@@ -11,7 +11,7 @@ import { warnOfAttributes } from "./entrance.ts";
 import { DashboardFiles } from "./dashboards/dashboard-files.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
-import type { Totals } from "./exposition/totals/totals.ts";
+import { Totals } from "./exposition/totals/totals.ts";
 import { alertmanagerRoutes } from "./http/alertmanager/alertmanager-routes.ts";
 import { type App, createApp, type RequestLogging } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
@@ -66,14 +66,14 @@ import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
 import { type notificationTemplates, openNotifications } from "./open-notifications.ts";
-import { openSeries } from "./open-series.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
-import type { Registry } from "./series/registry.ts";
+import { bucketsFor } from "./series/buckets.ts";
+import { Registry } from "./series/registry.ts";
 import { DiskFull } from "./store/disk-room.ts";
 import type { DuckDBStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
-import type { Stored } from "./store/store.ts";
+import type { Store, Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
 import type { LiveWebConfig } from "./web-config/live-web-config.ts";
 import type { ListenerTls } from "./web-config/tls-front.ts";
@@ -297,6 +297,39 @@ export async function connectRooms(opened: Opened, options: GatewayOptions): Pro
       }
     },
   };
+}
+
+/** Restores the totals of the last snapshot, and adds the rows past it. */
+async function openSeries(
+  config: Config,
+  counters: Counters,
+  store: Pick<Store, "replay">,
+  stored: Stored,
+): Promise<{ registry: Registry; totals: Totals }> {
+  const settings = pickSettings(
+    config,
+    "attributes",
+    "labelValuesMax",
+    "metricsMax",
+    "nameBytesMax",
+    "seriesPerMetricMax",
+    "seriesStoredMax",
+    "tagNamesMax",
+    "tagsMax",
+    "tagValueBytesMax",
+  );
+  const registry = new Registry({ ...settings, bucketsFor, counters }, stored);
+  const totals = new Totals({
+    ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
+    counters,
+  });
+  for (const series of registry.series()) totals.define(series);
+  totals.restore(stored.totals);
+  for (const { job, instance, pushedAtMs } of stored.lastPushes)
+    totals.noteLastPush(job, instance, pushedAtMs);
+  // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
+  await store.replay((rows) => totals.apply(rows));
+  return { registry, totals };
 }
 
 /** The days before the first one that retention keeps. */

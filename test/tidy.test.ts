@@ -54,7 +54,6 @@ describe("imports", () => {
     [
       "data-folder",
       "entrance",
-      "open-series",
       "open-queries",
       "open-rules",
       "open-notifications",
@@ -69,7 +68,6 @@ describe("imports", () => {
     ["gateway"],
     ["commands"],
     ["main"],
-    ["launch"],
   ];
   /** The vocabulary, the log, and the files of the program, which every room may import. */
   const vocabulary = ["model", "log", "program"];
@@ -100,7 +98,6 @@ describe("imports", () => {
                 "connect-rooms",
                 "data-folder",
                 "entrance",
-                "open-series",
                 "open-queries",
                 "open-rules",
                 "open-tail",

@@ -112,7 +112,7 @@ async function embedLibrary(folder: string, stage: string): Promise<void> {
 
 async function compile(target: Target, path: string, stage: string): Promise<void> {
   const { success, logs } = await Bun.build({
-    entrypoints: [join(ROOT, "src/launch.ts"), ...workers()],
+    entrypoints: [join(ROOT, "scripts/build.d/launch.ts"), ...workers()],
     ...BUNDLING,
     bytecode: true,
     plugins: [engineLibrary],
