@@ -189,6 +189,35 @@ test("an answer that is no gateway's is an error, and the same rows are sent aga
   expect(await ask(hub, SAMPLES)).toEqual(await ask(gateway, SAMPLES));
 });
 
+test("a request that is too large for the hub is divided, and only an event that is too large alone is refused", async () => {
+  hub = await openTestGateway("--body-bytes-max=1500");
+  const { urls } = await hub.listen();
+  gateway = await ForwardingGateway.openWith(
+    destinationTable({ name: "hub", type: "weir", url: `${urls[0]}/api/v1/push` }),
+  );
+  // Hashes, so that the body is not small after its compression.
+  const hash = (text: string) => new Bun.CryptoHasher("sha512").update(text).digest("base64");
+  const event = (index: number, tags: Record<string, string>) => ({
+    ...{ "@timestamp": NOON_MS - 1_000 + index, metric_name: "jobs_done", value: index, tags },
+  });
+  const events = Array.from({ length: 24 }, (_, index) => event(index, { task_id: hash(`${index}`) }));
+  // 2,640 characters, of 6 bits each.
+  const tags = Object.fromEntries(
+    Array.from({ length: 30 }, (_, index) => [`tag${index}`, hash(`large ${index}`)]),
+  );
+  await gateway.post(JSON.stringify(events.with(7, event(7, tags))));
+  await gateway.sent("hub");
+  expect(
+    await ask(hub, "SELECT count(*) AS n, count(DISTINCT value) AS d, sum(value) AS s FROM jobs_done"),
+  ).toEqual([{ n: 23, d: 23, s: 276 - 7 }]);
+  expect(await gateway.own('weir_forward_dropped_samples_total{destination="hub",reason="refused"}')).toBe(1);
+  await until("the rejected sample", async () => {
+    const [row] = await gateway!.query("SELECT metric, labels->>'tag0' AS tag FROM weir.rejected");
+    expect(row).toEqual({ metric: "jobs_done", tag: hash("large 0") });
+    return true;
+  });
+});
+
 test("what the hub rejects is counted, and the rest is stored", async () => {
   hub = await openTestGateway();
   const { urls } = await hub.listen();

@@ -205,7 +205,7 @@ test("counts what a server of version 2.0 says it did not write", async () => {
   );
 });
 
-test("sends its headers and credentials, and adds labels", async () => {
+test("sends its headers and credentials", async () => {
   const received = serve(() => new Response(null, { status: 204 }));
   await open({ bearer_token: "geheim", headers: { "X-Scope-OrgID": "tenant" } } as never);
   await push(["a"]);

@@ -133,6 +133,20 @@ export class Outbox {
     }));
   }
 
+  /** Replaces a request that was noted by requests for its parts. Resolves when that is stored. */
+  async divide(
+    stream: string,
+    day: number,
+    [begin, end]: RowRange,
+    parts: readonly OpenRange[],
+    epoch: Epoch,
+  ): Promise<void> {
+    await this.#change(stream, day, epoch, ({ open = [], ...rest }) => ({
+      ...rest,
+      open: [...open.filter(([from, to]) => from !== begin || to !== end), ...parts],
+    }));
+  }
+
   async #change(
     stream: string,
     day: number,

@@ -43,8 +43,18 @@ export interface RowSink {
    * The key of a request that begins now.
    */
   readonly newKey?: (range: RowRange) => string | Promise<string>;
-  /** Resolves when each row was taken or given up. Rejects with the reason of `stop`, or with a fault. */
+  /**
+   * Resolves when each row was taken or given up. Rejects with the reason of `stop`, with a fault, or with `RowsTooMany`.
+   */
   send(rows: SentRows, stop: AbortSignal): Promise<void>;
+}
+
+/**
+ * A destination does not take so many rows in one request that has a key. Two requests replace it, with keys of their own: a
+ * part of the rows must not be sent with the key of all.
+ */
+export class RowsTooMany extends Error {
+  override readonly name = "RowsTooMany";
 }
 
 export interface RowLanesParts {
@@ -192,7 +202,21 @@ export class RowLanes {
     const requireCurrent = () => {
       if (epoch !== outbox.epoch) throw new RowsRenumbered();
     };
-    await sink.send({ day, range, key, requireCurrent }, this.#cancelling.signal);
+    try {
+      await sink.send({ day, range, key, requireCurrent }, this.#cancelling.signal);
+    } catch (error) {
+      if (!(error instanceof RowsTooMany) || sink.newKey === undefined) throw error;
+      const middle = (range[0] + range[1]) >>> 1;
+      const parts: OpenRange[] = [];
+      for (const [from, to] of [
+        [range[0], middle],
+        [middle, range[1]],
+      ] as const)
+        parts.push([from, to, await sink.newKey([from, to])]);
+      await outbox.divide(stream, day.day, range, parts, epoch);
+      // The lane of the backlog sends them.
+      return this.noteRows();
+    }
     await outbox.acknowledge(stream, day.day, range, epoch);
   }
 

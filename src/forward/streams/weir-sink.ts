@@ -12,7 +12,7 @@ import type { DestinationStatus, RefusedSample } from "../sending/destination-st
 import { untilSent } from "../sending/retries.ts";
 import { SendFailure } from "../sending/send-failure.ts";
 import type { EventLines } from "./row-event-lines.ts";
-import type { RowSink, SentRows } from "./row-lanes.ts";
+import { type RowSink, RowsTooMany, type SentRows } from "./row-lanes.ts";
 
 /** Rejected events that are reported one by one. */
 const REPORTED_MAX = 20;
@@ -29,6 +29,9 @@ interface WeirSinkParts {
   readonly bandwidth: Bandwidth;
 }
 
+/** How much more rows the next request may have after one that the hub took, until there are as many as the settings say. */
+const GROWTH = 1.25;
+
 /** The answer of a gateway to a push. */
 interface PushAnswer {
   readonly accepted?: number;
@@ -38,13 +41,15 @@ interface PushAnswer {
 
 export class WeirSink implements RowSink {
   readonly #parts: WeirSinkParts;
+  #rowsMax: number;
 
   constructor(parts: WeirSinkParts) {
     this.#parts = parts;
+    this.#rowsMax = parts.target.samplesPerRequest;
   }
 
   get rowsMax(): number {
-    return this.#parts.target.samplesPerRequest;
+    return this.#rowsMax;
   }
 
   /** With the ids of the rows as they are now: a deletion can renumber them before they are sent again with this key. */
@@ -70,8 +75,19 @@ export class WeirSink implements RowSink {
     const seconds = (performance.now() - beginMs) / 1_000;
     // The key was used with another body: the hub has stored these rows.
     if (answer.status === 422) return status.sent(events.lines, body.length, seconds);
+    // The hub, or a proxy before it, has stored nothing of a body that is too large.
+    if (answer.status === 413) {
+      const rows = range[1] - range[0];
+      if (rows === 1) {
+        const reason = `413${reasonText(answer)}`;
+        return status.dropped("refused", 1, refusedEvents(events.text, [{ index: 0, reason }]));
+      }
+      this.#rowsMax = Math.ceil(rows / 2);
+      throw new RowsTooMany();
+    }
     const result = parse(answer.text);
     if (result === undefined) throw new SendFailure(`the hub answered ${answer.status}${reasonText(answer)}`);
+    this.#rowsMax = Math.min(target.samplesPerRequest, Math.ceil(this.#rowsMax * GROWTH));
     const { rejected = 0, errors = [] } = result;
     status.sent(events.lines - rejected, body.length, seconds);
     status.dropped("refused", rejected, refusedEvents(events.text, errors));

@@ -39,7 +39,7 @@ export type DestinationTarget =
       readonly type: "remote_write";
       /** 2 falls back to 1 if the server does not support it. */
       readonly version: 1 | 2;
-      /** zstd is understood by VictoriaMetrics only. */
+      /** zstd is understood by newer VictoriaMetrics and by Weir. It falls back to snappy. */
       readonly compression: "snappy" | "zstd";
       /** Requests at the same time. Each series is always in the same one. */
       readonly shards: number;
