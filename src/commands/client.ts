@@ -25,6 +25,13 @@ export const urlHelp = `  --ca FILE          with https: trusts the certificates
 /** The gateway cannot be reached, or the connection broke. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
+  /** What happened, without what the caller of a command can do. */
+  readonly fault: string;
+
+  constructor(fault: string, advice = "") {
+    super(advice === "" ? fault : `${fault} ${advice}`);
+    this.fault = fault;
+  }
 }
 
 /** The gateway rejected the request. The message is the gateway's. */
@@ -124,7 +131,8 @@ export function gatewayAt(
         );
       }
       throw new Unreachable(
-        `Cannot reach a gateway at ${given} (${reasonOf(error)}). Is "weir serve" running there? Use --url for another address.`,
+        `Cannot reach a gateway at ${given} (${reasonOf(error)}).`,
+        'Is "weir serve" running there? Use --url for another address.',
       );
     } finally {
       clearTimeout(timer);

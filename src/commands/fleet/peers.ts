@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { withoutPassword } from "../../config/scrape-jobs.ts";
 import type { PeerAnswer } from "../../query/fleet/fleet-answers.ts";
-import { accepted, gatewayAt, type Send } from "../client.ts";
+import { accepted, gatewayAt, type Send, Unreachable } from "../client.ts";
 import { faultText, type Io, UsageError } from "../command.ts";
 
 /** The options of a command that asks a fleet. */
@@ -166,7 +166,9 @@ export async function askAll<Answer>(
       const send: Send = (path, options) => peer.send(path, { timeoutMs, ...options });
       return { peer, answer: await within(timeoutMs, () => ask(send)) };
     } catch (error) {
-      return { peer, error: faultText(error).split("\n", 1)[0]! };
+      // Advice about arguments is that of commands for one gateway.
+      const text = error instanceof Unreachable ? error.fault : faultText(error);
+      return { peer, error: text.split("\n", 1)[0]! };
     }
   });
 }

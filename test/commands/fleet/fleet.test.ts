@@ -201,6 +201,10 @@ test("gateways that are away, hang or want another token fail alone; without any
   ]);
   const none = await fleet(["promql", "--peers", away, "--at", AT, "depth"]);
   expect([none.code, none.out]).toEqual([1, ""]);
+  // No advice about `--url`, which `weir fleet` does not have.
+  expect(none.err.split("\n")[0]).toEndWith(
+    `is missing: Cannot reach a gateway at ${away} (connection refused).`,
+  );
 });
 
 test("status prints which gateways are ready, with their versions", async () => {

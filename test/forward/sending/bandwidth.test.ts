@@ -1,3 +1,4 @@
+/** The limit of bytes per second of a destination. */
 import { expect, test } from "bun:test";
 import { Bandwidth } from "../../../src/forward/sending/bandwidth.ts";
 
