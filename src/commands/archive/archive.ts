@@ -62,10 +62,10 @@ Without --from and --verify, prints the days of a running gateway, with their sa
   changed    samples were deleted since, and its files are written again
   restored   its samples came from an archive, so it is not archived again
 
-With --from, prints the days that an archive has. With --verify, also reads all files of each day, and compares their
-sizes and hashes with the manifest. Without --from, these are the days of the gateway's archive. This machine must
-reach it: the variables S3_ENDPOINT, S3_REGION, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and S3_SESSION_TOKEN, or the
-same with AWS_, say how.
+With --from, prints the days that an archive has, also those that were dropped here. With --verify, also
+reads all files of each day, and compares their sizes and hashes with the manifest. Without --from, these are the
+days of the gateway's archive. This machine must reach it: the variables S3_ENDPOINT, S3_REGION, S3_ACCESS_KEY_ID,
+S3_SECRET_ACCESS_KEY and S3_SESSION_TOKEN, or the same with AWS_, say how.
 
   weir archive
   weir archive --verify --day 2026-11-25
