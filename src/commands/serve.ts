@@ -19,6 +19,7 @@ import { createLog, type Log } from "../log/log.ts";
 import { standardError } from "../log/standard-error.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { shellWord } from "../model/errors.ts";
+import { releaseCodePages } from "../program/code-pages.ts";
 import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
 import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
@@ -46,6 +47,8 @@ const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
 const WEB_CONFIG_INTERVAL_MS = 1_000;
+/** When a start has ended, with the first samples of the sampler. */
+const SETTLED_MS = 1_500;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 
@@ -266,7 +269,9 @@ ${settingsHelp()}`,
     if (!isForPrograms)
       await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
     await supervisor.ready({ probe: () => gateway.ingest.probe(), status: () => statusOf(gateway) });
+    const settled = setTimeout(() => void releaseCodePages(), SETTLED_MS);
     const signal = await Promise.race([signalled, quit.promise, lost.promise, broken.promise]);
+    clearTimeout(settled);
     gateway.log("stopping", { signal });
     void supervisor.stopping(config.stopTimeoutMs);
     void lost.promise.then(async () => {
