@@ -52,7 +52,7 @@ export function createForwardCounters(registry: MetricsRegistry, live: LiveForwa
     }),
     dropped: new Counter({
       name: "weir_forward_dropped_samples_total",
-      help: "Samples that a destination never gets, by destination and reason: refused, rejected or unwritten by it, or dropped by retention.",
+      help: "Samples that a destination never gets, by destination and reason: refused, rejected or unwritten by it, of the same time as a later one, or dropped by retention.",
       labelNames: ["destination", "reason"],
       registers,
     }),

@@ -63,6 +63,7 @@ export class Forwarding implements Service {
         counters.bytes.inc({ destination }, bytes);
         counters.seconds.observe({ destination }, seconds);
       },
+      onReplaced: (samples) => counters.dropped.inc({ destination, reason: "same_time" }, samples),
       onDropped(reason, samples, first, said) {
         counters.dropped.inc({ destination, reason }, samples);
         log("forward_dropped", { destination, reason, samples, first: first[0]?.reason ?? said });

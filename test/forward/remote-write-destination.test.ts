@@ -205,6 +205,22 @@ test("counts what a server of version 2.0 says it did not write", async () => {
   );
 });
 
+test("of samples of one series in one millisecond the last is sent, and the others are counted", async () => {
+  const received = serve(() => new Response(null, { status: 204 }));
+  await open();
+  // The store has microseconds.
+  const sample = (metric: string, value: number) => ({ metric, atMs: NOON_MS - 1_000 + value / 10, value });
+  await gateway!.push([sample("a", 1), sample("a", 2), sample("b", 7), sample("a", 3)]);
+  await gateway!.sent("d");
+  expect(received.map(({ samples }) => samples)).toEqual([["a 3", "b 7"]]);
+  expect(await gateway!.own('weir_forward_samples_total{destination="d"}')).toBe(2);
+  expect(await gateway!.own('weir_forward_dropped_samples_total{destination="d",reason="same_time"}')).toBe(
+    2,
+  );
+  // The settings of the destination say so: no warning.
+  expect(gateway!.takeLog().filter((line) => line.includes("forward_dropped"))).toEqual([]);
+});
+
 test("sends its headers and credentials", async () => {
   const received = serve(() => new Response(null, { status: 204 }));
   await open({ bearer_token: "geheim", headers: { "X-Scope-OrgID": "tenant" } } as never);

@@ -67,7 +67,7 @@ export class DatadogSeriesSender implements PointsSender {
       const first = unsendable.slice(0, REPORTED_MAX).map((at) => refusedSample(points, at, NOT_FINITE));
       status.dropped("refused", unsendable.length, first);
     };
-    const text = this.#textOf(points, from, to);
+    const { text, replaced } = this.#textOf(points, from, to);
     if (text === undefined) {
       giveUp();
       return undefined;
@@ -83,13 +83,22 @@ export class DatadogSeriesSender implements PointsSender {
     // Which samples it means is found by division. Those that it stores twice replace each other.
     if (errors.length > 0)
       return { reason: `the destination answered with an error${reasonText(answer, errors.join("; "))}` };
-    status.sent(to - from - unsendable.length, body.length, (performance.now() - beginMs) / 1_000);
+    status.sent(to - from - unsendable.length - replaced, body.length, (performance.now() - beginMs) / 1_000);
+    status.replaced(replaced);
     giveUp();
     return undefined;
   }
 
-  /** The request. Undefined if nothing of the range can be sent: there are no stale markers and no NaN in Datadog. */
-  #textOf({ series, ms, value, stale }: Points, from: number, to: number): string | undefined {
+  /**
+   * The request, and how many samples are not in it because a later one has their second. Undefined if nothing of the range can be
+   * sent: there are no stale markers and no NaN in Datadog.
+   */
+  #textOf(
+    { series, ms, value, stale }: Points,
+    from: number,
+    to: number,
+  ): { text?: string; replaced: number } {
+    let replaced = 0;
     const all: object[] = [];
     for (let at = from; at < to; ) {
       const of = series[at]!;
@@ -98,12 +107,15 @@ export class DatadogSeriesSender implements PointsSender {
         if (stale[at] === 1 || !Number.isFinite(value[at])) continue;
         const timestamp = Math.floor(ms[at]! / 1_000);
         // The last value of a second counts.
-        if (points.at(-1)?.timestamp === timestamp) points.pop();
+        if (points.at(-1)?.timestamp === timestamp) {
+          points.pop();
+          replaced++;
+        }
         points.push({ timestamp, value: value[at]! });
       }
       if (points.length > 0) all.push({ ...this.#headerOf(of), points });
     }
-    return all.length === 0 ? undefined : JSON.stringify({ series: all });
+    return all.length === 0 ? { replaced } : { text: JSON.stringify({ series: all }), replaced };
   }
 
   #headerOf(series: OutputSeries): SeriesHeader {

@@ -23,6 +23,8 @@ export interface StatusHooks {
     first: readonly RefusedSample[],
     said?: string,
   ) => void;
+  /** See `replaced`. This is no fault. */
+  readonly onReplaced: (samples: number) => void;
   readonly now: () => number;
 }
 
@@ -63,6 +65,13 @@ export class DestinationStatus {
     if (this.#failingSinceMs === undefined) return;
     this.#hooks.onRecovered(nowMs - this.#failingSinceMs);
     this.#failingSinceMs = undefined;
+  }
+
+  /** Samples that are not sent, because a later one of their series has the same time, as the destination knows times. */
+  replaced(samples: number): void {
+    if (samples === 0) return;
+    this.droppedSamples += samples;
+    this.#hooks.onReplaced(samples);
   }
 
   /** @param said what the destination says, if it does not name the samples */

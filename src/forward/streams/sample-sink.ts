@@ -85,7 +85,9 @@ export class SampleSink implements RowSink {
     status.dropped("retention", unknown);
     if (points.length === 0) return;
     await this.#parts.exemplars?.addStored(points, (id) => outputs.get(id), { fromUs, toUs });
-    const parts = Math.min(shards, Math.ceil(points.length / samplesPerRequest));
-    await Promise.all(points.take(parts).map((part) => sender.send(part, stop)));
+    const count = Math.min(shards, Math.ceil(points.length / samplesPerRequest));
+    const parts = points.take(count);
+    status.replaced(points.length - parts.reduce((sum, { length }) => sum + length, 0));
+    await Promise.all(parts.map((part) => sender.send(part, stop)));
   }
 }

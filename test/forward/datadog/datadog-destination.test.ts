@@ -120,6 +120,23 @@ test("sends the key of the API, and divides a request until the series are found
   expect(await gateway.own('weir_forward_dropped_samples_total{destination="dd",reason="refused"}')).toBe(1);
 });
 
+test("of samples of one series in one second the last is sent, and the others are counted", async () => {
+  const received = serve(() => Response.json({ errors: [] }, { status: 202 }));
+  gateway = await ForwardingGateway.openWith(table(server!.url.href));
+  await gateway.push([10, 20, 1_020].map((ms) => ({ metric: "a", value: ms, atMs: NOON_MS - 5_000 + ms })));
+  await gateway.sent("dd");
+  const sent = received.flatMap(({ body }) => (body as { series: { points: object[] }[] }).series);
+  const second = NOON_MS / 1_000 - 5;
+  expect(sent.flatMap(({ points }) => points)).toEqual([
+    { timestamp: second, value: 20 },
+    { timestamp: second + 1, value: 1_020 },
+  ]);
+  expect(await gateway.own('weir_forward_samples_total{destination="dd"}')).toBe(2);
+  expect(await gateway.own('weir_forward_dropped_samples_total{destination="dd",reason="same_time"}')).toBe(
+    1,
+  );
+});
+
 test("values that are not finite are counted and reported, and the others are sent", async () => {
   const received = serve(() => Response.json({ errors: [] }, { status: 202 }));
   gateway = await ForwardingGateway.openWith(table(server!.url.href));
