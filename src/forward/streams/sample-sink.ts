@@ -23,7 +23,7 @@ interface SampleSinkParts {
   readonly names: OutputNames;
   readonly sender: PointsSender;
   /** Rows of a day that is being dropped have no series any more. */
-  readonly status: Pick<DestinationStatus, "dropped">;
+  readonly status: Pick<DestinationStatus, "dropped" | "replaced">;
   readonly shards: number;
   readonly samplesPerRequest: number;
   readonly rawEvents: boolean;
