@@ -212,8 +212,13 @@ export class SpoolFolder {
   /** Keeps a refused batch aside. Returns false if it is not here and cannot be written. */
   async setAside(batch: SealedBatch, status: number): Promise<boolean> {
     const name = nameOf(batch);
+    // It waits under its first name for a moment, and must not be sent again then.
+    this.#held.add(batch.key);
     const isHere = this.#waiting.includes(name) || (await this.put(batch));
-    if (!isHere) return false;
+    if (!isHere) {
+      this.release(batch.key);
+      return false;
+    }
     const aside = `${name}.refused-${String(status).padStart(3, "0")}`;
     try {
       await rename(`${this.#options.folder}/${name}`, `${this.#options.folder}/${aside}`);

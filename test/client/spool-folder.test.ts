@@ -93,6 +93,22 @@ describe("bounds", () => {
     expect(counts.lost.spool_full).toBe(0);
   });
 
+  test("a refused batch cannot be taken while it is written", async () => {
+    const { folder, spool } = opened();
+    for (let round = 0; round < 50; round++) {
+      let isAside = false;
+      const aside = spool.setAside(batch(), 401).finally(() => {
+        isAside = true;
+      });
+      while (!isAside) {
+        expect(await spool.take("oldest")).toBeUndefined();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(await aside).toBe(true);
+    }
+    expect(readdirSync(folder).every((name) => name.endsWith(".refused-401"))).toBe(true);
+  });
+
   test("a batch that is larger than the spool is not accepted", async () => {
     const { spool } = opened();
     expect(await spool.put(batch({ body: new Uint8Array(1_001) }))).toBe(false);
