@@ -1,7 +1,7 @@
 /**
- * The rooms of a gateway whose store is open: series → receivers → ingest → queries → HTTP application, one function per room. It
- * knows no protocol: each row of the table of receivers is connected in the same way. gateway.ts opens the store, and loads this
- * module and all that it imports meanwhile.
+ * The rooms of a gateway whose store is open: series → receivers → ingest → queries → HTTP application, one function per room. This
+ * module knows no protocol: each row of the table of receivers is connected in the same way. gateway.ts opens the store. Meanwhile
+ * it loads this module and all that this one imports.
  */
 import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
@@ -129,8 +129,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** What most rooms need of the others. */
-interface Parts {
+/** What is open before the rooms, and what they need of it. */
+interface Common {
   readonly config: Config;
   readonly now: () => number;
   readonly log: Log;
@@ -138,41 +138,35 @@ interface Parts {
   readonly counters: Counters;
   readonly temporaryDirectory: string;
   readonly store: DuckDBStore;
+  readonly access: Access;
+  /** What all requests pass. */
+  readonly gate: Gate;
+}
+
+interface Opened extends Common {
+  readonly templates: ReturnType<typeof notificationTemplates>;
+  readonly webConfig: LiveWebConfig;
+  /** What the file had. No room keeps it. */
+  readonly stored: Stored;
+}
+
+/** What most rooms need of the others. */
+interface Parts extends Common {
   readonly registry: Registry;
   readonly totals: Totals;
   /** The limits on bodies, which all routes share. */
   readonly limits: BodyLimits;
-  readonly access: Access;
-  /** What all requests pass. */
-  readonly gate: Gate;
   readonly tls: ListenerTls | undefined;
   /** The page for people. */
   readonly pageFiles: PageFiles;
 }
 
-/** What a gateway has open before its rooms. */
-interface Opened {
-  readonly config: Config;
-  readonly now: () => number;
-  readonly log: Log;
-  readonly summary: MinuteSummary;
-  readonly counters: Counters;
-  readonly temporaryDirectory: string;
-  readonly templates: ReturnType<typeof notificationTemplates>;
-  readonly webConfig: LiveWebConfig;
-  readonly access: Access;
-  /** What all requests pass. */
-  readonly gate: Gate;
-  readonly store: DuckDBStore;
-  readonly stored: Stored;
-}
-
 /** Restores the series, and opens everything that uses the store. */
 export async function connectRooms(opened: Opened, options: GatewayOptions): Promise<Gateway> {
-  const { config, now, log, summary, counters, store, stored, access, gate, webConfig, templates } = opened;
+  const { stored, webConfig, templates, ...common } = opened;
+  const { config, now, log, summary, counters, store, access, gate } = common;
   const parts: Parts = {
-    ...{ config, now, log, summary, counters, store, access, gate },
-    temporaryDirectory: opened.temporaryDirectory,
+    ...common,
     tls: webConfig.listenerTls(),
     ...(await openSeries(config, counters, store, stored)),
     limits: {
@@ -514,7 +508,7 @@ function recordRoutes(
       },
       lacks: ({ fromUs }) =>
         store.days().some(({ day }) => day * MICROSECONDS_PER_DAY <= fromUs)
-          ? undefined
+          ? []
           : sql.localOnly("an export of events has"),
       metrics: async (labels) =>
         (labels === undefined ? registry : await CallerSeries.find(catalog, labels)).metrics(),

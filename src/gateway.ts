@@ -47,19 +47,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     openFile(config, temporaryDirectory, counters, log, now, options.onFatal),
     import("./connect-rooms.ts"),
   ]);
-  const opened = {
-    config,
-    now,
-    log,
-    summary,
-    counters,
-    temporaryDirectory,
-    templates,
-    webConfig,
-    access,
-    gate,
-  };
-  gateway = await connectRooms({ ...opened, store, stored }, options);
+  const opened = { config, now, log, summary, counters, temporaryDirectory, access, gate, store };
+  gateway = await connectRooms({ ...opened, templates, webConfig, stored }, options);
   return gateway;
 }
 
