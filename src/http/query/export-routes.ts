@@ -1,6 +1,7 @@
 /**
  * `GET /api/v1/export?from=&to=&metric=`: streams the samples of a range as NDJSON events. With `match[]` it is the export
- * of series (series-export-routes.ts). Archived days are not in it, which `Weir-Warnings` says: "weir restore --from" has their events.
+ * of series (series-export-routes.ts). The header `Weir-Warnings` says that archived days are not in it: "weir restore --from" brings
+ * them back.
  */
 
 import type { Caller } from "../../access/access.ts";
@@ -15,6 +16,7 @@ import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
 import { lineStream, streamResponse, withinLimit } from "../stream.ts";
 import { queryOf } from "../url-text.ts";
+import { warningHeaders } from "./query-answer.ts";
 import { selectsSeries } from "./series-export-routes.ts";
 
 interface ExportRoutesDependencies {
@@ -25,8 +27,8 @@ interface ExportRoutesDependencies {
   lines(range: ExportRange, labels: Labels | undefined): AsyncGenerator<string, void, undefined>;
   /** The metrics with series that have the labels; all metrics without labels. */
   metrics(labels: Labels | undefined): Promise<Iterable<Metric>>;
-  /** What the export of a range lacks, as a sentence. Undefined if it is whole. */
-  lacks?(range: ExportRange): string | undefined;
+  /** What the export of a range lacks, in sentences. */
+  lacks?(range: ExportRange): readonly string[];
   /** Exports of events in progress. */
   readonly exports: ConcurrencyLimit;
   /** How long a client may read nothing before it is disconnected. */
@@ -59,10 +61,9 @@ export const exportRoutes = ({
       const { labels } = caller;
       const range = await readRange(query, () => metrics(labels), Date.now());
       const limited = withinLimit(exports, lines(range, labels), request.signal);
-      const lacking = lacks?.(range);
       return streamResponse(await lineStream(limited, stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
-        ...(lacking === undefined ? {} : { "weir-warnings": lacking }),
+        ...warningHeaders(lacks?.(range)),
       });
     },
   );

@@ -54,6 +54,11 @@ export function readLimits(query: URLSearchParams): Pick<QueryOptions, "limitRow
   };
 }
 
+/** The header that says what an answer lacks. None if it is whole. */
+export function warningHeaders(warnings: readonly string[] = []): Readonly<Record<string, string>> {
+  return warnings.length === 0 ? {} : { "weir-warnings": warnings.join("; ") };
+}
+
 /** The answer with the rows of `result`, which is closed when the body ends or the client disconnects. */
 export async function answer(
   result: QueryResult,
@@ -67,9 +72,7 @@ export async function answer(
     "content-type": format.contentType,
     "weir-row-limit": String(result.limitRows),
     vary: "accept",
-    ...(result.warnings === undefined || result.warnings.length === 0
-      ? {}
-      : { "weir-warnings": result.warnings.join("; ") }),
+    ...warningHeaders(result.warnings),
     ...moreHeaders,
   };
   if (name === "parquet") headers["content-disposition"] = 'attachment; filename="answer.parquet"';

@@ -229,7 +229,7 @@ export class SqlEngine {
         const parameters = only(options.parameters, inspected.parameters);
         const asked = { sql: text, parameters, labels, own, viewsOf: views };
         const listed = LOCAL_TABLES.filter((table) => inspected.tables.has(table));
-        const warnings = listed.map((table) => this.localOnly(`the table ${table} has`) ?? []).flat();
+        const warnings = listed.flatMap((table) => this.localOnly(`the table ${table} has`));
         return { ...(await this.withArchive(reader, days, asked, stop)), hint, warnings };
       };
       const lookup = async (inspected: Inspected) => {
@@ -278,12 +278,11 @@ export class SqlEngine {
     return { views: [...archived.copies, ...viewsOf(archived)], sql, release: () => archived.release() };
   }
 
-  /** A warning that something has only what is here. Undefined if the archive has no other days. */
-  localOnly(what: string): string | undefined {
+  /** A warning that something has only what is here. None if the archive has no other days. */
+  localOnly(what: string): readonly string[] {
     const { archive } = this.#options;
-    if (archive === undefined || (archive.metrics.size === 0 && archive.fault === undefined))
-      return undefined;
-    return `${what} nothing of archived days`;
+    const isEmpty = archive === undefined || (archive.metrics.size === 0 && archive.fault === undefined);
+    return isEmpty ? [] : [`${what} nothing of archived days`];
   }
 
   /**

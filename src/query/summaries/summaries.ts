@@ -197,8 +197,7 @@ export class Summaries {
             { sql, parameters: bound, labels, own, viewsOf: views },
             stop,
           );
-        const warning = engine.localOnly(`${name} has`);
-        return { views: views(), sql, warnings: warning === undefined ? [] : [warning] };
+        return { views: views(), sql, warnings: engine.localOnly(`${name} has`) };
       },
       { ...options, parameters: bound, asked: `summary ${name}` },
     );
