@@ -1,6 +1,6 @@
--- The first $1 rows of a day that stay rows, of those from $2 and before $3, and of 2 * $1 ids at most: the id of the last one, and how
--- many there are. $4 is the time before which samples become blocks, in microseconds since the epoch.
-SELECT coalesce(max(row_id), -1)::DOUBLE AS last, count(*)::DOUBLE AS rows
+-- The first $1 rows of a day that stay rows, of those from $2 and before $3: the id of the last one, and how many there are. At most 2 * $1
+-- ids are looked at: `seen` is the first one that is not. $4 is the time before which samples become blocks, in microseconds since the epoch.
+SELECT coalesce(max(row_id), -1)::DOUBLE AS last, count(*)::DOUBLE AS rows, least($3, $2 + 2 * $1)::DOUBLE AS seen
 FROM (
   SELECT stored.rowid AS row_id
   FROM weir.{table} AS stored

@@ -56,15 +56,13 @@ export class StayingRows {
     const { rowEnd, untilUs } = this.#packed;
     for (;;) {
       if (isStopped()) return false;
-      const [next] = await reader.all<{ last: number; rows: number }>(
+      const [next] = await reader.all<{ last: number; rows: number; seen: number }>(
         statement("store/next_made_rows", { table: this.#table }),
         [this.#rowsAtOnce, this.#end, rowEnd, untilUs],
       );
-      // The statement looks at so many ids.
-      const seen = this.#end + 2 * this.#rowsAtOnce;
       const isWhole = next!.rows === this.#rowsAtOnce;
-      if (!isWhole && seen >= rowEnd) return true;
-      const end = isWhole ? next!.last + 1 : seen;
+      if (!isWhole && next!.seen >= rowEnd) return true;
+      const end = isWhole ? next!.last + 1 : next!.seen;
       const isCopied = await this.#host.inOrder(async (writer) => {
         const day = this.#host.day(this.#day);
         if (day === undefined || !this.fits(day)) return false;
