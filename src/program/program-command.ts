@@ -27,8 +27,8 @@ export function innerName(name: InnerCommand): string {
 }
 
 /**
- * The variables that Bun, JavaScript's collector and compilers, and the C library read when a process starts. `scripts/bun.sh` sets the same,
- * and says why each has its value.
+ * The variables that Bun, JavaScript's collector and compilers, and the C library read when a process starts. `scripts/bun.sh`
+ * sets the same, and says why each has its value.
  */
 export const PROCESS_TUNING: Readonly<Record<string, string>> = {
   UV_THREADPOOL_SIZE: "16",

@@ -60,7 +60,8 @@ export class CachedBlocks {
   }
 
   /**
-   * Frees all blocks, as far as possible. For the end of a start, and for the archive, which reads a day once. Call it when no transaction is open, and no statement of a reader runs.
+   * Frees all blocks, as far as possible. For the end of a start, and for the archive, which reads a day once. Call it when no
+   * transaction is open, and no statement of a reader runs.
    */
   async freeAll(): Promise<void> {
     this.#freeing = this.#limit(1).finally(() => {

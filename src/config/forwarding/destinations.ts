@@ -30,8 +30,9 @@ const OWN_HEADERS =
 const SHARDS_MAX = 64;
 const SAMPLES_MAX = 100_000;
 
-/** As in Prometheus: a destination that is slower is not there. */
+/** Where a gateway takes pushes. */
 const PUSH_PATH = "/api/v1/push";
+/** As in Prometheus: a destination that is slower is not there. */
 const TIMEOUT_MS = 30_000;
 /** Samples of a request: 300 KB before compression. Prometheus sends 2,000, vmagent 10,000. */
 const SAMPLES_PER_REQUEST = 10_000;

@@ -50,8 +50,8 @@ export interface RowSink {
 }
 
 /**
- * A destination does not take so many rows in one request that has a key. Two requests replace it, with keys of their own: a
- * part of the rows must not be sent with the key of all.
+ * The destination refuses a request with a key because it has too many rows. Two requests with half of the rows replace it. Each gets
+ * a key of its own, since the key of a request stands for all of its rows.
  */
 export class RowsTooMany extends Error {
   override readonly name = "RowsTooMany";

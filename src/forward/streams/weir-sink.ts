@@ -29,7 +29,7 @@ interface WeirSinkParts {
   readonly bandwidth: Bandwidth;
 }
 
-/** How much more rows the next request may have after one that the hub took, until there are as many as the settings say. */
+/** After a request that the hub took, the next one may have this many times as many rows, up to the number of the settings. */
 const GROWTH = 1.25;
 
 /** The answer of a gateway to a push. */

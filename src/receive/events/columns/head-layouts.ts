@@ -92,7 +92,11 @@ export class HeadLayout {
     this.#indexIn.set(indexIn);
   }
 
-  /** Whether it takes too much memory for so many series that exist. */
+  /**
+   * Whether the layout takes too much memory to be kept.
+   *
+   * @param exist the number of series that exist. With more of them, a layout may be larger
+   */
   isLarge(exist: number): boolean {
     let values = 0;
     let bytes = 0;
