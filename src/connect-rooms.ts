@@ -146,7 +146,7 @@ interface Common {
 interface Opened extends Common {
   readonly templates: ReturnType<typeof notificationTemplates>;
   readonly webConfig: LiveWebConfig;
-  /** What the file had. No room keeps it. */
+  /** What the file had when it was opened. */
   readonly stored: Stored;
 }
 
