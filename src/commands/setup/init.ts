@@ -14,6 +14,7 @@ import { oneOf, readArguments } from "../arguments.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
 import { Questions } from "./questions-asked.ts";
 import { isStateFolder, serviceUnit } from "./service-unit.ts";
+import { serviceWarnings } from "./service-user.ts";
 
 const OPTIONS = {
   listen: { type: "string" },
@@ -39,16 +40,20 @@ const DEFAULTS = {
   systemd: { data: "/var/lib/weir", config: "/etc/weir/weir.toml" },
 } as const;
 
+/** What is written, and for which service manager. */
+interface Place {
+  readonly service: (typeof SERVICES)[number];
+  readonly config: string;
+  readonly unit: string;
+}
+
 /** What the answers and the flags say. */
-interface Plan {
+interface Plan extends Place {
   readonly listen: string;
   readonly retention: string;
   readonly data: string;
   /** The name of a token to make. Undefined for none. */
   readonly token: string | undefined;
-  readonly service: (typeof SERVICES)[number];
-  readonly config: string;
-  readonly unit: string;
   /** The user of the service who gets the data folder. Undefined if systemd makes the folder, or nobody runs a service. */
   readonly owner: string | undefined;
 }
@@ -58,7 +63,7 @@ export const command: Command = {
   summary: "writes weir.toml, a unit of systemd and a first token",
   usage: `Usage: weir init [OPTIONS]
 
-Asks for the address, the retention, a token and the service manager, writes the files, and prints three commands to
+Asks for the service manager, the address, the retention and a token, writes the files, and prints three commands to
 go on with. A question that a flag answers is not asked. Without a terminal, and with --yes, none is.
 
   --listen ADDRESS   HOST:PORT or unix:PATH (default ${DEFAULTS.listen}). Other machines can reach it only if there
@@ -81,12 +86,28 @@ The exit code is 0 if the files were written, 1 if one exists or cannot be writt
   async run(argv, io) {
     const { values } = readArguments(argv, OPTIONS, false);
     const asks = io.stdinIsTerminal && io.stderr.isTerminal && !values.yes && !values["print-unit"];
-    const plan = await planOf(values, asks ? new Questions(io) : undefined, io);
+    const questions = asks ? new Questions(io) : undefined;
+    const place = await placeOf(values, questions);
+    const { service, config: configPath, unit: unitPath } = place;
+    const paths = service === "systemd" ? [configPath, unitPath] : [configPath];
+    // Before further questions, whose answers would be lost.
+    const existing =
+      values["print-unit"] || values.force ? undefined : paths.find((path) => existsSync(path));
+    if (existing !== undefined) {
+      await io.stderr.write(`weir init: ${existing} exists already; --force replaces it.\n`);
+      return exitCode.failure;
+    }
+    const plan = await planOf(values, place, questions, io);
+    const { data, token } = plan;
+    const { user } = values;
     const program = values.program === undefined ? serveCommand() : [values.program, "serve"];
-    const { data, config: configPath, unit: unitPath, service, token } = plan;
+    const isClone = values.program === undefined && !isBundled;
     const unit =
       service === "systemd"
-        ? serviceUnit({ program, config: configPath, data, user: values.user })
+        ? serviceUnit({
+            ...{ program, config: configPath, data, user },
+            readme: isClone ? programPath("README.md") : undefined,
+          })
         : undefined;
     if (values["print-unit"]) {
       if (unit === undefined) throw new UsageError("--print-unit needs --service systemd.");
@@ -103,55 +124,72 @@ The exit code is 0 if the files were written, 1 if one exists or cannot be writt
     if (token !== undefined && names.includes(token)) throw new TokenExists(token);
     const files: [path: string, content: string][] = [[configPath, text]];
     if (unit !== undefined) files.push([unitPath, unit]);
-    const existing = files.find(([path]) => existsSync(path));
-    if (existing !== undefined && !values.force) {
-      await io.stderr.write(`weir init: ${existing[0]} exists already; --force replaces it.\n`);
-      return exitCode.failure;
-    }
     for (const [path, content] of files) write(path, content);
     if (plan.owner !== undefined) openDataFolder(config.data);
     await io.stderr.write(files.map(([path]) => `Wrote ${path}\n`).join(""));
+    if (unit !== undefined)
+      for (const warning of serviceWarnings(user, [program[0]!, configPath]))
+        await io.stderr.write(`weir init: warning: ${warning}\n`);
     if (token !== undefined) await makeToken(token, config, io);
     const hasTokens = token !== undefined || names.length > 0;
-    await io.stdout.write(nextSteps(plan, config, values.program ?? programName(), hasTokens));
+    const installs = isClone && user === undefined;
+    await io.stdout.write(
+      nextSteps(plan, config, { program: values.program ?? programName(), hasTokens, installs }),
+    );
     return exitCode.ok;
   },
 };
 
 type Given = ReturnType<typeof readArguments<typeof OPTIONS>>["values"];
 
-async function planOf(given: Given, questions: Questions | undefined, io: Io): Promise<Plan> {
-  const ask = async <T>(
-    question: string,
-    flag: string | undefined,
-    preset: string,
-    read: (text: string) => T,
-  ) =>
-    flag !== undefined || questions === undefined
-      ? read(flag ?? preset)
-      : await questions.ask(question, preset, read);
+/** The answer of a flag, else that of a person, else the default. */
+async function ask<T>(
+  questions: Questions | undefined,
+  question: string,
+  flag: string | undefined,
+  preset: string,
+  read: (text: string) => T,
+): Promise<T> {
+  return flag !== undefined || questions === undefined
+    ? read(flag ?? preset)
+    : await questions.ask(question, preset, read);
+}
+
+async function placeOf(given: Given, questions: Questions | undefined): Promise<Place> {
+  const service = await ask(questions, "Service manager, none or systemd?", given.service, "none", (text) =>
+    oneOf("--service", text, SERVICES),
+  );
+  const config = given.config ?? DEFAULTS[service].config;
+  return {
+    service,
+    // A service has another working directory than this command.
+    config: service === "none" ? config : resolve(config),
+    unit: given.unit ?? UNIT,
+  };
+}
+
+async function planOf(given: Given, place: Place, questions: Questions | undefined, io: Io): Promise<Plan> {
+  const { service } = place;
   // As flags, so that an error names them.
   const checkedSetting = (flag: string) => (text: string) => {
     loadConfig([flag, text], {}, io.readFile);
     return text;
   };
-  const service = await ask("Service manager, none or systemd?", given.service, "none", (text) =>
-    oneOf("--service", text, SERVICES),
-  );
   const listen = await ask(
+    questions,
     "Address to listen on?",
     given.listen,
     DEFAULTS.listen,
     checkedSetting("--listen"),
   );
   const retention = await ask(
+    questions,
     "Days to keep samples?",
     given["retention-days"],
     DEFAULTS.retention,
     checkedSetting("--retention-days"),
   );
   const named = given.data ?? DEFAULTS[service].data;
-  const config = given.config ?? DEFAULTS[service].config;
   const checked = loadConfig(["--listen", listen, "--data", named], {}, io.readFile);
   const data = service === "none" ? named : resolve(named);
   const isOwned = service === "systemd" && !isStateFolder(data);
@@ -161,6 +199,7 @@ async function planOf(given: Given, questions: Questions | undefined, io: Io): P
     );
   const needsToken = addressThatNeedsToken(checked) !== undefined && tokenNames(checked).length === 0;
   const token = await ask(
+    questions,
     "Name of a first token, or none?",
     given.token,
     needsToken ? "admin" : "none",
@@ -171,12 +210,8 @@ async function planOf(given: Given, questions: Questions | undefined, io: Io): P
     },
   );
   return {
-    ...{ listen, retention, service },
-    // A service has another working directory than this command.
-    data,
-    config: service === "none" ? config : resolve(config),
-    token,
-    unit: given.unit ?? UNIT,
+    ...place,
+    ...{ listen, retention, data, token },
     owner: isOwned ? given.user : undefined,
   };
 }
@@ -246,8 +281,8 @@ function programName(): string {
 function nextSteps(
   { service, config: path, data, owner }: Plan,
   config: Config,
-  program: string,
-  hasTokens: boolean,
+  /** `installs`: a service of another user needs the packages of a clone, and may not install them itself. */
+  { program, hasTokens, installs }: { program: string; hasTokens: boolean; installs: boolean },
 ): string {
   const header = hasTokens ? '-H "Authorization: Bearer $WEIR_TOKEN" ' : "";
   const at = config.listen[0]!;
@@ -256,14 +291,21 @@ function nextSteps(
       ? `--unix-socket ${shellWord(at.path)} http://localhost`
       : `http://${formatListen(/^(0\.0\.0\.0|::)$/.test(at.hostname) ? { ...at, hostname: "127.0.0.1" } : at)}`;
   const query = `curl ${header}${address}/api/v1/sql -d 'SELECT * FROM metrics'`;
-  const owning = owner === undefined ? "" : `sudo chown -R ${owner}: ${shellWord(data)} && `;
-  const steps =
-    service === "systemd"
-      ? [`${owning}sudo systemctl daemon-reload`, "sudo systemctl enable --now weir", query]
-      : [
-          `${program} serve --config ${shellWord(path)}`,
-          `${program} doctor --config ${shellWord(path)}`,
-          query,
-        ];
-  return `Go on with:\n\n${steps.map((step) => `  ${step}\n`).join("")}`;
+  const shown = (...steps: string[]) => steps.map((step) => `  ${step}\n`).join("");
+  if (service === "none") {
+    const there = hasTokens
+      ? "and in another terminal, with the same WEIR_TOKEN:"
+      : "and in another terminal:";
+    return (
+      `Go on with:\n\n${shown(`${program} serve --config ${shellWord(path)}`)}\n` +
+      `${there}\n\n${shown(`${program} doctor --config ${shellWord(path)}`, query)}`
+    );
+  }
+  const before =
+    owner !== undefined
+      ? `sudo chown -R ${owner}: ${shellWord(data)} && `
+      : installs
+        ? `sudo ${shellWord(programPath("scripts/install"))} && `
+        : "";
+  return `Go on with:\n\n${shown(`${before}sudo systemctl daemon-reload`, "sudo systemctl enable --now weir", query)}`;
 }

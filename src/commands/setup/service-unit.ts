@@ -13,8 +13,10 @@ export interface ServiceUnit {
   readonly config: string;
   /** The data folder. */
   readonly data: string;
-  /** The user that runs the service. Without it, systemd makes one. */
-  readonly user?: string;
+  /** The user that runs the service, with its own group, whatever its name is. Without it, systemd makes one. */
+  readonly user?: string | undefined;
+  /** A document to read on. Without it, the manual page. */
+  readonly readme?: string | undefined;
 }
 
 const SHIPPED = "scripts/deploy/systemd/weir.service";
@@ -26,15 +28,19 @@ export function isStateFolder(data: string): boolean {
   return data.startsWith(STATE_FOLDER) && !data.slice(STATE_FOLDER.length).includes("..");
 }
 
-export function serviceUnit({ program, config, data, user }: ServiceUnit): string {
+export function serviceUnit({ program, config, data, user, readme }: ServiceUnit): string {
   const lines = readFileSync(programPath(SHIPPED), "utf8").split("\n");
   const isState = isStateFolder(data);
   const changed: Readonly<Record<string, readonly string[]>> = {
-    "Documentation=": ["Documentation=man:weir(1)"],
+    "# The gateway as a service": ['# The gateway as a service, as "weir init" made it.'],
+    "Documentation=": [
+      // An address ends at a space.
+      `Documentation=${readme === undefined ? "man:weir(1)" : word(`file:${encodeURI(readme)}`)}`,
+    ],
     "Environment=WEIR_DATA=": [`Environment=${word(`WEIR_DATA=${data}`)}`],
     "ExecStart=": [`ExecStart=${[...program, "--config", config].map(word).join(" ")}`],
     "WorkingDirectory=": [`WorkingDirectory=${word(data)}`],
-    "DynamicUser=": user === undefined ? ["DynamicUser=yes"] : [`User=${user}`, `Group=${user}`],
+    "DynamicUser=": user === undefined ? ["DynamicUser=yes"] : [`User=${user}`],
     "StateDirectory=": isState
       ? [`StateDirectory=${data.slice(STATE_FOLDER.length)}`]
       : [`ReadWritePaths=${word(data)}`],

@@ -1,6 +1,6 @@
 /** `weir init`: the files that it writes, the questions that it asks, and what it refuses. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { serviceUnit } from "../../../src/commands/setup/service-unit.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
@@ -25,6 +25,9 @@ test("writes settings that a gateway starts with, and a token that it accepts", 
   expect(out.slice(out.indexOf("Go on with"))).toBe(`Go on with:
 
   ${ROOT}/scripts/weir serve --config ${config}
+
+and in another terminal, with the same WEIR_TOKEN:
+
   ${ROOT}/scripts/weir doctor --config ${config}
   curl -H "Authorization: Bearer $WEIR_TOKEN" http://127.0.0.1:19091/api/v1/sql -d 'SELECT * FROM metrics'
 `);
@@ -90,17 +93,19 @@ test("writes a unit that differs from the shipped one only where the installatio
   expect(existsSync(join(folder, "data"))).toBe(true);
   const shipped = readFileSync(join(ROOT, "scripts/deploy/systemd/weir.service"), "utf8").split("\n");
   const lines = readFileSync(unit, "utf8").split("\n");
+  // No group: that of the user is used, which may have another name.
   expect(lines.filter((line) => !shipped.includes(line))).toEqual([
+    '# The gateway as a service, as "weir init" made it.',
     "Documentation=man:weir(1)",
     `Environment=WEIR_DATA=${folder}/data`,
     `ExecStart=/usr/bin/weir serve --config ${config}`,
     `WorkingDirectory=${folder}/data`,
     "# It owns the folder, which is kept.",
     "User=weir",
-    "Group=weir",
     `ReadWritePaths=${folder}/data`,
   ]);
   expect(shipped.filter((line) => !lines.includes(line)).map((line) => line.split("=")[0])).toEqual([
+    shipped[0]!,
     "Documentation",
     "Environment",
     "ExecStart",
@@ -115,7 +120,16 @@ test("writes a unit that differs from the shipped one only where the installatio
 test("writes files that the user of the service can read, whatever the umask", async () => {
   const folder = temporaryFolder();
   const settings = join(folder, "new/etc");
-  const base = ["--service", "systemd", "--data", "/var/lib/weir-of-a-test", "--yes"];
+  chmodSync(folder, 0o755);
+  const base = [
+    "--service",
+    "systemd",
+    "--data",
+    "/var/lib/weir-of-a-test",
+    "--yes",
+    "--program",
+    "/usr/bin/weir",
+  ];
   const files = ["--config", join(settings, "weir.toml"), "--unit", join(folder, "weir.service")];
   // As hardened machines have it for root.
   const child = Bun.spawn(
@@ -141,6 +155,45 @@ test("writes files that the user of the service can read, whatever the umask", a
   const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
   expect([files[1]!, files[3]!].map(modeOf)).toEqual(["644", "644"]);
   expect([join(folder, "new"), settings].map(modeOf)).toEqual(["755", "755"]);
+});
+
+test("installs a clone for other users first, and points to its documents", async () => {
+  const folder = temporaryFolder();
+  const unit = join(folder, "weir.service");
+  const { code, out } = await weir([
+    ...["init", "--service", "systemd", "--data", "/var/lib/weir-of-a-test"],
+    ...["--config", join(folder, "weir.toml"), "--unit", unit],
+  ]);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    `  sudo ${ROOT}/scripts/install && sudo systemctl daemon-reload\n  sudo systemctl enable`,
+  );
+  expect(readFileSync(unit, "utf8")).toContain(`\nDocumentation=file:${ROOT}/README.md\n`);
+});
+
+test("warns of folders that the user of the service cannot enter", async () => {
+  const folder = temporaryFolder();
+  const home = join(folder, "home");
+  mkdirSync(home, { mode: 0o700 });
+  chmodSync(folder, 0o755);
+  const warnings = async (...more: string[]) => {
+    const { code, err } = await weir([
+      ...["init", "--service", "systemd", "--data", "/var/lib/weir-of-a-test", "--force"],
+      ...["--config", join(folder, "weir.toml"), "--unit", join(folder, "weir.service"), ...more],
+    ]);
+    expect(code).toBe(0);
+    return err.split("\n").filter((line) => line.startsWith("weir init: warning: "));
+  };
+  expect(await warnings("--program", join(home, "weir"))).toEqual([
+    `weir init: warning: the user of the service cannot enter ${home}, and has to: run "chmod o+x ${home}", or use a place such as /opt.`,
+  ]);
+  expect(await warnings("--program", "/usr/bin/weir", "--config", join(home, "weir.toml"))).toHaveLength(1);
+  // It belongs to the user who runs the service.
+  const me = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+  expect(await warnings("--program", join(home, "weir"), "--user", me)).toEqual([]);
+  expect(await warnings("--program", "/usr/bin/weir", "--user", "no-such-user")).toEqual([
+    'weir init: warning: there is no user "no-such-user": make it before the service starts.',
+  ]);
 });
 
 test("rejects a data folder that the user of the service could not write to", async () => {
@@ -196,7 +249,11 @@ test("quotes paths as systemd reads them", () => {
 
 describe.skipIf(Bun.which("python3") === null)("on a terminal", () => {
   /** Runs `weir init`, types an answer after each question, and returns what is on the screen. */
-  async function answered(answers: readonly string[], config: string): Promise<string> {
+  async function answered(
+    answers: readonly string[],
+    config: string,
+    wanted: { readonly code: number } = { code: 0 },
+  ): Promise<string> {
     const script = `
 import os, pty, sys
 pid, fd = pty.fork()
@@ -224,7 +281,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
       stderr: "pipe",
     });
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect({ code, err }).toEqual({ ...wanted, err: "" });
     return out.replaceAll("\r\n", "\n");
   }
 
@@ -239,6 +296,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
     ])
       expect(out).toContain(question);
     expect(readFileSync(config, "utf8")).toContain('listen = ["127.0.0.1:19093"]\nretentionDays = 7\n');
+  });
+
+  test("asks nothing more if the file exists", async () => {
+    const config = join(temporaryFolder(), "weir.toml");
+    writeFileSync(config, "mine");
+    const out = await answered(["none"], config, { code: 1 });
+    expect(out).toEndWith(`weir init: ${config} exists already; --force replaces it.\n`);
+    expect(out).not.toContain("Address");
+    expect(readFileSync(config, "utf8")).toBe("mine");
   });
 
   test("asks again after an answer that is invalid", async () => {

@@ -126,6 +126,6 @@ test("the settings of the Debian package are those that its unit and its scripts
     "weir",
   ]);
   expect(out).toContain("\nExecStart=/usr/bin/weir serve --config /etc/weir/weir.toml\n");
-  expect(out).toContain("\nUser=weir\nGroup=weir\nStateDirectory=weir\nStateDirectoryMode=0700\n");
+  expect(out).toContain("\nUser=weir\nStateDirectory=weir\nStateDirectoryMode=0700\n");
   expect(out).toContain("\nEnvironment=WEIR_DATA=/var/lib/weir\n");
 });
