@@ -2,9 +2,14 @@
 import {
   accessSync,
   chmodSync,
+  closeSync,
   constants,
+  fchownSync,
+  fstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -38,12 +43,23 @@ export function openDataFolder(path: string): void {
   for (const file of filesOf(path)) requireAccess(path, file, constants.R_OK | constants.W_OK);
 }
 
-/** The real path. Its last parts do not have to exist. */
-function realPath(path: string): string {
+/** The real path of an absolute one. Its last parts do not have to exist, nor does what a link names. */
+export function realPath(path: string, linksLeft = 40): string {
   try {
     return realpathSync(path);
   } catch {
-    return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path));
+    if (path === dirname(path)) return path;
+    const real = join(realPath(dirname(path), linksLeft), basename(path));
+    const link = linksLeft > 0 ? linkOf(real) : undefined;
+    return link === undefined ? real : realPath(resolve(dirname(real), link), linksLeft - 1);
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }
 
@@ -91,6 +107,43 @@ function requireAccess(data: string, path: string, mode: number): void {
           ? `this user: run "chmod -R u+rwX ${shellWord(data)}".`
           : `user ${owner}: run as that user, or "chown -R" the folder.`),
     );
+  }
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The owner of a folder. Undefined if it does not exist. */
+export function ownerOf(path: string): Owner | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+/**
+ * After a command of root: gives what root owns in the folder, and the folder, to the user whose folder it is. Otherwise the
+ * service of that user could not open its store any more. Without a right to do so, changes nothing.
+ */
+export function giveToOwner(path: string, owner = ownerOf(path)): void {
+  if (process.getuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
+  giveTo(path, owner);
+}
+
+function giveTo(path: string, { uid, gid }: Owner): void {
+  let opened: number;
+  try {
+    // The user may put links here: nothing that they lead to is given away. A pipe is not waited for.
+    opened = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return;
+  }
+  try {
+    const stats = fstatSync(opened);
+    const isGiven = stats.isDirectory() || (stats.isFile() && stats.nlink === 1);
+    if (isGiven && stats.uid === 0) fchownSync(opened, uid, gid);
+    if (stats.isDirectory()) for (const name of readdirSync(path)) giveTo(join(path, name), { uid, gid });
+  } finally {
+    closeSync(opened);
   }
 }
 

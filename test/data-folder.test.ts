@@ -3,9 +3,13 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -186,6 +190,75 @@ describe("files are readable by their owner alone", () => {
     expect(statSync(socket).mode & 0o777).toBe(0o770);
     expect((await fetch("http://localhost/-/ready", { unix: socket })).status).toBe(200);
     expect(await gateway.stop("SIGTERM")).toBe(0);
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)("commands of root in the folder of a service (needs root)", () => {
+  const NOBODY = 65_534;
+  /** The paths, the folder itself among them, that the service does not own. */
+  const foreign = (folder: string) =>
+    [".", ...readdirSync(folder, { recursive: true, encoding: "utf8" })].filter(
+      (path) => lstatSync(join(folder, path)).uid !== NOBODY,
+    );
+  const belong = (folder: string) =>
+    expect(Bun.spawnSync(["chown", "-R", `${NOBODY}:${NOBODY}`, folder]).exitCode).toBe(0);
+
+  test("leave files that the service can open: compact, import and doctor --repair", async () => {
+    const data = join(base, "service");
+    const file = join(base, "of-root.json");
+    const lines = (...events: object[]) => events.map((event) => `${JSON.stringify(event)}\n`).join("");
+    const startMs = Date.now() - 12 * 3_600_000;
+    // Gauges of past hours, which become blocks.
+    const gauge = (_: unknown, at: number) => ({
+      ...{ metric_name: "depth", type: "gauge", value: at % 7, "@timestamp": startMs + at * 1_000 },
+    });
+    writeFileSync(file, lines(...Array.from({ length: 30_000 }, gauge)));
+    expect((await weir(["import", "--data", data, file])).code).toBe(0);
+    writeFileSync(file, lines({ metric_name: "m", value: 42, "@timestamp": Date.now() }));
+    belong(data);
+    expect((await weir(["compact", "--data", data])).out).toStartWith("Compacted ");
+    expect(foreign(data)).toEqual([]);
+    expect((await weir(["import", "--data", data, file])).code).toBe(0);
+    expect(foreign(data)).toEqual([]);
+    const store = join(data, "store.duckdb");
+    const bytes = readFileSync(store);
+    // Unused bytes of both headers, which have a checksum.
+    for (const at of [4_096, 8_192]) bytes[at + 3_000]! ^= 1;
+    writeFileSync(store, bytes);
+    await weir(["doctor", "--repair", "--data", data]);
+    expect(readdirSync(data).some((name) => name.startsWith("repaired-"))).toBe(true);
+    expect(foreign(data)).toEqual([]);
+  });
+
+  test("do not give away files that are elsewhere, too", async () => {
+    const data = join(base, "linked");
+    const file = join(base, "of-root-linked.json");
+    writeFileSync(file, `${JSON.stringify({ metric_name: "m", value: 42, "@timestamp": Date.now() })}\n`);
+    expect((await weir(["import", "--data", data, file])).code).toBe(0);
+    belong(data);
+    linkSync(file, join(data, "a-hard-link"));
+    symlinkSync(file, join(data, "a-link"));
+    expect((await weir(["compact", "--data", data])).code).toBe(0);
+    expect(statSync(file).uid).toBe(0);
+    expect(foreign(data)).toEqual(["a-hard-link", "a-link"]);
+  });
+
+  test("restore into the folder that a link of systemd names, also if it does not exist any more", async () => {
+    const file = join(base, "to-restore.json");
+    writeFileSync(file, `${JSON.stringify({ metric_name: "m", value: 42, "@timestamp": Date.now() })}\n`);
+    const backup = join(base, "to-restore");
+    expect((await weir(["import", "--data", backup, file])).code).toBe(0);
+    const [link, real] = [join(base, "state"), join(base, "private/state")];
+    mkdirSync(real, { recursive: true });
+    symlinkSync("private/state", link);
+    belong(real);
+    expect((await weir(["restore", backup, "--data", link])).code).toBe(0);
+    expect(foreign(real)).toEqual([]);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    rmSync(real, { recursive: true });
+    expect((await weir(["restore", backup, "--data", link])).code).toBe(0);
+    expect(readdirSync(real)).toContain("store.duckdb");
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
   });
 });
 

@@ -1,5 +1,6 @@
 /** A gateway that a command opens over a data folder while no gateway runs, and asks by its own routes. */
 import type { Config } from "../../config/config.ts";
+import { giveToOwner } from "../../data-folder.ts";
 import type { Send } from "../client.ts";
 
 /**
@@ -24,6 +25,7 @@ export async function withOfflineGateway<T>(
     return await action(within(gateway.app));
   } finally {
     await gateway.close();
+    giveToOwner(config.data);
   }
 }
 

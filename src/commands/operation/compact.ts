@@ -1,7 +1,7 @@
 /** `weir compact`: rewrites the database file of a data folder that nobody has open, without its free blocks. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { openDataFolder } from "../../data-folder.ts";
+import { giveToOwner, openDataFolder } from "../../data-folder.ts";
 import { createCounters } from "../../model/counters.ts";
 import { SPAN_US } from "../../store/blocks/made-blocks.ts";
 import { NoStore, STORE_FILE } from "../../store/inspection.ts";
@@ -50,13 +50,12 @@ disk has no room, and 2 if the arguments are invalid.`,
       threads: 1,
       temporaryDirectory: join(data, "tmp"),
     };
-    const { bytesBefore, bytesAfter, rows, days } = await compactStore(
-      options,
-      packUntilUs(Date.now()),
-    ).catch((error) => {
-      if (!(error instanceof StoreLocked)) throw error;
-      throw new StoreLocked(`${error.message}: the gateway must not run while its file is compacted`);
-    });
+    const { bytesBefore, bytesAfter, rows, days } = await compactStore(options, packUntilUs(Date.now()))
+      .catch((error) => {
+        if (!(error instanceof StoreLocked)) throw error;
+        throw new StoreLocked(`${error.message}: the gateway must not run while its file is compacted`);
+      })
+      .finally(() => giveToOwner(data));
     const content = `${counted(rows, "sample")} of ${counted(days, "day")}`;
     const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
     await io.stdout.write(

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
+import { giveToOwner } from "../../data-folder.ts";
 import { createCounters } from "../../model/counters.ts";
 import { shellWord } from "../../model/errors.ts";
 import { dateText } from "../../model/time.ts";
@@ -21,6 +22,14 @@ import { counted } from "./counted.ts";
 
 /** Repairs the store of the settings, which no gateway may have open. */
 export async function repair(config: Config, io: Io): Promise<void> {
+  try {
+    await repairStore(config, io);
+  } finally {
+    giveToOwner(config.data);
+  }
+}
+
+async function repairStore(config: Config, io: Io): Promise<void> {
   const path = join(config.data, STORE_FILE);
   if (!existsSync(path))
     throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);

@@ -1,4 +1,6 @@
 /** `weir restore`: makes a data folder of a backup or a snapshot, or brings back days of an archive. */
+import { resolve } from "node:path";
+import { giveToOwner, ownerOf, realPath } from "../../data-folder.ts";
 import { copyStore } from "../../store/backup/folder-copy.ts";
 import { reportStore } from "./backup.ts";
 import { type Command, exitCode, UsageError } from "../command.ts";
@@ -41,7 +43,12 @@ if the arguments are invalid.`,
     const [source, more] = positionals;
     if (source === undefined || source === "" || more !== undefined)
       throw new UsageError("Expected one argument: the folder SOURCE of the backup.");
-    await reportStore(`Restored ${source} to ${data}`, await copyStore(source, data), io);
+    // systemd keeps the folder of a service behind a link, which stays. An empty folder is replaced, and its owner is kept.
+    const folder = realPath(resolve(data));
+    const owner = ownerOf(folder);
+    const restored = await copyStore(source, folder);
+    giveToOwner(folder, owner);
+    await reportStore(`Restored ${source} to ${data}`, restored, io);
     return exitCode.ok;
   },
 };
