@@ -110,13 +110,13 @@ function requireAccess(data: string, path: string, mode: number): void {
   }
 }
 
-export interface Owner {
+export interface FolderOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
 /** The owner of a folder. Undefined if it does not exist. */
-export function ownerOf(path: string): Owner | undefined {
+export function ownerOf(path: string): FolderOwner | undefined {
   return statSync(path, { throwIfNoEntry: false });
 }
 
@@ -129,7 +129,7 @@ export function giveToOwner(path: string, owner = ownerOf(path)): void {
   giveTo(path, owner);
 }
 
-function giveTo(path: string, { uid, gid }: Owner): void {
+function giveTo(path: string, { uid, gid }: FolderOwner): void {
   let opened: number;
   try {
     // The user may put links here: nothing that they lead to is given away. A pipe is not waited for.
