@@ -126,7 +126,7 @@ export function ownerOf(path: string): FolderOwner | undefined {
  */
 export function giveToOwner(path: string, owner = ownerOf(path)): void {
   if (process.getuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
-  giveTo(path, owner);
+  giveTo(realpathSync(path), owner);
 }
 
 function giveTo(path: string, { uid, gid }: FolderOwner): void {
