@@ -43,6 +43,29 @@ export function openDataFolder(path: string): void {
   for (const file of filesOf(path)) requireAccess(path, file, constants.R_OK | constants.W_OK);
 }
 
+/**
+ * For commands that read the store of a folder: without this, a folder that is closed to this user seems to have none.
+ *
+ * @throws SettingError if this user may not read the folder, or enter one above it
+ */
+export function requireReadableFolder(path: string): void {
+  if (!isClosedFolder(path)) return;
+  throw new SettingError(
+    `data is ${JSON.stringify(path)}, which user ${process.getuid?.()} cannot read: run the command as the user of the gateway, or ` +
+      "as root.",
+  );
+}
+
+/** Whether this user may not read a folder, which may exist or not. */
+export function isClosedFolder(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.X_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EACCES";
+  }
+}
+
 /** The real path of an absolute one. Its last parts do not have to exist, nor does what a link names. */
 export function realPath(path: string, linksLeft = 40): string {
   try {
@@ -124,9 +147,10 @@ export function ownerOf(path: string): FolderOwner | undefined {
  * After a command of root: gives what root owns in the folder, and the folder, to the user whose folder it is. Otherwise the
  * service of that user could not open its store any more. Without a right to do so, changes nothing.
  */
-export function giveToOwner(path: string, owner = ownerOf(path)): void {
-  if (process.getuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
-  giveTo(realpathSync(path), owner);
+export function giveToOwner(path: string, given?: FolderOwner): void {
+  if (process.getuid?.() !== 0) return;
+  const owner = given ?? ownerOf(path);
+  if (owner !== undefined && owner.uid !== 0) giveTo(realpathSync(path), owner);
 }
 
 function giveTo(path: string, { uid, gid }: FolderOwner): void {

@@ -235,6 +235,33 @@ describe.skipIf(process.getuid?.() !== 0)("commands of root in the folder of a s
     expect(foreign(data)).toEqual([]);
   });
 
+  test.skipIf(Bun.which("setpriv") === null)("are what another user is told to use", async () => {
+    const closed = join(base, "closed");
+    mkdirSync(closed, { mode: 0o700 });
+    const run = (...argv: string[]) => {
+      const become = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+      const child = Bun.spawnSync([
+        ...become,
+        process.execPath,
+        join(import.meta.dir, "../src/main.ts"),
+        ...argv,
+      ]);
+      return { code: child.exitCode, out: child.stdout.toString(), err: child.stderr.toString() };
+    };
+    const sentence = `data is ${JSON.stringify(closed)}, which user ${NOBODY} cannot read: run the command as the user of the gateway, or as root.`;
+    const elsewhere = join(base, "elsewhere");
+    for (const argv of [["compact"], ["backup", elsewhere], ["sql", "SELECT 1"], ["doctor", "--repair"]]) {
+      const { code, err } = run(...argv, "--data", closed);
+      expect({ argv, code, err }).toEqual({ argv, code: 2, err: expect.stringContaining(sentence) });
+    }
+    const { code, out } = run("doctor", "--data", closed);
+    expect(code).toBe(10);
+    expect(out).toContain(
+      `FAIL  permissions  user ${NOBODY} cannot read ${closed}: run the command as the user of the gateway, or as root\n` +
+        `FAIL  store        ${closed} cannot be read\n`,
+    );
+  });
+
   test("do not give away files that are elsewhere, too", async () => {
     const data = join(base, "linked");
     const file = join(base, "of-root-linked.json");

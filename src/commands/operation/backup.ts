@@ -1,6 +1,7 @@
 /** `weir backup`: a copy of the store in a folder, from a running gateway or from a data folder that nobody has open. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { requireReadableFolder } from "../../data-folder.ts";
 import { copyStore, requireEmpty } from "../../store/backup/folder-copy.ts";
 import type { Inspection } from "../../store/inspection.ts";
 import { StoreLocked } from "../../store/store.ts";
@@ -33,6 +34,7 @@ The exit code is 0 if the backup is complete, 1 if it failed, and 2 if the argum
     const [dest, more] = positionals;
     if (dest === undefined || dest === "" || more !== undefined)
       throw new UsageError("Expected one argument: the folder DEST of the backup.");
+    requireReadableFolder(data);
     requireEmpty(dest);
     const send = gatewayAt(url, io, ca);
     let inspection: Inspection;

@@ -1,7 +1,7 @@
 /** `weir compact`: rewrites the database file of a data folder that nobody has open, without its free blocks. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { giveToOwner, openDataFolder } from "../../data-folder.ts";
+import { giveToOwner, openDataFolder, requireReadableFolder } from "../../data-folder.ts";
 import { createCounters } from "../../model/counters.ts";
 import { SPAN_US } from "../../store/blocks/made-blocks.ts";
 import { NoStore, STORE_FILE } from "../../store/inspection.ts";
@@ -40,6 +40,7 @@ disk has no room, and 2 if the arguments are invalid.`,
     const { data, positionals } = dataFolderArguments(argv, io);
     if (positionals.length > 0)
       throw new UsageError(`Unexpected argument ${JSON.stringify(positionals[0])}.`);
+    requireReadableFolder(data);
     const path = join(data, STORE_FILE);
     if (!existsSync(path)) throw new NoStore(`There is no store in ${data}: it has no file ${STORE_FILE}.`);
     openDataFolder(data);

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { type Config, serverAddresses } from "../../config/config.ts";
 import { formatListen } from "../../config/values.ts";
+import { isClosedFolder } from "../../data-folder.ts";
 import { DAY_MS } from "../../model/duration.ts";
 import { shellWord } from "../../model/errors.ts";
 import { STORE_FILE } from "../../store/inspection.ts";
@@ -32,6 +33,10 @@ export interface Stock {
 const isPrivate = (name: string) => name.startsWith(STORE_FILE) || name === "tokens.json";
 
 export function checkFolder(data: string): Finding {
+  if (isClosedFolder(data))
+    return fail(
+      `user ${process.getuid?.()} cannot read ${data}: run the command as the user of the gateway, or as root`,
+    );
   if (!existsSync(data)) return ok(`${data} does not exist yet; "weir serve" creates it`);
   if (!statSync(data).isDirectory()) return fail(`${data} is not a folder`);
   try {

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
-import { giveToOwner } from "../../data-folder.ts";
+import { giveToOwner, requireReadableFolder } from "../../data-folder.ts";
 import { createCounters } from "../../model/counters.ts";
 import { shellWord } from "../../model/errors.ts";
 import { dateText } from "../../model/time.ts";
@@ -30,6 +30,7 @@ export async function repair(config: Config, io: Io): Promise<void> {
 }
 
 async function repairStore(config: Config, io: Io): Promise<void> {
+  requireReadableFolder(config.data);
   const path = join(config.data, STORE_FILE);
   if (!existsSync(path))
     throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);

@@ -4,6 +4,7 @@
  */
 import { type Config, loadConfig, takeSettings } from "../../config/config.ts";
 import { formatListen } from "../../config/values.ts";
+import { isClosedFolder } from "../../data-folder.ts";
 import { type Inspection, inspectStore, NoStore, STORE_FILE } from "../../store/inspection.ts";
 import { SchemaMismatch, StoreLocked } from "../../store/store.ts";
 import { shownCertificate } from "../../web-config/live-web-config.ts";
@@ -126,6 +127,9 @@ interface Look {
 }
 
 async function lookAtStore(data: string, send: Send): Promise<Look> {
+  // It would seem to have no store.
+  if (isClosedFolder(data))
+    return { isRunning: false, stock: undefined, store: { state: "FAIL", text: `${data} cannot be read` } };
   try {
     return await inspectStore(data, async (found) => ({
       isRunning: false,

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../config/config.ts";
+import { requireReadableFolder } from "../../data-folder.ts";
 import { openGateway } from "../../gateway.ts";
 import { copyStore } from "../../store/backup/folder-copy.ts";
 import { StoreLocked } from "../../store/store.ts";
@@ -17,6 +18,7 @@ export interface OfflineStore extends AsyncDisposable {
 
 /** @throws NoStore, StoreLocked with the way to ask the gateway, StoreDamaged … */
 export async function openOffline(data: string): Promise<OfflineStore> {
+  requireReadableFolder(data);
   const folder = mkdtempSync(join(tmpdir(), "weir-sql-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
