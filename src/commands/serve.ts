@@ -109,7 +109,11 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
   const summarise = repeat(SUMMARY_INTERVAL_MS, async () => summary.flush());
-  const lookAtWebConfig = repeat(WEB_CONFIG_INTERVAL_MS, async () => webConfig.look());
+  const lookAtWebConfig = repeat(
+    WEB_CONFIG_INTERVAL_MS,
+    async () => webConfig.look(),
+    () => webConfig.hasFiles,
+  );
   const loops = {
     retention: prune,
     blocks: pack,
@@ -257,7 +261,7 @@ ${settingsHelp()}`,
     });
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
-    registerProcessMetrics(gateway.counters.registry, manifest.version);
+    registerProcessMetrics(gateway.counters, manifest.version);
     // Before anything says that the gateway runs, because a supervisor may stop it at once.
     const signalled = nextSignal();
     gateway.log("listening", {

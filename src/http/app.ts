@@ -146,6 +146,7 @@ export function createApp(
   return {
     routes,
     async fetch(received, socket) {
+      counters.work.begin();
       const begin = performance.now();
       const whole = withWholeUrl(received);
       const path = pathOf(whole.url);

@@ -127,6 +127,7 @@ export class Ingest {
    *   stopping or if the commit failed
    */
   async push(sent: Batch, asked: PushOptions = {}): Promise<Ack> {
+    this.#counters.work.begin();
     const { batch, options } = this.#bound.apply(sent, asked, this.#protocolOf(sent.protocol).terms);
     if (batch.heads.length > LARGE_HEADS_MIN) await this.#prepare(batch, options);
     const echoes = this.#echoes;

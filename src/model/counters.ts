@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Histogram, MetricsRegistry } from "./metrics-library.ts";
 import { TalliedCounter, TalliedHistogram } from "./metrics/tallies.ts";
+import { WorkSignal } from "./metrics/work-signal.ts";
 
 /** What some gauges read at each scrape. */
 interface LiveValues {
@@ -27,6 +28,8 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
   const registers = [registry];
   return {
     registry,
+    /** Work that may occupy the event loop begins: a request, or a push. */
+    work: new WorkSignal(),
     samplesAccepted: new TalliedCounter({
       name: "weir_samples_accepted_total",
       help: "Samples committed, by protocol.",

@@ -16,14 +16,32 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** A service that runs an action at once and then at an interval. Two runs never overlap. */
-export function repeat(intervalMs: number, action: () => Promise<void>): Service {
+/**
+ * A service that runs an action at once and then at an interval. Two runs never overlap.
+ *
+ * @param isNeeded without it the timer always runs. With it, it runs only while this is true, because each timer wakes an idle
+ *   gateway, which takes 0.3 to 0.4 CPU-ms on a virtual machine. Call `look` when it may have become true
+ */
+export function repeat(
+  intervalMs: number,
+  action: () => Promise<void>,
+  isNeeded: () => boolean = () => true,
+): Service & { look(): void } {
   let timer: Timer | undefined;
+  let run: (() => void) | undefined;
+  const look = () => {
+    if (run !== undefined && timer === undefined && isNeeded()) timer = setInterval(run, intervalMs);
+  };
   let running: Promise<void> = Promise.resolve();
   return {
     start(onFault) {
       let idle = true;
-      const run = () => {
+      run = () => {
+        if (!isNeeded()) {
+          clearInterval(timer);
+          timer = undefined;
+          return;
+        }
         if (!idle) return;
         idle = false;
         running = action()
@@ -32,10 +50,12 @@ export function repeat(intervalMs: number, action: () => Promise<void>): Service
             idle = true;
           });
       };
+      look();
       run();
-      timer = setInterval(run, intervalMs);
     },
+    look,
     async stop() {
+      run = undefined;
       clearInterval(timer);
       await running;
     },

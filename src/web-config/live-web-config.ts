@@ -158,6 +158,11 @@ export class LiveWebConfig {
     this.#rate?.take();
   }
 
+  /** Whether there are files to look at. Without any at the start there never are. */
+  get hasFiles(): boolean {
+    return this.#files().length > 0;
+  }
+
   /** Reads the files again if they have changed. */
   look(): void {
     const { log } = this.#options;
@@ -224,14 +229,17 @@ export class LiveWebConfig {
       this.#options.log("tls_certificate_warning", { what: text });
   }
 
-  /** What differs for any two versions of a file, by file. */
-  #versions(): Map<string, string> {
+  #files(): string[] {
     const { webConfigFile } = this.#options;
-    const files = [
+    return [
       ...(webConfigFile === "" ? [] : [webConfigFile]),
       ...(this.#watched === undefined ? [] : filesOf(this.#watched)),
     ];
-    return new Map(files.map((file) => [file, versionOf(file)]));
+  }
+
+  /** What differs for any two versions of a file, by file. */
+  #versions(): Map<string, string> {
+    return new Map(this.#files().map((file) => [file, versionOf(file)]));
   }
 }
 

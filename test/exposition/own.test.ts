@@ -6,6 +6,7 @@ import { registryFamilies } from "../../src/exposition/own.ts";
 import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 import { createCounters } from "../../src/model/counters.ts";
+import { WorkSignal } from "../../src/model/metrics/work-signal.ts";
 
 test("converts a registry's metrics to families, each in the order of its labels", async () => {
   const registry = new Registry();
@@ -49,7 +50,7 @@ test("converts a registry's metrics to families, each in the order of its labels
 
 describe("the process", () => {
   const registry = new Registry();
-  const stop = registerProcessMetrics(registry, "1.2.3");
+  const stop = registerProcessMetrics({ registry, work: new WorkSignal() }, "1.2.3");
   afterAll(stop);
   const collect = async (): Promise<Record<string, Family>> =>
     Object.fromEntries((await registryFamilies(registry)).map((family) => [family.name, family]));

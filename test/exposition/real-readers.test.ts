@@ -29,7 +29,7 @@ const ODD = 'a "quoted" \\ value\nof two lines, €';
 /** A gateway's exposition: pushed, sampled, and its own metrics. */
 function exposition(nowMs: number): { exposition: Exposition; stop: () => void } {
   const counters = createCounters();
-  const stop = registerProcessMetrics(counters.registry, "0.0.0");
+  const stop = registerProcessMetrics(counters, "0.0.0");
   const totals = new Totals(DEFAULTS);
   const cumulative = (name: string, type: "counter" | "histogram" | "summary") =>
     metric(name, "cumulative", { type });

@@ -24,6 +24,37 @@ test("a loop runs at once and again, never twice at a time, and also after a fau
   expect(faults.map(String)).toEqual(["Error: the first run failed"]);
 });
 
+test("a loop with a condition runs only while the condition is true", async () => {
+  let [runs, isNeeded] = [0, false];
+  let second = Promise.withResolvers<void>();
+  const loop = repeat(
+    1,
+    async () => {
+      if (++runs % 2 === 0) second.resolve();
+    },
+    () => isNeeded,
+  );
+  await loop.start(() => {});
+  loop.look();
+  await Bun.sleep(5);
+  expect(runs).toBe(0);
+  isNeeded = true;
+  loop.look();
+  loop.look();
+  await second.promise;
+  isNeeded = false;
+  await Bun.sleep(5);
+  expect(runs).toBe(2);
+  second = Promise.withResolvers();
+  isNeeded = true;
+  loop.look();
+  await second.promise;
+  await loop.stop();
+  loop.look();
+  await Bun.sleep(5);
+  expect(runs).toBe(4);
+});
+
 test("a loop that did not start can be stopped", async () => {
   let runs = 0;
   const loop = repeat(1, async () => void runs++);

@@ -33,7 +33,7 @@ export async function startDemoGateway({
   const startAt = async (at: number) => {
     const config = loadConfig(["--listen", `127.0.0.1:${at}`, "--data", data], {}, () => undefined);
     const gateway = await startGateway(config, { log, onFatal });
-    registerProcessMetrics(gateway.counters.registry, manifest.version);
+    registerProcessMetrics(gateway.counters, manifest.version);
     return gateway;
   };
   try {

@@ -21,13 +21,19 @@ export const pushgateway: Receiver<PushgatewaySettings> = {
     const boundLabels = () => access.boundLabels();
     const groups = new Groups(context, settings, context.takeGroups());
     const transactions = new GroupTransactions(groups, ingest);
+    const expiry = repeat(
+      EXPIRY_INTERVAL_MS,
+      () => transactions.expire(now() * 1_000),
+      () => groups.expires,
+    );
+    groups.onExpiring(expiry.look);
     return {
       routes: [
         pushgatewayRoutes({ groups, transactions, ingest, limits, layouts, log, counters, boundLabels }),
         pushgatewayApiRoutes({ groups, transactions, status, adminApi: settings.enableAdminApi, quit }),
       ],
       owner: groups,
-      services: [repeat(EXPIRY_INTERVAL_MS, () => transactions.expire(now() * 1_000))],
+      services: [expiry],
     };
   },
 };

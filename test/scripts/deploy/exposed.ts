@@ -67,7 +67,7 @@ export const WORKERS = [
 export async function exposedMetrics(): Promise<string> {
   const folder = temporaryFolder();
   const gateway = await openTestGatewayAt(Date.now(), "--statsd-listen=127.0.0.1:0");
-  const stopMeasuring = registerProcessMetrics(gateway.counters.registry, "0.0.0");
+  const stopMeasuring = registerProcessMetrics(gateway.counters, "0.0.0");
   const ask = async (path: string, body?: unknown): Promise<string> => {
     const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
     return (await gateway.fetch(path, init)).text();

@@ -80,6 +80,7 @@ export class Groups implements Owner {
   /** The samples of these changes, the last of each series. The value of a stale marker is undefined. */
   readonly #pending = new Map<number, { readonly value: number | undefined; readonly us: number }>();
   #lastUs = 0;
+  #onExpiring: (() => void) | undefined;
 
   /**
    * @param parts `ownMetricType` returns the type of one of the gateway's own metrics by name. `isReturnedExposed`:
@@ -230,6 +231,16 @@ export class Groups implements Owner {
     return this.#decide(changes, [], this.#tick(times, ids));
   }
 
+  /** Whether a group expires some time, as committed. */
+  get expires(): boolean {
+    return this.#shown.expires;
+  }
+
+  /** Calls the listener after each commit while a group expires. */
+  onExpiring(listener: () => void): void {
+    this.#onExpiring = listener;
+  }
+
   /** The keys of expired groups, as committed. Pass them to `expire`. */
   expired(nowUs: number): string[] {
     return this.#shown.expired(nowUs);
@@ -257,6 +268,7 @@ export class Groups implements Owner {
     this.#counters.groupsLive.set(this.#shown.size);
     this.#changes = [];
     this.#pending.clear();
+    if (this.#shown.expires) this.#onExpiring?.();
   }
 
   /** None of the decided changes is stored. */

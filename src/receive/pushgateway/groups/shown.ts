@@ -48,6 +48,11 @@ export class ShownGroups {
     return this.#groups.size;
   }
 
+  /** Whether a group expires. */
+  get expires(): boolean {
+    return this.#expiring.size > 0;
+  }
+
   groups(): Iterable<Group> {
     return this.#groups.values();
   }
