@@ -262,6 +262,8 @@ ${settingsHelp()}`,
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
     registerProcessMetrics(gateway.counters, manifest.version);
+    // What is called often from now on is worth to be compiled: the one file starts with another policy.
+    Bun.unsafe.setJITPolicy(1);
     // Before anything says that the gateway runs, because a supervisor may stop it at once.
     const signalled = nextSignal();
     gateway.log("listening", {
