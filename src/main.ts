@@ -132,17 +132,30 @@ async function explain(name: string, error: unknown, io: Io): Promise<number> {
 
 /** The input, output and environment of this process. */
 function processIo(umask: number): Io {
+  let [stdout, stderr]: (Output | undefined)[] = [];
+  // Streams of the process are opened when they are used. `weir serve` uses them when it already listens.
   return {
     umask,
-    stdout: output(process.stdout),
-    stderr: output(process.stderr),
-    stdinIsTerminal: process.stdin.isTTY === true,
+    get stdout() {
+      stdout ??= output(process.stdout);
+      return stdout;
+    },
+    get stderr() {
+      stderr ??= output(process.stderr);
+      return stderr;
+    },
+    get stdinIsTerminal() {
+      return process.stdin.isTTY === true;
+    },
     stdin: () => Bun.stdin.stream(),
-    keys: process.stdin.isTTY === true ? readKeys : undefined,
-    terminal:
-      process.stdin.isTTY === true && process.stdout.isTTY === true
+    get keys() {
+      return process.stdin.isTTY === true ? readKeys : undefined;
+    },
+    get terminal() {
+      return process.stdin.isTTY === true && process.stdout.isTTY === true
         ? { input: process.stdin, output: process.stdout }
-        : undefined,
+        : undefined;
+    },
     env: process.env,
     readFile: readTextFile,
   };

@@ -8,7 +8,7 @@
  * - `Host` is the name in the address of the page, if the page was loaded from the gateway. A page of another server
  *   becomes one when its server changes the address of its name (DNS rebinding). So the name must be known.
  */
-import { isIP } from "node:net";
+import { nodeNet } from "../program/deferred-libraries.ts";
 
 export interface BrowserSettings {
   /** Names of the gateway: `weir.example.com`, `*.example.com` for all names below one, `*` for any. */
@@ -67,7 +67,7 @@ export class BrowserPolicy {
     if (this.#anyHost || this.#remembered.has(host)) return true;
     const name = nameOfHost(host);
     const isKnown =
-      isIP(name) !== 0 ||
+      isAddress(name) ||
       this.#names.has(name) ||
       this.#suffixes.some((suffix) => name.endsWith(suffix)) ||
       (this.#settings.isShared && name !== "" && !name.includes("."));
@@ -124,4 +124,12 @@ export function nameOfHost(host: string): string {
 function plainName(name: string): string {
   const lower = name.toLowerCase();
   return lower.endsWith(".") ? lower.slice(0, -1) : lower;
+}
+
+/** Four decimal numbers up to 255, without zeros before them. */
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+/** Whether a name is an IP address. The usual ones are recognised without node:net, which most starts never load. */
+function isAddress(name: string): boolean {
+  return IPV4.test(name) || (name.includes(":") && nodeNet().isIP(name) !== 0);
 }

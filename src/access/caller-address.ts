@@ -4,7 +4,8 @@
  * Any client can write `X-Forwarded-For`. So it is read only if the connection is from a trusted proxy, and only up to the
  * first address, from the right, that is not one: everything before that is what this client has claimed.
  */
-import { BlockList, isIP } from "node:net";
+import type { BlockList } from "node:net";
+import { nodeNet } from "../program/deferred-libraries.ts";
 import { nameOfHost, type PageHeaders } from "./browsers.ts";
 
 /** For connections whose address is unknown, because they are closed already. */
@@ -16,13 +17,17 @@ export interface ProxySettings {
 }
 
 export class CallerAddresses {
-  readonly #proxies = new BlockList();
+  /** Undefined if no proxy is trusted. */
+  readonly #proxies: BlockList | undefined;
   readonly #trustsUnix: boolean;
   readonly #hasProxies: boolean;
 
   constructor(trustedProxies: ProxySettings["trustedProxies"]) {
     this.#hasProxies = trustedProxies.length > 0;
     this.#trustsUnix = trustedProxies.includes("unix");
+    if (!this.#hasProxies) return;
+    const { BlockList, isIP } = nodeNet();
+    this.#proxies = new BlockList();
     for (const proxy of trustedProxies) {
       const [address = "", bits] = proxy.split("/");
       const family = isIP(address) === 6 ? "ipv6" : "ipv4";
@@ -44,7 +49,8 @@ export class CallerAddresses {
    */
   isTrusted(peer: string | undefined | null): boolean {
     if (peer === undefined) return this.#trustsUnix;
-    return peer !== null && this.#hasProxies && this.#proxies.check(peer, isIP(peer) === 6 ? "ipv6" : "ipv4");
+    if (peer === null || this.#proxies === undefined) return false;
+    return this.#proxies.check(peer, nodeNet().isIP(peer) === 6 ? "ipv6" : "ipv4");
   }
 
   /**
@@ -70,13 +76,15 @@ export class CallerAddresses {
 
 /** The address of an entry, which may have a port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
 function addressIn(entry: string): string | undefined {
+  const { isIP } = nodeNet();
   const address = isIP(entry) === 0 ? nameOfHost(entry) : entry;
   return isIP(address) === 0 ? undefined : address;
 }
 
 /** `192.0.2.1` and `::ffff:192.0.2.1` → `192.0.2.1`, `2001:db8:1:2:3:4:5:6` → `2001:db8:1:2::/64`. */
 export function networkOf(address: string): string {
-  if (isIP(address) !== 6) return address;
+  // Also without node:net, which most starts never load.
+  if (!address.includes(":") || nodeNet().isIP(address) !== 6) return address;
   const ipv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (ipv4 !== undefined) return ipv4;
   const [before = "", after] = address.replace(/%.*$/, "").toLowerCase().split("::");

@@ -217,7 +217,9 @@ function statusOf({ store, ingest, registry, urls }: RunningGateway): string {
 export const command: Command = {
   name: "serve",
   summary: "starts the gateway",
-  usage: `Usage: weir serve [SETTINGS]
+  // Made when someone asks for it: a start needs no help.
+  get usage() {
+    return `Usage: weir serve [SETTINGS]
 
 Starts the gateway. It accepts pushes, answers queries and can be scraped, all over HTTP. On SIGTERM, SIGINT
 or SIGHUP (ignored under nohup) it stores everything that it has accepted and stops.
@@ -225,7 +227,8 @@ or SIGHUP (ignored under nohup) it stores everything that it has accepted and st
 As soon as a token exists ("weir token"), every request needs one, except those about health. The variable
 WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
 
-${settingsHelp()}`,
+${settingsHelp()}`;
+  },
   async run(argv, io) {
     const { config, origins } = resolveSettings(argv, io.env, io.readFile);
     const quit = Promise.withResolvers<string>();

@@ -5,10 +5,10 @@
  * This module reads nothing itself: it gets arguments, variables and a function that reads files, and returns a
  * `Config` or throws a `SettingError`.
  */
-import { isIP } from "node:net";
 import { join } from "node:path";
 import { quote } from "../model/errors.ts";
 import { readArchivePlace } from "../model/forwarding/archive-place.ts";
+import { nodeNet } from "../program/deferred-libraries.ts";
 import { SettingError } from "./setting-error.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
@@ -188,6 +188,7 @@ function originOf(text: string): string | undefined {
 /** Whether a text is an IP address, a network of them, or `unix`. */
 function isProxy(text: string): boolean {
   const [address = "", bits, ...more] = text.split("/");
+  const { isIP } = nodeNet();
   const bitsMax = isIP(address) === 4 ? 32 : 128;
   const isNetwork =
     bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax);

@@ -2,7 +2,6 @@
  * The sources of settings: arguments, variables, and weir.toml. Each source returns the unparsed values, with
  * the name that the user gave, so that an error can quote it. src/config/config.ts ranks the sources.
  */
-import { parseArgs } from "node:util";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import { toml } from "../program/deferred-libraries.ts";
@@ -77,45 +76,39 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
       if (type.is === "flag") negations.set(flag.replace(/^--/, "--no-"), key);
     }
   }
-  const withValue = [...flags].filter(([, key]) => table[key].type.is !== "flag").map(([flag]) => flag);
-  const options = Object.fromEntries(
-    ["--config", ...withValue].map((flag) => [flag.slice("--".length), { type: "string" as const }]),
-  );
-  const { tokens } = parseArgs({
-    args: [...argv],
-    options,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
   const given = new Map<string, Given>();
   /** By setting: the last value of each flag that is a spelling of it. */
   const spellings = new Map<string, Map<string, unknown>>();
   const taken: string[] = [];
-  /** By index, because several tokens can be one argument (`-abc`). */
-  const rest = new Set<number>();
+  const rest: string[] = [];
   let configFile: string | undefined;
 
-  for (const token of tokens) {
-    const { index } = token;
-    if (token.kind === "option-terminator") {
-      for (let at = index; at < argv.length; at++) rest.add(at);
+  for (let index = 0; index < argv.length; index++) {
+    const argument = argv[index];
+    if (argument === "--") {
+      rest.push(...argv.slice(index));
       break;
     }
-    const flag = token.kind === "option" && token.rawName.startsWith("--") ? token.rawName : undefined;
+    const flag = /^--[^=]+/.exec(argument)?.[0];
     const key = flag && (flags.get(flag) ?? negations.get(flag));
-    if (token.kind !== "option" || flag === undefined || (key === undefined && flag !== "--config")) {
-      if (reading === "strict") throw unknownSetting(argv[index], flag, [...flags.keys(), "--config"]);
-      rest.add(index);
+    if (flag === undefined || (key === undefined && flag !== "--config")) {
+      if (reading === "strict") throw unknownSetting(argument, flag, [...flags.keys(), "--config"]);
+      rest.push(argument);
       continue;
     }
     const isFlag = key !== undefined && table[key].type.is === "flag";
     const isNegated = isFlag && !flags.has(flag);
-    if (isNegated && token.value !== undefined)
-      throw new SettingError(`${flag} takes no value, but was given ${quote(token.value)}.`);
-    if (!isFlag && token.value === undefined) throw new SettingError(`${flag} needs a value after it.`);
-    const raw = token.value ?? !isNegated;
-    taken.push(...argv.slice(index, index + (token.inlineValue === false ? 2 : 1)));
+    let value = argument === flag ? undefined : argument.slice(flag.length + 1);
+    if (isNegated && value !== undefined)
+      throw new SettingError(`${flag} takes no value, but was given ${quote(value)}.`);
+    taken.push(argument);
+    if (!isFlag && value === undefined) {
+      index++;
+      value = argv[index];
+      if (value === undefined) throw new SettingError(`${flag} needs a value after it.`);
+      taken.push(value);
+    }
+    const raw = value ?? !isNegated;
 
     if (key === undefined) configFile = String(raw);
     else {
@@ -128,7 +121,7 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
     }
   }
   for (const values of spellings.values()) sole([...values.keys()], (flag) => values.get(flag));
-  return { given, configFile, taken, rest: [...rest].map((at) => argv[at]) };
+  return { given, configFile, taken, rest };
 }
 
 function unknownSetting(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {

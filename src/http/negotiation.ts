@@ -2,7 +2,6 @@
  * Media types and encodings in headers: what an answer should be (`Accept`, `Accept-Encoding`, RFC 9110 section 12.5)
  * and what a body is (`Content-Type`). No other module reads these headers.
  */
-import { promisify } from "node:util";
 import { type ContentType, parse } from "content-type";
 import Negotiator from "negotiator";
 import { nodeZlib } from "../program/deferred-libraries.ts";
@@ -54,7 +53,11 @@ export async function compressibleAnswer(
   headers.set("content-encoding", "gzip");
   // The fastest level: the text is so repetitive that other levels gain little.
   const { constants, gzip } = nodeZlib();
-  return new Response(await promisify(gzip)(body, { level: constants.Z_BEST_SPEED }), { headers });
+  const { promise, resolve, reject } = Promise.withResolvers<NonSharedBuffer>();
+  gzip(body, { level: constants.Z_BEST_SPEED }, (error, compressed) =>
+    error === null ? resolve(compressed) : reject(error),
+  );
+  return new Response(await promise, { headers });
 }
 
 export type MediaType = Pick<ContentType, "type" | "parameters">;

@@ -7,8 +7,8 @@
  * no NUL bytes, so each becomes the end of a line: the events before and after it stay whole, and no offset changes.
  * NUL bytes at the end of a file are omitted, because the writer may still put lines there.
  */
-import { pipeline, Readable, type Transform } from "node:stream";
-import { nodeZlib } from "../program/deferred-libraries.ts";
+import type { Transform } from "node:stream";
+import { nodeStream, nodeZlib } from "../program/deferred-libraries.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 /** The file cannot be imported. The message is one sentence that does not name the file. */
@@ -90,6 +90,7 @@ async function* through(
   engine: Transform,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // The iteration over the engine throws the failures.
+  const { pipeline, Readable } = nodeStream();
   pipeline(Readable.from(raw), engine, () => {});
   yield* engine as AsyncIterable<Uint8Array>;
 }

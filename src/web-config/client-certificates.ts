@@ -1,6 +1,6 @@
 /** Whether the certificate of a client is what the configuration expects, after the handshake. */
 import type { TLSSocket } from "node:tls";
-import { isIPv6 } from "node:net";
+import { nodeNet } from "../program/deferred-libraries.ts";
 import type { TlsVersion } from "./certificates.ts";
 
 /** How a connection asks for a certificate, as options of node:tls. What they do not check, `clientFault` does. */
@@ -47,5 +47,5 @@ export function alternativeNames(text: string): ReadonlySet<string> {
 
 /** An IPv6 address in its short form, as Prometheus compares it. Any other text as it is. */
 function canonical(name: string): string {
-  return isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name;
+  return nodeNet().isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name;
 }

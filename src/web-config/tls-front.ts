@@ -4,9 +4,9 @@
  *
  * Bun.serve keeps the certificate with which it started (Bun 1.4.5, also with `server.reload`), so TLS ends here.
  */
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { nodeTls } from "../program/deferred-libraries.ts";
+import { nodeNet, nodeTls } from "../program/deferred-libraries.ts";
 import type { TlsVersion } from "./certificates.ts";
 import { certificateRequest, clientFault } from "./client-certificates.ts";
 
@@ -49,7 +49,7 @@ export class TlsFront {
 
   constructor(options: TlsFrontOptions) {
     this.#options = options;
-    this.#server = createServer({ noDelay: true }, (raw) => this.#accept(raw));
+    this.#server = nodeNet().createServer({ noDelay: true }, (raw) => this.#accept(raw));
   }
 
   /** Resolves when the address accepts connections. Throws the error of the system if it cannot. */

@@ -4,8 +4,8 @@
  * The server must not serve other connections to that port, because other users of the machine can make them too. It
  * recognises a relayed one by the port from which it comes.
  */
-import { connect } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { nodeNet } from "../program/deferred-libraries.ts";
 
 /** How long a client may take to read the last bytes, after the server has closed the connection. */
 const LAST_BYTES_MS = 60_000;
@@ -21,7 +21,7 @@ export class TlsRelay {
 
   /** Relays a connection until one side closes it. */
   join(client: TLSSocket, serverPort: number): void {
-    const server = connect({ host: "127.0.0.1", port: serverPort, noDelay: true });
+    const server = nodeNet().connect({ host: "127.0.0.1", port: serverPort, noDelay: true });
     let from: number | undefined;
     // Before the port is free for others.
     const forget = () => {

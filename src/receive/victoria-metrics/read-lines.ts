@@ -5,8 +5,7 @@
  * applies to bodies without an encoding and with gzip, as VictoriaMetrics' documents send them. Other bodies are read
  * within the limits of all routes.
  */
-import { pipeline, Readable } from "node:stream";
-import { nodeZlib } from "../../program/deferred-libraries.ts";
+import { nodeStream, nodeZlib } from "../../program/deferred-libraries.ts";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { BadInput, RequestError, Timeout, TooLarge } from "../../model/errors.ts";
 import { ByteParts } from "../../wire/byte-parts.ts";
@@ -106,6 +105,7 @@ async function* gunzipped(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Ui
     }
   }
   // Errors of the source end the decoder, and so the loop below.
+  const { pipeline, Readable } = nodeStream();
   pipeline(Readable.from(counted(), { objectMode: false }), gunzip, () => undefined);
   try {
     for await (const chunk of gunzip) yield chunk as Uint8Array;
