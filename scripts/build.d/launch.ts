@@ -5,7 +5,7 @@
  * The file begins with a JIT policy that leaves a start to the interpreter (START_JIT_POLICY in build.ts). `weir serve` goes back to
  * the usual one when it listens. Other commands work at once.
  */
-import { tuneProcess } from "../../src/program/program-command.ts";
+import { tuneProcess } from "../../src/program/process-tuning.ts";
 
 /** Commands that may open a database. */
 const TUNED: readonly string[] = ["serve", "demo", "import", "compact", "backup", "restore", "doctor"];
