@@ -1,5 +1,5 @@
 /** How the program starts itself once more, as another process. */
-import { isBundled, MAIN_MODULE } from "./program-files.ts";
+import { isBundled, isOneFile, MAIN_MODULE } from "./program-files.ts";
 
 /**
  * Commands that are no part of the command line: other processes of the program. Each value is its module, from the root of
