@@ -125,8 +125,7 @@ export async function* withoutNul(
   let blank = 0;
   for await (const piece of pieces) {
     // A hole may have gigabytes, so the comparison is of whole pieces and not byte by byte.
-    const isHole =
-      piece.length <= ZEROS.length && ZEROS.compare(piece, 0, piece.length, 0, piece.length) === 0;
+    const isHole = piece.at(-1) === 0 && isZero(piece);
     let end = isHole ? 0 : piece.length;
     while (end > 0 && piece[end - 1] === 0) end--;
     if (end > 0) {
@@ -140,7 +139,12 @@ export async function* withoutNul(
   if (blank > 0) onTail(blank);
 }
 
-const ZEROS = Buffer.alloc(BLANK_PIECE_BYTES);
+let zeros: Buffer | undefined;
+
+function isZero(piece: Uint8Array): boolean {
+  zeros ??= Buffer.alloc(BLANK_PIECE_BYTES);
+  return piece.length <= zeros.length && zeros.compare(piece, 0, piece.length, 0, piece.length) === 0;
+}
 
 function withNewlines(piece: Uint8Array): Uint8Array {
   const first = piece.indexOf(0);

@@ -18,7 +18,8 @@ export type Decoding<Decoded> = Generator<void, Decoded>;
 export class BodyDecoder<Decoder> {
   readonly #make: () => Decoder;
   readonly #inProgress: BodiesInProgress;
-  readonly #usual: Decoder;
+  /** Made for the first body: most gateways get bodies of a few protocols. */
+  #usual: Decoder | undefined;
   #second: Decoder | undefined;
   /** Whether the usual decoder has paused within a body. */
   #isPaused = false;
@@ -30,7 +31,6 @@ export class BodyDecoder<Decoder> {
   constructor(make: () => Decoder, inProgress: BodiesInProgress) {
     this.#make = make;
     this.#inProgress = inProgress;
-    this.#usual = make();
   }
 
   /**
@@ -49,12 +49,17 @@ export class BodyDecoder<Decoder> {
 
   /** Calls `change` for each decoder. */
   eachDecoder(change: (decoder: Decoder) => void): void {
-    change(this.#usual);
+    change(this.#first());
     if (this.#second !== undefined) change(this.#second);
   }
 
+  #first(): Decoder {
+    this.#usual ??= this.#make();
+    return this.#usual;
+  }
+
   #free(): Decoder {
-    if (!this.#isPaused) return this.#usual;
+    if (!this.#isPaused) return this.#first();
     this.#second ??= this.#make();
     return this.#second;
   }
@@ -64,7 +69,7 @@ export class BodyDecoder<Decoder> {
       this.#large.run(async () => {
         this.#isPaused = true;
         try {
-          return await inSlices(decoding(this.#usual));
+          return await inSlices(decoding(this.#first()));
         } finally {
           this.#isPaused = false;
         }

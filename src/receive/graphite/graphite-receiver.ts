@@ -18,12 +18,11 @@ interface GraphiteSettings extends TextIntakeSettings {
 export const graphite: Receiver<GraphiteSettings> = {
   protocol: GRAPHITE,
   open({ ingest, series, settings, log, counters, now }) {
-    const decoder = new GraphiteDecoder(
-      new PathTemplates(settings.graphiteTemplates),
-      () => series.seriesCount,
-    );
+    // Checks the setting, also if nothing listens.
+    const templates = new PathTemplates(settings.graphiteTemplates);
     const addresses = settings.graphiteListen;
     if (addresses.length === 0) return { routes: [] };
+    const decoder = new GraphiteDecoder(templates, () => series.seriesCount);
     const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs, stopTimeoutMs } = settings;
     const { name: protocol } = GRAPHITE;
     const intake = new TextIntake({ protocol, decoder, ingest, settings, counters, log, now });

@@ -14,6 +14,8 @@ interface StatsdSettings extends TextIntakeSettings {
 export const statsd: Receiver<StatsdSettings> = {
   protocol: STATSD,
   open({ ingest, limits, series, totals, settings, log, counters, now }) {
+    const addresses = settings.statsdListen;
+    if (addresses.length === 0) return { routes: [] };
     const decoder = new StatsdDecoder({
       ...limits,
       isAttribute: (metric, tag) => series.isAttribute(metric, tag),
@@ -26,11 +28,10 @@ export const statsd: Receiver<StatsdSettings> = {
         return totals.level(found.seriesId);
       },
     });
-    const addresses = settings.statsdListen;
     const { name: protocol } = STATSD;
     const intake = new TextIntake({ protocol, decoder, ingest, settings, counters, log, now });
     const bufferBytes = settings.datagramBufferBytes;
     const service = new DatagramService({ protocol, addresses, intake, bufferBytes, counters });
-    return { routes: [], services: addresses.length === 0 ? [] : [service] };
+    return { routes: [], services: [service] };
   },
 };
