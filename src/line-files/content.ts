@@ -123,9 +123,15 @@ export async function* withoutNul(
   onTail: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let blank = 0;
+  /** Made for the first piece that ends in zeros: most files have none. */
+  let zeros: Buffer | undefined;
   for await (const piece of pieces) {
     // A hole may have gigabytes, so the comparison is of whole pieces and not byte by byte.
-    const isHole = piece.at(-1) === 0 && isZero(piece);
+    let isHole = false;
+    if (piece.at(-1) === 0 && piece.length <= BLANK_PIECE_BYTES) {
+      zeros ??= Buffer.alloc(BLANK_PIECE_BYTES);
+      isHole = zeros.compare(piece, 0, piece.length, 0, piece.length) === 0;
+    }
     let end = isHole ? 0 : piece.length;
     while (end > 0 && piece[end - 1] === 0) end--;
     if (end > 0) {
@@ -137,13 +143,6 @@ export async function* withoutNul(
     blank += piece.length - end;
   }
   if (blank > 0) onTail(blank);
-}
-
-let zeros: Buffer | undefined;
-
-function isZero(piece: Uint8Array): boolean {
-  zeros ??= Buffer.alloc(BLANK_PIECE_BYTES);
-  return piece.length <= zeros.length && zeros.compare(piece, 0, piece.length, 0, piece.length) === 0;
 }
 
 function withNewlines(piece: Uint8Array): Uint8Array {
