@@ -129,11 +129,17 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("of the driver are in src/store/engine/duckdb.ts alone", () => {
-    const importers = modules.filter((path) =>
-      importsOf(path).some((specifier) => specifier.startsWith("@duckdb/")),
-    );
-    expect(importers).toEqual(["src/store/engine/duckdb.ts"]);
+  test("of DuckDB are in the driver, and one module of it opens files", () => {
+    const importers = modules.filter((path) => /(?:from |\()"@duckdb\//.test(sources.get(path)!));
+    expect(importers).toEqual([
+      "src/store/engine/driver/cell-readers.ts",
+      "src/store/engine/driver/cell-types.ts",
+      "src/store/engine/driver/engine-values.ts",
+      "src/store/engine/driver/rare-cells.ts",
+      "src/store/engine/duckdb.ts",
+    ]);
+    const openers = importers.filter((path) => /\bopen\(|DuckDBInstance/.test(sources.get(path)!));
+    expect(openers).toEqual(["src/store/engine/duckdb.ts"]);
   });
 
   test("of a Worker do not reach the driver: only one thread may open the store", async () => {

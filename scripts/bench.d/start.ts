@@ -59,9 +59,11 @@ interface Startable {
 
 /** Opens a database, as the gateway does, and stays. */
 const BARE = `
-  const { DuckDBInstance } = await import("@duckdb/node-api");
-  const connection = await (await DuckDBInstance.create(process.argv[1], { threads: "1" })).connect();
-  await connection.run("SELECT 1");
+  const { default: duckdb } = await import("@duckdb/node-bindings");
+  const config = duckdb.create_config();
+  duckdb.set_config(config, "threads", "1");
+  const connection = await duckdb.connect(await duckdb.open(process.argv[1], config));
+  await duckdb.query(connection, "SELECT 1");
   console.log("ready");
   setInterval(() => connection, 1e9);
 `;

@@ -72,8 +72,8 @@ export async function bundleServe(out: string, external: readonly string[] = [])
   return Object.keys(metafile!.inputs).filter((path) => path.startsWith("node_modules/"));
 }
 
-/** What a start does not load (src/program/deferred-libraries.ts). In a checkout it is loaded from its package. */
-const DEFERRED = ["nodemailer", "re2js", "smol-toml", "snappyjs", "yaml"];
+/** What a start does not load (src/program/deferred-libraries.ts, src/store/engine/driver/rare-cells.ts). In a checkout it is loaded from its package. */
+const DEFERRED = ["@duckdb/node-api", "nodemailer", "re2js", "smol-toml", "snappyjs", "yaml"];
 
 if (import.meta.main) {
   const files = await bundleServe(process.argv[2]!, DEFERRED);

@@ -259,8 +259,6 @@ export interface Reader {
   scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void>;
   /** As `scan`, for a statement over blocks and rows. It returns the columns of `EncodedBlocks` (blocks/decode.ts). */
   scanBlocks(sql: string, parameters: Parameters, visit: BlockVisitor): Promise<void>;
-  /** Counts the statements of the text. Throws the parser's message if the text does not parse. */
-  countStatements(sql: string): Promise<number>;
   /** Stops the running statement, which then rejects. */
   interrupt(): void;
   close(): void;

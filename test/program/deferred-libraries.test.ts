@@ -38,7 +38,6 @@ test("a start loads only the packages and modules that every gateway uses", asyn
   const modules = await loadedModules();
   const packages = modules.flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
   expect([...new Set(packages)].filter((name) => !name.startsWith("@duckdb/node-bindings-")).sort()).toEqual([
-    "@duckdb/node-api",
     "@duckdb/node-bindings",
     "content-type",
     "detect-libc",

@@ -1,6 +1,8 @@
 /**
- * The driver: the only module that imports DuckDB. It opens a file for this process alone, reads results chunk by
- * chunk as plain values, and appends columns directly from typed arrays.
+ * The driver: the only module that opens DuckDB's files. It opens a file for this process alone, reads results chunk by
+ * chunk as plain values, and appends columns directly from typed arrays. It calls the C interface of the engine through
+ * @duckdb/node-bindings. The library @duckdb/node-api above it takes 30 ms to load, and is loaded for rare values only
+ * (driver/rare-cells.ts).
  *
  * Two instances in one process, or in a Worker of it, would both open the file and lose each other's rows. So this
  * module keeps the paths that are open, and rejects a second opening of the same path.
@@ -8,54 +10,20 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import {
-  BIGINT,
-  BLOB,
-  BOOLEAN,
-  DATE,
-  DECIMAL,
-  DOUBLE,
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBDecimalValue,
-  DuckDBInstance,
-  DuckDBIntervalValue,
-  DuckDBListValue,
-  type DuckDBMapType,
-  DuckDBMapValue,
-  type DuckDBMaterializedResult,
-  type DuckDBResult,
-  DuckDBListType,
-  DuckDBTimestampValue,
-  type DuckDBType,
-  DuckDBTypeId,
-  type DuckDBValue,
-  type DuckDBValueConverter,
-  dateValue,
-  decimalValue,
-  HUGEINT,
-  INTEGER,
-  type Json,
-  JsonDuckDBValueConverter,
-  LIST,
-  listValue,
-  MAP,
-  SQLNULL,
-  TIMESTAMP,
-  timestampValue,
-  UBIGINT,
-  UINTEGER,
-  VARCHAR,
-} from "@duckdb/node-api";
-import duckdb from "@duckdb/node-bindings";
+import duckdb, {
+  type Connection as EngineConnection,
+  type Database as EngineInstance,
+  type DataChunk,
+  type LogicalType,
+  type PreparedStatement,
+  type Result,
+  type Type,
+} from "@duckdb/node-bindings";
 import { statement } from "../statements.ts";
 import { TimeSlices } from "../../model/tasks/time-slices.ts";
-import { engineTimeText } from "../../model/time.ts";
 import {
   type Cell,
-  type DecimalParameter,
   type EngineChunk,
-  type Parameter,
   type Parameters,
   type Reader,
   type ResultStream,
@@ -69,6 +37,9 @@ import {
   type NumberType,
 } from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
+import { ChunkCells } from "./driver/cell-readers.ts";
+import { type CellType, columnTypes, rowsAtOnce } from "./driver/cell-types.ts";
+import { appendCell, bind, bindTexts } from "./driver/engine-values.ts";
 import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import { faultOf } from "./faults.ts";
 import { VectorFiller } from "./vector-filler.ts";
@@ -97,22 +68,31 @@ const identityOf = (path: string) => join(realpathSync(dirname(path)), path.slic
 
 /** Makes a file. It keeps the format that it is made with (sql/store/create_file.sql). */
 async function createFile(path: string): Promise<void> {
-  const instance = await DuckDBInstance.create(MEMORY, { threads: "1" });
-  const connection = await instance.connect();
+  const instance = await openInstance(MEMORY, { threads: "1" });
+  const connection = await duckdb.connect(instance);
   try {
-    await connection.run(statement("store/create_file", { path: enginePath(path) }));
+    await duckdb.query(connection, statement("store/create_file", { path: enginePath(path) }));
   } finally {
-    connection.closeSync();
-    instance.closeSync();
+    duckdb.disconnect_sync(connection);
+    duckdb.close_sync(instance);
   }
+}
+
+async function openInstance(
+  path: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<EngineInstance> {
+  const config = duckdb.create_config();
+  for (const [name, value] of Object.entries(settings)) duckdb.set_config(config, name, value);
+  return await duckdb.open(path, config);
 }
 
 /** One DuckDB file (or `:memory:`), open for this process alone. */
 export class Database {
-  readonly #instance: DuckDBInstance;
+  readonly #instance: EngineInstance;
   readonly #identity: string;
 
-  private constructor(instance: DuckDBInstance, identity: string) {
+  private constructor(instance: EngineInstance, identity: string) {
     this.#instance = instance;
     this.#identity = identity;
   }
@@ -130,7 +110,7 @@ export class Database {
         temporaryDirectory: enginePath(options.temporaryDirectory),
       });
       if (path !== MEMORY && options.isReadOnly !== true && !existsSync(path)) await createFile(path);
-      const instance = await DuckDBInstance.create(path === MEMORY ? path : enginePath(path), settings);
+      const instance = await openInstance(path === MEMORY ? path : enginePath(path), settings);
       return new Database(instance, identity);
     } catch (error) {
       opened.delete(identity);
@@ -147,24 +127,24 @@ export class Database {
   }
 
   async connect(): Promise<Connection> {
-    return new Connection(await this.#instance.connect());
+    return new Connection(await duckdb.connect(this.#instance));
   }
 
   close(): void {
-    this.#instance.closeSync();
+    duckdb.close_sync(this.#instance);
     opened.delete(this.#identity);
   }
 }
 
 /** A connection. It runs one operation at a time. */
 export class Connection implements Reader {
-  readonly #connection: DuckDBConnection;
+  readonly #connection: EngineConnection;
   /** Whether the statement whose rows are being fetched was interrupted. */
   #interrupted = false;
   /** Whether the transaction of a stream is open. */
   #isStreaming = false;
 
-  constructor(connection: DuckDBConnection) {
+  constructor(connection: EngineConnection) {
     this.#connection = connection;
   }
 
@@ -174,57 +154,70 @@ export class Connection implements Reader {
   }
 
   async run(sql: string, parameters?: Parameters): Promise<void> {
-    await this.#materialise(sql, bound(parameters));
+    await this.#materialise(sql, parameters);
   }
 
-  /** Waits for the driver's threads twice, or once without parameters: 0.1 ms each. The driver's `run` waits once more. */
-  async #materialise(sql: string, [values, types]: Bound): Promise<DuckDBMaterializedResult> {
-    if (values === undefined) return await this.#connection.run(sql);
-    const prepared = await this.#connection.prepare(sql);
+  /** Waits for the binding's threads twice, or once without parameters: 0.1 ms each. */
+  async #materialise(sql: string, parameters: Parameters | undefined): Promise<Result> {
+    if (parameters === undefined) return await duckdb.query(this.#connection, sql);
+    return await this.#prepared(sql, (prepared) => {
+      bind(prepared, parameters);
+      return duckdb.execute_prepared(prepared);
+    });
+  }
+
+  async #prepared(sql: string, execute: (prepared: PreparedStatement) => Promise<Result>): Promise<Result> {
+    const prepared = await duckdb.prepare(this.#connection, sql);
     try {
-      prepared.bind(values, types);
-      return await prepared.run();
+      return await execute(prepared);
     } finally {
-      prepared.destroySync();
+      duckdb.destroy_prepare_sync(prepared);
     }
   }
 
   /** Runs a statement with one parameter, a list of texts. */
   async runTexts(sql: string, texts: readonly string[]): Promise<void> {
-    await this.#materialise(sql, [[listValue(texts)], [LIST(VARCHAR)]]);
+    await this.#prepared(sql, (prepared) => {
+      bindTexts(prepared, texts);
+      return duckdb.execute_prepared(prepared);
+    });
   }
 
   async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {
-    const result = await this.#materialise(sql, bound(parameters));
-    const names = result.columnNames();
-    const types = result.columnTypes();
-    const rowOf = (cells: Cell[]) => Object.fromEntries(names.map((name, index) => [name, cells[index]]));
+    const result = await this.#materialise(sql, parameters);
+    const names = columnNames(result);
+    const types = columnTypes(result);
+    const rows: Row[] = [];
+    const add = (chunk: DataChunk) => {
+      const cells = new ChunkCells(chunk, types);
+      for (const row of cells.rows(0, cells.length))
+        rows.push(Object.fromEntries(names.map((name, index) => [name, row[index]])) as Row);
+    };
+    const count = duckdb.result_chunk_count(result);
     // To fetch a chunk waits for another thread once more. To find one takes longer the more there are.
-    if (result.chunkCount > CHUNKS_AT_ONCE)
-      return (await result.convertRowObjects(toCell)) as unknown as Row[];
-    const chunks = Array.from({ length: result.chunkCount }, (_, at) => result.getChunk(at));
-    return chunks.flatMap((chunk) => cellsOf(chunk, types, 0, chunk.rowCount).map(rowOf)) as Row[];
+    if (count > CHUNKS_AT_ONCE) for await (const chunk of chunksOf(result)) add(chunk);
+    else for (let at = 0; at < count; at++) add(duckdb.result_get_chunk(result, at));
+    return rows;
   }
 
   async stream(sql: string, parameters?: Parameters): Promise<ResultStream> {
     const result = await this.#start(sql, parameters);
-    const names = result.columnNames();
-    const types = result.columnTypes();
-    const columns = types.map((type, index) => ({ name: names[index]!, type: type.toString() }));
+    const names = columnNames(result);
+    const types = columnTypes(result);
     return {
-      columns,
-      chunks: () => this.#cells(result, sql, parameters),
+      columns: types.map(({ text }, index) => ({ name: names[index]!, type: text })),
+      chunks: () => this.#cells(result, types, sql, parameters),
       engineChunks: () => this.#engineChunks(result, sql, parameters),
     };
   }
 
   async *#engineChunks(
-    result: DuckDBResult,
+    result: Result,
     sql: string,
     parameters: Parameters | undefined,
   ): AsyncIterable<EngineChunk> {
     try {
-      for await (const chunk of result) yield new DriverChunk(chunk);
+      for await (const chunk of chunksOf(result)) yield new DriverChunk(chunk);
       await this.#finish(sql, parameters);
     } finally {
       await this.#abandon();
@@ -232,19 +225,19 @@ export class Connection implements Reader {
   }
 
   async *#cells(
-    result: DuckDBResult,
+    result: Result,
+    types: readonly CellType[],
     sql: string,
     parameters: Parameters | undefined,
   ): AsyncIterable<readonly (readonly Cell[])[]> {
     try {
-      const types = result.columnTypes();
       const stretchRows = Math.min(...types.map(rowsAtOnce), CHUNK_ROWS);
-      for await (const chunk of result) {
-        const { rowCount } = chunk;
-        for (let start = 0; start < rowCount; start += stretchRows) {
-          yield cellsOf(chunk, types, start, Math.min(rowCount, start + stretchRows));
+      for await (const chunk of chunksOf(result)) {
+        const cells = new ChunkCells(chunk, types);
+        for (let start = 0; start < cells.length; start += stretchRows) {
+          yield cells.rows(start, Math.min(cells.length, start + stretchRows));
           // The rows of a chunk may hold millions of values. Requests, deadlines and the guard of memory come between.
-          if (start + stretchRows < rowCount) await setImmediate();
+          if (start + stretchRows < cells.length) await setImmediate();
         }
       }
       await this.#finish(sql, parameters);
@@ -254,16 +247,19 @@ export class Connection implements Reader {
   }
 
   /**
-   * Starts a statement in a transaction of its own, and fetches its rows in steps. The driver (1.5.6) takes an
+   * Starts a statement in a transaction of its own, and fetches its rows in steps. The binding (1.5.6) takes an
    * error between two fetches for the end of the rows. But the error aborts the transaction, and `#finish`
    * detects that.
    */
-  async #start(sql: string, parameters: Parameters | undefined): Promise<DuckDBResult> {
+  async #start(sql: string, parameters: Parameters | undefined): Promise<Result> {
     this.#interrupted = false;
-    await this.#connection.run("BEGIN TRANSACTION READ ONLY");
+    await duckdb.query(this.#connection, "BEGIN TRANSACTION READ ONLY");
     this.#isStreaming = true;
     try {
-      return await this.#connection.stream(sql, ...bound(parameters));
+      return await this.#prepared(sql, (prepared) => {
+        if (parameters !== undefined) bind(prepared, parameters);
+        return duckdb.execute_prepared_streaming(prepared);
+      });
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -274,40 +270,36 @@ export class Connection implements Reader {
   async #abandon(): Promise<void> {
     if (!this.#isStreaming) return;
     this.#isStreaming = false;
-    await this.#connection.run("ROLLBACK").catch(() => undefined);
+    await duckdb.query(this.#connection, "ROLLBACK").catch(() => undefined);
   }
 
   /** Ends what `#start` began, after the last row. Throws the error that cut the rows short, if there was one. */
   async #finish(sql: string, parameters: Parameters | undefined): Promise<void> {
     try {
       // As one call. The COMMIT alone would succeed after an error.
-      await this.#connection.run("SELECT 1; COMMIT");
+      await duckdb.query(this.#connection, "SELECT 1; COMMIT");
     } catch (error) {
       await this.#abandon();
       if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
       // Only a complete run returns the error itself.
-      await this.#connection.run(sql, ...bound(parameters));
+      await this.#materialise(sql, parameters);
       throw error;
     }
     this.#isStreaming = false;
   }
 
-  async countStatements(sql: string): Promise<number> {
-    return (await this.#connection.extractStatements(sql)).count;
-  }
-
   interrupt(): void {
     this.#interrupted = true;
-    this.#connection.interrupt();
+    duckdb.interrupt(this.#connection);
   }
 
   /**
    * Closes the connection, and calls `onClosed` when nothing runs on it any more. Closing it under an open
-   * stream would leave the transaction open forever (driver 1.5.6), and no later checkpoint would succeed.
+   * stream would leave the transaction open forever (1.5.6), and no later checkpoint would succeed.
    */
   close(onClosed: () => void = () => {}): void {
     const close = () => {
-      this.#connection.closeSync();
+      duckdb.disconnect_sync(this.#connection);
       onClosed();
     };
     if (this.#isStreaming) void this.#abandon().then(close);
@@ -321,8 +313,11 @@ export class Connection implements Reader {
    */
   async scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void> {
     let types: readonly NumberType[] | undefined;
-    await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
-      types ??= result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
+    await this.#eachChunk(sql, parameters, (chunk, rowCount, result) => {
+      types ??= Array.from(
+        { length: duckdb.column_count(result) },
+        (_, column) => NUMBER_TYPES.get(duckdb.column_type(result, column)) ?? "boolean",
+      );
       return chunkColumns.visit(chunk, rowCount, types, nullable, visit);
     });
   }
@@ -330,33 +325,34 @@ export class Connection implements Reader {
   /** As `scan`, for a statement that returns a UINTEGER column and columns of lists of such numbers. */
   async scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void> {
     let types: readonly NumberType[] | undefined;
-    await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
-      types ??= result
-        .columnTypes()
-        .slice(1)
-        .map((type) => (type instanceof DuckDBListType && NUMBER_TYPES.get(type.valueType)) || "double");
+    await this.#eachChunk(sql, parameters, (chunk, rowCount, result) => {
+      types ??= Array.from({ length: duckdb.column_count(result) - 1 }, (_, list) => {
+        const type = duckdb.column_logical_type(result, list + 1);
+        return NUMBER_TYPES.get(duckdb.get_type_id(duckdb.list_type_child_type(type))) ?? "double";
+      });
       return chunkColumns.visitLists(chunk, rowCount, types, visit);
     });
   }
 
   /** As `scan`, for a statement that returns the columns of `EncodedBlocks`. */
   async scanBlocks(sql: string, parameters: Parameters, visit: BlockVisitor): Promise<void> {
-    await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
-      chunkColumns.visitBlocks(chunk, rowCount, columnCount, visit),
+    await this.#eachChunk(sql, parameters, (chunk, rowCount, result) =>
+      chunkColumns.visitBlocks(chunk, rowCount, duckdb.column_count(result), visit),
     );
   }
 
   async #eachChunk(
     sql: string,
     parameters: Parameters,
-    visit: (chunk: DuckDBDataChunk, result: DuckDBResult) => void | Promise<void>,
+    visit: (chunk: DataChunk, rowCount: number, result: Result) => void | Promise<void>,
   ): Promise<void> {
     const result = await this.#start(sql, parameters);
     try {
       for (;;) {
-        const chunk = await result.fetchChunk();
-        if (chunk === null || chunk.rowCount === 0) break;
-        const taken = visit(chunk, result);
+        const chunk = await duckdb.fetch_chunk(result);
+        const rowCount = chunk === null ? 0 : duckdb.data_chunk_get_size(chunk);
+        if (rowCount === 0) break;
+        const taken = visit(chunk!, rowCount, result);
         if (taken !== undefined) await taken;
       }
       await this.#finish(sql, parameters);
@@ -368,19 +364,16 @@ export class Connection implements Reader {
 
   /** Appends rows to a small table, cell by cell. Call it inside a transaction: outside one it would checkpoint. */
   async append(schema: string, table: string, rows: Iterable<readonly AppendCell[]>): Promise<void> {
-    const appender = await this.#connection.createAppender(table, schema);
+    const appender = duckdb.appender_create_ext(this.#connection, null, schema, table);
     let appended = 0;
     try {
       for (const row of rows) {
         if (++appended % STRETCH_CELLS_ROWS === 0) await setImmediate();
-        for (const cell of row) {
-          if (cell.value === null) appender.appendNull();
-          else appender.appendValue(driverValue(cell));
-        }
-        appender.endRow();
+        for (const cell of row) appendCell(appender, cell);
+        duckdb.appender_end_row(appender);
       }
     } finally {
-      appender.closeSync();
+      duckdb.appender_close_sync(appender);
     }
   }
 
@@ -389,15 +382,15 @@ export class Connection implements Reader {
    * chunk is copied before the next is read. Only for a database in memory: the append is no part of a transaction.
    */
   async appendChunks(table: string, next: () => Promise<EngineChunk | undefined>): Promise<void> {
-    const appender = await this.#connection.createAppender(table, "main");
+    const appender = duckdb.appender_create_ext(this.#connection, null, "main", table);
     try {
       for (let chunk = await next(); chunk !== undefined; chunk = await next()) {
-        appender.appendDataChunk((chunk as DriverChunk).chunk);
+        duckdb.append_data_chunk(appender, (chunk as DriverChunk).chunk);
         // Otherwise the appender collects 204,800 rows, and stores them at once on the event loop.
-        appender.flushSync();
+        duckdb.appender_flush_sync(appender);
       }
     } finally {
-      appender.closeSync();
+      duckdb.appender_close_sync(appender);
     }
   }
 
@@ -413,85 +406,69 @@ export class Connection implements Reader {
     segments: Iterable<{ readonly columns: readonly Column[]; readonly length: number }>,
   ): Promise<void> {
     const slices = new TimeSlices();
-    const appender = await this.#connection.createAppender(table, schema);
-    const chunk = DuckDBDataChunk.create(
-      types.map((type) => DRIVER_TYPES[type]),
-      CHUNK_ROWS,
-    );
+    const appender = duckdb.appender_create_ext(this.#connection, null, schema, table);
+    const chunk = duckdb.create_data_chunk(types.map(logicalTypeOf));
     let appended = 0;
     try {
       for (const { columns, length } of segments) {
         for (let start = 0; start < length; start += CHUNK_ROWS) {
           const count = Math.min(CHUNK_ROWS, length - start);
-          chunk.reset();
-          chunk.rowCount = count;
+          duckdb.data_chunk_reset(chunk);
+          duckdb.data_chunk_set_size(chunk, count);
           for (let index = 0; index < columns.length; index++) {
-            filler.fill(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
+            filler.fill(duckdb.data_chunk_get_vector(chunk, index), columns[index]!, start, count);
           }
-          appender.appendDataChunk(chunk);
+          duckdb.append_data_chunk(appender, chunk);
           appended += count;
           if (appended < STRETCH_ROWS && !slices.isOver) continue;
           // Otherwise closing the appender would insert all rows at once.
-          appender.flushSync();
+          duckdb.appender_flush_sync(appender);
           appended = 0;
           await slices.next();
         }
       }
     } finally {
-      appender.closeSync();
+      duckdb.appender_close_sync(appender);
     }
   }
 }
 
 class DriverChunk implements EngineChunk {
-  readonly chunk: DuckDBDataChunk;
+  readonly chunk: DataChunk;
 
-  constructor(chunk: DuckDBDataChunk) {
+  constructor(chunk: DataChunk) {
     this.chunk = chunk;
   }
 
   get length(): number {
-    return this.chunk.rowCount;
+    return duckdb.data_chunk_get_size(this.chunk);
   }
 
   truncate(length: number): void {
-    this.chunk.rowCount = length;
+    duckdb.data_chunk_set_size(this.chunk, length);
   }
 }
 
-/** Rows that are converted to cells at once. A list may have 16,000 elements, and a text 256 KiB. */
-function rowsAtOnce(type: DuckDBType): number {
-  switch (type.typeId) {
-    case DuckDBTypeId.LIST:
-    case DuckDBTypeId.MAP:
-    case DuckDBTypeId.STRUCT:
-    case DuckDBTypeId.ARRAY:
-      return 32;
-    case DuckDBTypeId.VARCHAR:
-    case DuckDBTypeId.BLOB:
-      return 512;
-    default:
-      return CHUNK_ROWS;
+function columnNames(result: Result): string[] {
+  return Array.from({ length: duckdb.column_count(result) }, (_, column) =>
+    duckdb.column_name(result, column),
+  );
+}
+
+/** The chunks of a result, from the first one that was not fetched yet. */
+async function* chunksOf(result: Result): AsyncIterable<DataChunk> {
+  for (;;) {
+    const chunk = await duckdb.fetch_chunk(result);
+    if (chunk === null || duckdb.data_chunk_get_size(chunk) === 0) return;
+    yield chunk;
   }
 }
 
-/** The cells of the rows from `start` to `end`. Column by column, because the driver looks for its columns again in each row. */
-function cellsOf(chunk: DuckDBDataChunk, types: readonly DuckDBType[], start: number, end: number): Cell[][] {
-  const rows: Cell[][] = Array.from({ length: end - start }, () => []);
-  for (const [index, type] of types.entries()) {
-    const vector = chunk.getColumnVector(index);
-    const isText = type.typeId === DuckDBTypeId.VARCHAR;
-    for (let row = start; row < end; row++) {
-      const value = vector.getItem(row);
-      rows[row - start]!.push((isText ? value : toCell(value, type, toCell)) as Cell);
-    }
-  }
-  return rows;
-}
+const { Type: TYPE } = duckdb;
 
-const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, NumberType>([
-  [DOUBLE, "double"],
-  [UINTEGER, "uinteger"],
+const NUMBER_TYPES: ReadonlyMap<Type, NumberType> = new Map([
+  [TYPE.DOUBLE, "double"],
+  [TYPE.UINTEGER, "uinteger"],
 ]);
 
 /** All stores share its buffers: each is filled and copied without waiting in between. */
@@ -500,100 +477,28 @@ const chunkColumns = new ChunkColumns(duckdb);
 
 export type ColumnType = Exclude<Column["type"], "absent">;
 
-const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
-  uinteger: UINTEGER,
-  date: DATE,
-  integer: INTEGER,
-  boolean: BOOLEAN,
-  timestamp: TIMESTAMP,
-  ubigint: UBIGINT,
-  bigint: BIGINT,
-  integers: LIST(INTEGER),
-  doubles: LIST(DOUBLE),
-  double: DOUBLE,
-  varchar: VARCHAR,
-  blob: BLOB,
-  map: MAP(VARCHAR, VARCHAR),
-};
+const PLAIN_TYPES = {
+  uinteger: TYPE.UINTEGER,
+  date: TYPE.DATE,
+  integer: TYPE.INTEGER,
+  boolean: TYPE.BOOLEAN,
+  timestamp: TYPE.TIMESTAMP,
+  ubigint: TYPE.UBIGINT,
+  bigint: TYPE.BIGINT,
+  double: TYPE.DOUBLE,
+  varchar: TYPE.VARCHAR,
+  blob: TYPE.BLOB,
+} as const satisfies Partial<Record<ColumnType, Type>>;
 
-/**
- * Converts as the driver's JSON converter does, with three differences: safe integers are numbers, maps with
- * text keys are objects, and intervals are text as the engine writes it: `1 day 02:03:04.5`. Texts of
- * times are as the driver's, which computes them with BigInt.
- */
-const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  if (value instanceof DuckDBTimestampValue) {
-    const us = Number(value.micros);
-    return Number.isSafeInteger(us) ? engineTimeText(us) : value.toString();
-  }
-  if (value instanceof DuckDBIntervalValue) return value.toString();
-  if (typeof value === "bigint" && value >= SAFE_MIN && value <= SAFE_MAX) return Number(value);
-  if (type.typeId === DuckDBTypeId.MAP && value instanceof DuckDBMapValue) {
-    const { keyType, valueType } = type as DuckDBMapType;
-    if (keyType.typeId === DuckDBTypeId.VARCHAR) {
-      return Object.fromEntries(
-        value.entries.map((entry) => [String(entry.key), converter(entry.value, valueType, converter)]),
-      );
-    }
-  }
-  return JsonDuckDBValueConverter(value, type, converter);
-};
-
-const SAFE_MIN = BigInt(Number.MIN_SAFE_INTEGER);
-const DECIMAL_WIDTH_MAX = 38;
-const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
-
-type Bound = readonly [
-  values?: DuckDBValue[] | Record<string, DuckDBValue>,
-  types?: DuckDBType[] | Record<string, DuckDBType>,
-];
-
-/** Values with their types. Without types the driver binds integers as HUGEINT, which few functions accept. */
-function bound(parameters: Parameters | undefined): Bound {
-  if (parameters === undefined) return [];
-  if (Array.isArray(parameters)) {
-    const values = (parameters as readonly Parameter[]).map(driverParameter);
-    return [values, values.map(typeOf)];
-  }
-  const entries = Object.entries(parameters).map(([name, value]) => [name, driverParameter(value)] as const);
-  return [
-    Object.fromEntries(entries),
-    Object.fromEntries(entries.map(([name, value]) => [name, typeOf(value)])),
-  ];
-}
-
-function typeOf(value: DuckDBValue): DuckDBType {
-  if (value === null) return SQLNULL;
-  if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? BIGINT : HUGEINT;
-  if (typeof value === "number") return DOUBLE;
-  if (typeof value === "boolean") return BOOLEAN;
-  if (typeof value === "string") return VARCHAR;
-  if (value instanceof DuckDBDecimalValue) return DECIMAL(value.width, value.scale);
-  return value instanceof DuckDBListValue ? LIST(BIGINT) : TIMESTAMP;
-}
-
-function driverParameter(value: Parameter): DuckDBValue {
-  if (value instanceof Date) return timestampValue(BigInt(value.getTime()) * 1000n);
-  if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
-  if (isDecimal(value)) return decimalValue(value.digits, DECIMAL_WIDTH_MAX, value.scale);
-  if (Array.isArray(value)) return listValue(value.map(BigInt));
-  return value as Exclude<Parameter, Date | DecimalParameter | readonly number[]>;
-}
-
-function isDecimal(value: Parameter): value is DecimalParameter {
-  return typeof value === "object" && value !== null && "scale" in value;
-}
-
-function driverValue(cell: AppendCell): DuckDBValue {
-  switch (cell.type) {
-    case "varchar":
-      return cell.value!;
-    case "ubigint":
-      return BigInt(cell.value);
-    case "timestampMs":
-      return timestampValue(BigInt(Math.round(cell.value! * 1000)));
-    case "date":
-      return dateValue(cell.value!);
+function logicalTypeOf(type: ColumnType): LogicalType {
+  switch (type) {
+    case "integers":
+      return duckdb.create_list_type(logicalTypeOf("integer"));
+    case "doubles":
+      return duckdb.create_list_type(logicalTypeOf("double"));
+    case "map":
+      return duckdb.create_map_type(logicalTypeOf("varchar"), logicalTypeOf("varchar"));
+    default:
+      return duckdb.create_logical_type(PLAIN_TYPES[type]);
   }
 }

@@ -46,8 +46,6 @@ export class TrackedReader implements Reader {
     this.#explained(this.#connection.scanLists(sql, parameters, visit));
   scanBlocks: Reader["scanBlocks"] = (sql, parameters, visit) =>
     this.#explained(this.#connection.scanBlocks(sql, parameters, visit));
-  countStatements: Reader["countStatements"] = (sql) =>
-    this.#explained(this.#connection.countStatements(sql));
   interrupt: Reader["interrupt"] = () => {
     this.#kept?.spoil();
     this.#connection.interrupt();

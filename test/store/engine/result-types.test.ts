@@ -259,6 +259,10 @@ const OTHERS: readonly (readonly [sql: string, type: string, cell: Cell])[] = [
   ["'12 bytes....' ", "VARCHAR", "12 bytes...."],
   ["'13 bytes.....'", "VARCHAR", "13 bytes....."],
   ["{'2': 1, '1': 2}", 'STRUCT("2" INTEGER, "1" INTEGER)', { "1": 2, "2": 1 }],
+  // A byte order mark is a part of a text.
+  ["chr(65279) || 'abc'", "VARCHAR", "\uFEFFabc"],
+  ["chr(65279) || 'more than twelve'", "VARCHAR", "\uFEFFmore than twelve"],
+  ["MAP {chr(65279): [chr(65279)]}", "MAP(VARCHAR, VARCHAR[])", { "\uFEFF": ["\uFEFF"] }],
   ["row(1, 2)", 'STRUCT("" INTEGER, "" INTEGER)', { "": 2 }],
   [
     "{'l': MAP {'k': [{'x': 'a text of more than twelve bytes'}]}}",
@@ -276,6 +280,11 @@ test("values at the edges of a number, of a calendar and of a text", async () =>
   // The columns of `all` are named by their expressions.
   for (const [sql, , cell] of OTHERS)
     expect(await connection.all(`SELECT ${sql} AS cell`)).toEqual([{ cell }]);
+});
+
+test("each field of a struct and each key of a map is kept, whatever its name", async () => {
+  const { rows } = await answerOf("SELECT {'__proto__': 1, 'b': {'__proto__': [2]}}, MAP {'__proto__': 3}");
+  expect(JSON.stringify(rows)).toBe('[[{"__proto__":1,"b":{"__proto__":[2]}},{"__proto__":3}]]');
 });
 
 test("a point has the bytes of its type", async () => {

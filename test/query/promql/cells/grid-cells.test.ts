@@ -361,7 +361,6 @@ function countingReader(reader: Reader, count: (rows: number) => void): Reader {
         return visit(keys, begins, lengths, lists, isNull);
       }),
     scanBlocks: reader.scanBlocks,
-    countStatements: reader.countStatements,
     interrupt: reader.interrupt,
     close: reader.close,
   };
