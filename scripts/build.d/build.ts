@@ -22,12 +22,6 @@ const ZSTD_LEVEL = 3;
 /** Parts with less source are joined with a part that is loaded whenever they are. Each part takes 0.2 ms of a start. */
 const MIN_CHUNK_BYTES = 1_000_000;
 
-/**
- * How many times as many calls as usual JavaScript's compilers wait for, until a command says that its start has ended. What a
- * start calls often, it calls for some milliseconds.
- */
-const START_JIT_POLICY = 100;
-
 const engineLibrary: BunPlugin = {
   name: "engine library",
   setup(build) {
@@ -137,7 +131,6 @@ async function compile(target: Target, path: string, stage: string): Promise<voi
       assets: readdirSync(stage).map((name) => join(stage, name)),
       autoloadDotenv: false,
       autoloadBunfig: false,
-      jitPolicy: START_JIT_POLICY,
     },
   });
   if (!success) fail(logs.map(String).join("\n"));

@@ -265,7 +265,7 @@ ${settingsHelp()}`;
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
     registerProcessMetrics(gateway.counters, manifest.version);
-    // What is called often from now on is worth to be compiled: the one file starts with another policy.
+    // What is called often from now on is worth to be compiled: main.ts has set another policy for the start.
     Bun.unsafe.setJITPolicy(1);
     // Before anything says that the gateway runs, because a supervisor may stop it at once.
     const signalled = nextSignal();
