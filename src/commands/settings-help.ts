@@ -18,6 +18,7 @@ export function settingsHelp(): string {
     "the environment overrides the file. Durations and sizes have a suffix: 15s, 1h, 32MiB.",
     "",
     "  --config FILE (weir.toml in the working directory, if it exists)",
+    wrap("The TOML file."),
     ...entries,
   ].join("\n");
 }

@@ -75,8 +75,9 @@ function kindOfValue(value: string | undefined, choices: readonly string[]): Fla
 
 function settingFlags(): FlagWords[] {
   return describeSettings().map(({ flag, what: text, choices, isSwitch, defaultText }) => {
-    if (isSwitch)
-      return { flag: defaultText === "true" ? `--no-${flag.slice(2)}` : flag, text, value: "none" };
+    if (isSwitch && defaultText === "true")
+      return { flag: `--no-${flag.slice(2)}`, text: `without: ${text}`, value: "none" };
+    if (isSwitch) return { flag, text, value: "none" };
     if (choices.length > 0) return { flag, text, value: choices };
     const value = FOLDER_SETTINGS.test(flag) ? "folder" : FILE_SETTINGS.test(flag) ? "file" : "any";
     return { flag, text, value };

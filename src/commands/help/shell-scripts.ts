@@ -14,10 +14,12 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The first sentence of a description, which fits beside the words of a menu. */
+/** The first part of a description that says enough, which fits beside the words of a menu. */
 function short(text: string): string {
-  const sentence = /^.*?[.;:](?= |$)/.exec(text)?.[0].slice(0, -1) ?? text;
-  return sentence.length > 90 ? `${sentence.slice(0, 89).trimEnd()}…` : sentence;
+  const end = /^.{16,}?[.;:](?= |$)/.exec(text)?.[0].slice(0, -1) ?? text;
+  const sentence = end.length > 90 ? `${end.slice(0, 89).trimEnd()}…` : end;
+  // Not a note whose end is missing.
+  return sentence.replace(/ \([^)]*$/, "");
 }
 
 function bashScript(commands: readonly CommandWords[]): string {

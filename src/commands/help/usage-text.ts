@@ -116,9 +116,11 @@ function choicesOf(value: string | undefined, text: string): string[] {
   const word = "[a-z][a-z0-9-]*";
   const note = "(?: \\([^)]*\\))?";
   const list = new RegExp(
-    `(?:^|: )((?:${word}${note}, )*${word}${note},? or ${word}|(?:${word}, )+${word})(?=[ .:;(]|$)`,
+    `(?:^|: )((?:${word}${note}, )*${word}${note},? or ${word}|(?:${word}${note}, )+${word})(?=[ .:;(]|$)`,
   ).exec(text);
-  return list === null ? [] : list[1]!.replaceAll(/ \([^)]*\)/g, "").split(/,? or |, /);
+  const words = list?.[1]!.replaceAll(/ \([^)]*\)/g, "").split(/,? or |, /) ?? [];
+  // "parameters, and …" is a sentence.
+  return words.includes("and") ? [] : words;
 }
 
 /** The words after the name of a command, such as `create` of `weir token create`, from its usage lines. */

@@ -68,7 +68,8 @@ go on with. A question that a flag answers is not asked. Without a terminal, and
 
   --listen ADDRESS   HOST:PORT or unix:PATH (default ${DEFAULTS.listen}). Other machines can reach it only if there
                      is a token, or TLS with certificates of clients
-  --retention-days N how many days are kept (default ${DEFAULTS.retention})
+  --retention-days N
+                     how many days are kept (default ${DEFAULTS.retention})
   --data DIR         the data folder (default ./${DEFAULTS.none.data}; for systemd ${DEFAULTS.systemd.data}). For systemd, one
                      that is not below /var/lib needs --user
   --token NAME       makes a token with this name and all scopes, and prints it; "none" makes none. The default is

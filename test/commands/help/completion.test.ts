@@ -2,11 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { SCOPES } from "../../../src/access/access-token.ts";
 import { COMMANDS } from "../../../src/commands/all-commands.ts";
 import { commandWords } from "../../../src/commands/help/command-words.ts";
 import { flagsOf, readUsage, subcommandsOf } from "../../../src/commands/help/usage-text.ts";
 import { describeSettings } from "../../../src/config/config.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
+import { hasTerminal, typed } from "../terminal.ts";
 import { weir } from "../weir.ts";
 
 const folder = temporaryFolder();
@@ -115,6 +117,7 @@ test("bash completes commands, subcommands, flags, values and files", async () =
   expect(complete("promql", "--st")).toEqual(["--start", "--step"]);
   expect(complete("sql", "--format", "")).toEqual(["table", "json", "ndjson", "csv", "lines", "parquet"]);
   expect(complete("promql", "--format", "")).toEqual(["table", "json"]);
+  expect(complete("token", "create", "--scope", "")).toEqual([...SCOPES]);
   expect(complete("init", "--service", "")).toEqual(["none", "systemd"]);
   expect(complete("serve", "--log-format", "")).toEqual(["logfmt", "json"]);
   expect(complete("summary", "slow_t")).toEqual(["slow_tasks"]);
@@ -140,6 +143,36 @@ test.skipIf(!hasShell("fish"))("fish completes commands, subcommands, flags and 
   expect(complete("weir sql --format ").toSorted()).toEqual(
     ["table", "json", "ndjson", "csv", "lines", "parquet"].toSorted(),
   );
+});
+
+test.skipIf(!hasShell("zsh") || !hasTerminal)("zsh completes words at the Tab key", async () => {
+  const path = await scriptOf("zsh");
+  const home = temporaryFolder();
+  const settings = `autoload -Uz compinit && compinit -D -u && source ${path} && PS1='ready> '\n`;
+  writeFileSync(join(home, ".zshrc"), settings);
+  const { screen } = await typed(
+    ["zsh", "-i"],
+    [
+      ["ready> ", "weir se\t"],
+      ["rve", "--no-\t"],
+      ["machine", "\x15weir serve --log-format \t"],
+      ["logfmt", "\x15weir token \t"],
+      ["revoke", "create --scope \t"],
+      ["scrape", "\x15weir summary slow_t\t"],
+      ["asks", "\x15exit\n"],
+    ],
+    { ZDOTDIR: home },
+  );
+  expect(screen).toContain("without: Samples the metrics of this machine");
+  for (const scope of SCOPES) expect(screen).toContain(scope);
+});
+
+test("a description beside a word is short, and whole", async () => {
+  const { out } = await weir(["completion", "fish"]);
+  expect(out).toContain(
+    "-l ca -r -F -d 'with https: trusts the certificates of this file in PEM (variable WEIR_CA)'",
+  );
+  expect(out).not.toMatch(/\([^)']*'$/m);
 });
 
 test.skipIf(!hasShell("zsh"))("zsh accepts the script, and uses it for weir", async () => {
