@@ -118,7 +118,7 @@ function choicesOf(value: string | undefined, text: string): string[] {
   const list = new RegExp(
     `(?:^|: )((?:${word}${note}, )*${word}${note},? or ${word}|(?:${word}${note}, )+${word})(?=[ .:;(]|$)`,
   ).exec(text);
-  const words = list?.[1]!.replaceAll(/ \([^)]*\)/g, "").split(/,? or |, /) ?? [];
+  const words = list === null ? [] : list[1]!.replaceAll(/ \([^)]*\)/g, "").split(/,? or |, /);
   // "parameters, and …" is a sentence.
   return words.includes("and") ? [] : words;
 }

@@ -27,7 +27,8 @@ const HELP = `A statement of DuckDB's SQL ends with a semicolon, and may have se
   \\promql EXPR          evaluates an expression in PromQL
   .quit                 ends, like Ctrl-D
 
-Ctrl-C cancels the statement that runs, or discards what is typed. The Tab key completes tables, columns and keywords.
+Ctrl-C cancels the statement that runs, or discards what is typed. The Tab key completes tables, columns and
+keywords.
 `;
 
 /** What the session remembers. */
