@@ -445,7 +445,7 @@ export const SETTINGS = {
   snapshotIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
     default: minute,
-    what: "Time between two snapshots of the running totals, if at most 20,000 series changed. Others wait for snapshotRows.",
+    what: "Time between two snapshots of the running totals, if at most 20,000 series changed. Others wait for snapshotRows. While nobody pushes and fewer than 20,000 samples are stored, it is ten times as long.",
     why: "Totals in each commit cost 8 CPU-ms and more. A start replays the rows of a minute in a fraction of a second.",
   },
   snapshotRows: {

@@ -198,6 +198,7 @@ export class GroupCommit {
     const isImport = options.imported !== undefined && options.historical !== false;
     if (isPush && !isImport && options.replayed === undefined) {
       for (const { job, instance } of batch.sources) totals.noteLastPush(job, instance, nowMs);
+      this.#parts.snapshots.notePush();
     }
     if (options.imported !== undefined) imports.commit(options.imported);
     waiting.resolve(ack);
