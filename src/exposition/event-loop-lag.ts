@@ -7,8 +7,8 @@
  * the time.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Gauge, Histogram, type MetricsRegistry } from "../model/metrics-library.ts";
 import type { WorkSignal } from "../model/metrics/work-signal.ts";
+import { Gauge, Histogram, type MetricsRegistry } from "../model/metrics-library.ts";
 
 /** Short enough to detect most stalls of that length. */
 const TURN_MS = 250;

@@ -2,8 +2,9 @@
  * The samples of one run of a part, as a `Batch` for ingest.
  *
  * A part declares its metrics once (`gauge`, `cumulative`) and adds values to a `Reading`. `Heads` keeps the
- * heads of its series from one reading to the next, so that admission gets the same objects. A series that is
- * absent from a whole reading (a removed device, a stopped container) is dropped.
+ * heads of its series from one reading to the next, so that admission gets the same objects. A reading with the
+ * series of the one before, in the same order, also has the same list of heads, so that admission looks nothing up.
+ * A series that is absent from a whole reading (a removed device, a stopped container) is dropped.
  */
 import type { Batch, Kind, Labels, SeriesHead } from "../model/sample.ts";
 
@@ -42,9 +43,19 @@ export function cumulative(name: string, help: string, labelNames: readonly stri
 export const READING_SAMPLES_MAX = 20_000;
 
 interface Slot {
+  readonly definition: Definition;
+  readonly labelValues: readonly string[];
   readonly head: SeriesHead;
   /** The number of the last reading with this series. */
   reading: number;
+}
+
+/** The series of a sealed reading, in the order of its samples. */
+interface Sealed {
+  readonly slots: readonly Slot[];
+  readonly heads: readonly SeriesHead[];
+  /** 0, 1, 2 …: each sample has a head of its own. */
+  readonly index: Uint32Array;
 }
 
 /** The heads of one part's series. */
@@ -52,6 +63,7 @@ export class Heads {
   readonly #common: Labels;
   readonly #slots = new Map<Definition, Map<string, Slot>>();
   #reading = 0;
+  #sealed: Sealed = { slots: [], heads: [], index: new Uint32Array(0) };
 
   /** `common` labels are added to every series. A definition's own label of the same name takes precedence. */
   constructor(common: Labels = new Map()) {
@@ -72,19 +84,45 @@ export class Heads {
     return new Reading(this, this.#reading, timestampUs);
   }
 
-  /** The head of a series, or undefined if `reading` has the series already. Only `Reading` calls this. */
-  take(definition: Definition, labelValues: readonly string[], reading: number): SeriesHead | undefined {
+  /**
+   * The slot of a series, or undefined if `reading` has the series already. `position` is the number of samples that the
+   * reading has. Only `Reading` calls this.
+   */
+  take(
+    definition: Definition,
+    labelValues: readonly string[],
+    reading: number,
+    position: number,
+  ): Slot | undefined {
+    const before = this.#sealed.slots[position];
+    if (before !== undefined && before.reading === reading - 1 && isOf(before, definition, labelValues)) {
+      before.reading = reading;
+      return before;
+    }
     const slots = this.#slots.getOrInsertComputed(definition, () => new Map());
     const key = labelValues.length === 1 ? labelValues[0] : labelValues.join("\u0000");
     const slot = slots.get(key);
     if (slot === undefined) {
-      const head = this.#head(definition, labelValues);
-      slots.set(key, { head, reading });
-      return head;
+      const made = { definition, labelValues, head: this.#head(definition, labelValues), reading };
+      slots.set(key, made);
+      return made;
     }
     if (slot.reading === reading) return undefined;
     slot.reading = reading;
-    return slot.head;
+    return slot;
+  }
+
+  /** The heads of these slots: the same list as that of the reading before if the series are the same. */
+  seal(slots: readonly Slot[]): Sealed {
+    const before = this.#sealed;
+    if (before.slots.length === slots.length && slots.every((slot, index) => slot === before.slots[index]))
+      return before;
+    this.#sealed = {
+      slots,
+      heads: slots.map(({ head }) => head),
+      index: Uint32Array.from({ length: slots.length }, (_, index) => index),
+    };
+    return this.#sealed;
   }
 
   #head(definition: Definition, labelValues: readonly string[]): SeriesHead {
@@ -113,12 +151,19 @@ export class Heads {
   }
 }
 
+function isOf(slot: Slot, definition: Definition, labelValues: readonly string[]): boolean {
+  if (slot.definition !== definition || slot.labelValues.length !== labelValues.length) return false;
+  for (let index = 0; index < labelValues.length; index++)
+    if (slot.labelValues[index] !== labelValues[index]) return false;
+  return true;
+}
+
 /** The samples of one run of a part, all with one time. Made by `Heads.read`. */
 export class Reading {
   readonly #owner: Heads;
   readonly #number: number;
   readonly #timestampUs: number;
-  readonly #heads: SeriesHead[] = [];
+  readonly #slots: Slot[] = [];
   readonly #values: number[] = [];
   #sealed = false;
   #dropped = 0;
@@ -164,9 +209,9 @@ export class Reading {
       this.#dropped++;
       return;
     }
-    const head = this.#owner.take(definition, labelValues, this.#number);
-    if (head === undefined) return;
-    this.#heads.push(head);
+    const slot = this.#owner.take(definition, labelValues, this.#number, this.#values.length);
+    if (slot === undefined) return;
+    this.#slots.push(slot);
     this.#values.push(value);
   }
 
@@ -174,11 +219,11 @@ export class Reading {
   seal(): Batch {
     this.#sealed = true;
     const length = this.#values.length;
-    const index = Uint32Array.from({ length }, (_, i) => i);
+    const { heads, index } = this.#owner.seal(this.#slots);
     return {
       protocol: "sampler",
       length,
-      heads: this.#heads,
+      heads,
       head: index,
       timestampUs: new Float64Array(length).fill(this.#timestampUs),
       value: Float64Array.from(this.#values),

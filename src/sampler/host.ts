@@ -3,7 +3,7 @@
  * node_exporter's (https://github.com/prometheus/node_exporter), so that its dashboards work. The files are
  * described in https://docs.kernel.org/filesystems/proc.html.
  */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import os from "node:os";
 import { cumulative, type Definition, gauge, type Reading } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
@@ -128,8 +128,8 @@ interface HostOptions extends PartOptions {
 export function hostPart({ intervalMs, procPath = "/proc" }: HostOptions): Part {
   let cpus: ReadonlyMap<string, readonly number[]> = new Map();
   const memory = new Map<string, Definition>();
-  const read = (name: string, signal: AbortSignal) =>
-    readFile(`${procPath}/${name}`, { encoding: "utf8", signal });
+  // The kernel writes these files at once, in some 0.05 ms. To read each on another thread takes ten times as long.
+  const read = (name: string) => readFileSync(`${procPath}/${name}`, "utf8");
 
   function addStat(reading: Reading, stat: ProcStat): void {
     cpus = new Map([...stat.cpus].map(([cpu, seconds]) => [cpu, neverBack(cpus.get(cpu), seconds)]));
@@ -160,15 +160,16 @@ export function hostPart({ intervalMs, procPath = "/proc" }: HostOptions): Part 
   return {
     name: "host",
     intervalMs,
-    async collect(reading, signal) {
-      addStat(reading, parseProcStat(await read("stat", signal)));
-      const averages = parseLoadAverage(await read("loadavg", signal));
+    isQuick: true,
+    async collect(reading) {
+      addStat(reading, parseProcStat(read("stat")));
+      const averages = parseLoadAverage(read("loadavg"));
       LOAD.forEach((definition, index) => {
         reading.add(definition, averages[index]);
       });
-      addMemory(reading, parseMeminfo(await read("meminfo", signal)));
+      addMemory(reading, parseMeminfo(read("meminfo")));
       reading.add(TIME, Date.now() / 1000);
-      const domain = (await read("sys/kernel/domainname", signal)).trim();
+      const domain = read("sys/kernel/domainname").trim();
       reading.add(UNAME, 1, os.type(), os.release(), os.version(), os.machine(), os.hostname(), domain);
     },
   };

@@ -2,7 +2,7 @@
  * Network interfaces on Linux, from /proc/net/dev, with the names of node_exporter's netdev collector
  * (https://docs.kernel.org/networking/statistics.html). They are those of the gateway's network namespace.
  */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { cumulative, type Definition } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 
@@ -47,8 +47,9 @@ export function networkPart({ intervalMs, procPath = "/proc" }: NetworkOptions):
   return {
     name: "network",
     intervalMs,
-    async collect(reading, signal) {
-      const text = await readFile(`${procPath}/net/dev`, { encoding: "utf8", signal });
+    isQuick: true,
+    async collect(reading) {
+      const text = readFileSync(`${procPath}/net/dev`, "utf8");
       for (const [device, numbers] of parseNetDev(text)) {
         for (const [column, definition] of COLUMNS) reading.add(definition, numbers[column], device);
       }

@@ -3,8 +3,9 @@
  * for PromQL and SQL, so that the dashboard and the alerts work without any Prometheus. Their protocol is not
  * exposed, because `/metrics` has them already.
  */
-import type { MetricsRegistry } from "../model/metrics-library.ts";
+
 import { LAST_PUSH } from "../exposition/totals/last-pushes.ts";
+import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { openMetricsFloat } from "../model/spelling.ts";
 import { cumulative, type Definition, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
@@ -31,6 +32,14 @@ interface Value {
   readonly metricName?: string;
 }
 
+/** A series as it was last read, so that its texts are not made again for each reading. */
+interface Known {
+  readonly metricName: string | undefined;
+  readonly labels: Value["labels"];
+  readonly definition: Definition;
+  readonly texts: readonly string[];
+}
+
 export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions): Part {
   // Heads are found by the identity of the definition, so each definition is made once.
   const definitions = new Map<string, Definition>();
@@ -40,22 +49,47 @@ export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions
       (type === "gauge" ? gauge : cumulative)(name, help, labelNames),
     );
   };
+  /** By metric, in the order of its values. */
+  const known = new Map<string, Known[]>();
+  const make = (name: string, type: string, help: string, { metricName, labels }: Value): Known => {
+    const labelNames = Object.keys(labels).sort();
+    const definition = definitionOf(metricName ?? name, type, help, labelNames);
+    return {
+      metricName,
+      labels: { ...labels },
+      definition,
+      texts: labelNames.map((label) => labelText(label, labels[label])),
+    };
+  };
   return {
     name: "gateway",
     intervalMs,
+    isQuick: true,
     async collect(reading) {
       for (const { name, help, type, values } of await registry.getMetricsAsJSON()) {
-        for (const { metricName, labels, value } of values as readonly Value[]) {
-          const labelNames = Object.keys(labels).sort();
-          const texts = labelNames.map((label) => labelText(label, labels[label]));
-          reading.add(definitionOf(metricName ?? name, String(type), help, labelNames), value, ...texts);
-        }
+        const series = known.getOrInsertComputed(name, () => []);
+        (values as readonly Value[]).forEach((each, at) => {
+          let found = series[at];
+          if (found === undefined || !isSame(found, each)) {
+            found = make(name, String(type), help, each);
+            series[at] = found;
+          }
+          reading.add(found.definition, each.value, ...found.texts);
+        });
+        series.length = values.length;
       }
       for (const { job, instance, pushedAtMs } of lastPushes()) {
         reading.add(LAST_PUSH_GAUGE, pushedAtMs / 1000, job, instance);
       }
     },
   };
+}
+
+function isSame(known: Known, { metricName, labels }: Value): boolean {
+  if (known.metricName !== metricName) return false;
+  for (const name in labels) if (known.labels[name] !== labels[name]) return false;
+  for (const name in known.labels) if (labels[name] === undefined) return false;
+  return true;
 }
 
 /** Bounds are spelled as everywhere else: `250.0`, `+Inf`. */

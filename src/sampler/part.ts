@@ -10,6 +10,11 @@ export interface Part {
   /** The time between two runs. */
   readonly intervalMs: number;
   /**
+   * Whether it only reads a few files of the kernel. Such parts run at the same time, so that an idle gateway is woken once
+   * for all of them. The others are shifted against each other.
+   */
+  readonly isQuick?: boolean;
+  /**
    * A run is aborted after this time, and counted as a timeout. The default is 10 s, or the interval if it is
    * shorter.
    */

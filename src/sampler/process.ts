@@ -2,7 +2,7 @@
  * The gateway's own process, as rows. `/metrics` exposes the current `process_…`. Here their history is stored.
  * The names begin with `weir_process_`, so that the two are never in one family.
  */
-import { readdir } from "node:fs/promises";
+import { openFileCount } from "../exposition/process-metrics.ts";
 import { cumulative, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 
@@ -22,14 +22,14 @@ export function processPart({ intervalMs }: PartOptions): Part {
   return {
     name: "process",
     intervalMs,
+    isQuick: true,
     async collect(reading) {
       const cpu = process.cpuUsage();
       reading.add(CPU, (cpu.user + cpu.system) / 1e6);
       reading.add(RESIDENT, process.memoryUsage.rss());
       reading.add(START_TIME, startTimeSeconds);
       if (process.platform === "linux") {
-        // One of the entries is the descriptor that lists the folder.
-        reading.add(OPEN_FILES, (await readdir("/proc/self/fd")).length - 1);
+        reading.add(OPEN_FILES, await openFileCount());
       }
     },
   };

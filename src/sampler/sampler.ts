@@ -2,8 +2,8 @@
  * The loop that samples this machine into ordinary ingest.
  *
  * - Each part has its own interval. Runs start at multiples of it, so that samples are evenly spaced, and at the same
- *   seconds after a restart. Parts are shifted against each other, so that they do not run together. Every part runs
- *   once soon after the start.
+ *   seconds after a restart. Parts that take long are shifted against each other, so that they do not run together. Quick
+ *   ones run together, so that an idle gateway is woken once. Every part runs once soon after the start.
  * - A part that fails, or does not end in time, is counted and does not delay the others. A run that has not ended is
  *   not started a second time. A part that fails repeatedly is tried less and less often, because a run may cost a
  *   process or a timeout.
@@ -78,7 +78,7 @@ export class Sampler {
     this.#loops = parts.map((part, index) => ({
       part,
       heads: new Heads(labels),
-      offsetMs: Math.floor((index * shortestMs) / parts.length),
+      offsetMs: part.isQuick === true ? 0 : Math.floor((index * shortestMs) / parts.length),
       failures: 0,
       notBeforeMs: 0,
       failing: undefined,

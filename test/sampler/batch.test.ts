@@ -1,5 +1,6 @@
 /** The batch of a reading, and the heads that are kept from one reading to the next. */
 import { expect, test } from "bun:test";
+import type { Batch } from "../../src/model/sample.ts";
 import { cumulative, gauge, Heads, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { values } from "./readings.ts";
 
@@ -52,6 +53,32 @@ test("keeps the same head object for a series from one reading to the next", () 
     return reading.seal().heads[0];
   };
   expect(head()).toBe(head());
+});
+
+test("keeps the same list of heads while readings have the same series in the same order", () => {
+  const heads = new Heads();
+  const batch = (...cpus: readonly string[]) => {
+    const reading = heads.read(0);
+    cpus.forEach((cpu, index) => {
+      reading.add(CPU, index, "user", cpu);
+    });
+    return reading.seal();
+  };
+  const cpusOf = ({ heads, head, length }: Batch) =>
+    Array.from({ length }, (_, sample) => heads[head[sample]!]!.labels.get("cpu"));
+  const first = batch("0", "1");
+  const same = batch("0", "1");
+  expect([same.heads, same.head, [...same.value]]).toEqual([first.heads, first.head, [0, 1]]);
+  expect(same.heads).toBe(first.heads);
+  expect(cpusOf(batch("1", "0"))).toEqual(["1", "0"]);
+  expect(cpusOf(batch("1", "1", "2"))).toEqual(["1", "2"]);
+  expect(cpusOf(batch("1"))).toEqual(["1"]);
+  expect(cpusOf(batch("2", "1", "2", "0"))).toEqual(["2", "1", "0"]);
+  // A reading that was never sealed counts as one, too: its series are not in the list.
+  heads.read(0).add(CPU, 1, "user", "9");
+  expect(cpusOf(batch("2", "1", "1", "0"))).toEqual(["2", "1", "0"]);
+  expect(heads.size).toBe(4);
+  expect(cpusOf(first)).toEqual(["0", "1"]);
 });
 
 test("drops series that a reading did not have", () => {

@@ -7,7 +7,8 @@ import { gatewayPart } from "../../src/sampler/own-metrics.ts";
 test("stores counters, gauges, the parts of histograms, and the last pushes as series", async () => {
   const registry = new Registry();
   const registers = [registry];
-  new Counter({ name: "c_total", help: "C.", labelNames: ["b", "a"], registers }).inc({ b: "2", a: "1" }, 3);
+  const counter = new Counter({ name: "c_total", help: "C.", labelNames: ["b", "a"], registers });
+  counter.inc({ b: "2", a: "1" }, 3);
   new Gauge({ name: "g_bytes", help: "G.", registers }).set(-1);
   new Histogram({ name: "h_seconds", help: "H.", buckets: [0.5, 2], registers }).observe(1);
   const lastPushes = () => [{ job: "j", instance: "", pushedAtMs: 1_500 }];
@@ -34,5 +35,19 @@ test("stores counters, gauges, the parts of histograms, and the last pushes as s
   // The next reading has the same heads, so that admission looks nothing up.
   const again = heads.read(8_000_000);
   await part.collect(again, new AbortController().signal);
-  expect(again.seal().heads[0]).toBe(batch.heads[0]!);
+  expect(again.seal().heads).toBe(batch.heads);
+
+  // Series of a metric that are others than before have their own labels.
+  counter.reset();
+  counter.inc({ b: "4" }, 5);
+  counter.inc({ b: "2", a: "1" }, 6);
+  const changed = heads.read(9_000_000);
+  await part.collect(changed, new AbortController().signal);
+  const { heads: changedHeads, value } = changed.seal();
+  expect(changedHeads.slice(0, 3).map(({ metric, labels }) => [metric, Object.fromEntries(labels)])).toEqual([
+    ["c_total", { b: "4" }],
+    ["c_total", { a: "1", b: "2" }],
+    ["g_bytes", {}],
+  ]);
+  expect([...value.slice(0, 3)]).toEqual([5, 6, -1]);
 });
