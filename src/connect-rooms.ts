@@ -317,6 +317,7 @@ async function openSeries(
     ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
     counters,
   });
+  totals.reserve(registry.series());
   for (const series of registry.series()) totals.define(series);
   totals.restore(stored.totals);
   for (const { job, instance, pushedAtMs } of stored.lastPushes)

@@ -10,6 +10,8 @@ import { SettledKeys } from "./settled-keys.ts";
 
 /** Reasons that are kept with an answer for a day: as many as the answer to a push lists. */
 const REJECTED_KEPT_MAX = 1_000;
+/** As many stored keys wait for the first push with a key: some 10 ms less at a start. More would delay that push. */
+const UNSETTLED_MAX = 5_000;
 /** After this many keys were forgotten early, they are deleted from the store as well. */
 const FORGOTTEN_PER_CUT = 10_000;
 
@@ -23,7 +25,9 @@ interface Pending {
 
 export class IdempotencyKeys {
   readonly #pending = new Map<string, Pending>();
-  readonly #settled: SettledKeys;
+  readonly #keys: SettledKeys;
+  /** Stored keys that are not among the settled ones yet. */
+  #unsettled: readonly PushRecord[];
   readonly #counters: Counters;
   /** Keys that were received before this may have been forgotten early, because of `bytesMax`. */
   #forgottenBeforeMs = Number.NEGATIVE_INFINITY;
@@ -34,10 +38,18 @@ export class IdempotencyKeys {
    * @param bytesMax memory for keys and answers. Past it the oldest are forgotten before their time.
    */
   constructor(stored: readonly PushRecord[], bytesMax: number, counters: Counters) {
-    this.#settled = new SettledKeys(bytesMax);
+    this.#keys = new SettledKeys(bytesMax);
     this.#counters = counters;
+    this.#unsettled = stored;
+    if (stored.length > UNSETTLED_MAX) void this.#settled;
+  }
+
+  get #settled(): SettledKeys {
+    const stored = this.#unsettled;
+    this.#unsettled = [];
     for (const { scope, key, bodyHash, receivedAtMs, answer } of stored)
       this.#settle(entryKey(scope, key), bodyHash, receivedAtMs, answer);
+    return this.#keys;
   }
 
   /**

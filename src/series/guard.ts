@@ -21,14 +21,34 @@ const BOUND = "le";
 /** Labels that identify a worker or a bucket. They are never demoted. */
 const PROTECTED: ReadonlySet<string> = new Set([BOUND, "quantile", "job", "instance"]);
 
+/** Label → value → how many series carry it. */
+type ValuesByLabel = Map<string, Map<string, number>>;
+
+function count(byLabel: ValuesByLabel, labels: Labels): void {
+  for (const [name, value] of labels) {
+    const values = byLabel.getOrInsertComputed(name, () => new Map());
+    values.set(value, (values.get(value) ?? 0) + 1);
+  }
+}
+
 export class Guard {
   readonly #options: GuardOptions;
-  /** Metric → label → value → how many current series carry it. */
-  readonly #values = new Map<string, Map<string, Map<string, number>>>();
+  readonly #currentOf: (metric: string) => Iterable<{ readonly labels: Labels }> | undefined;
+  /**
+   * Metric → label → value → how many current series carry it. Those of a metric are counted when it may get a new series: most
+   * metrics get none after a start.
+   */
+  readonly #values = new Map<string, ValuesByLabel>();
   readonly #demoted = new Map<string, Set<string>>();
 
-  constructor(options: GuardOptions, demotions: readonly DemotionRecord[]) {
+  /** @param currentOf the current series of a metric, of which `add` and `remove` say what changes */
+  constructor(
+    options: GuardOptions,
+    demotions: readonly DemotionRecord[],
+    currentOf: (metric: string) => Iterable<{ readonly labels: Labels }> | undefined,
+  ) {
     this.#options = options;
+    this.#currentOf = currentOf;
     for (const { metric, label } of demotions) this.#remember(metric, label);
   }
 
@@ -58,14 +78,13 @@ export class Guard {
     return [...this.#demoted].filter(([, labels]) => labels.has(label)).map(([metric]) => metric);
   }
 
+  /** A series is current now. */
   add(metric: string, labels: Labels): void {
-    const byLabel = this.#values.getOrInsertComputed(metric, () => new Map());
-    for (const [name, value] of labels) {
-      const values = byLabel.getOrInsertComputed(name, () => new Map());
-      values.set(value, (values.get(value) ?? 0) + 1);
-    }
+    const byLabel = this.#values.get(metric);
+    if (byLabel !== undefined) count(byLabel, labels);
   }
 
+  /** A series is not current any more. */
   remove(metric: string, labels: Labels): void {
     const byLabel = this.#values.get(metric);
     for (const [name, value] of labels) {
@@ -83,23 +102,23 @@ export class Guard {
    * many. Undefined if the series is within the limits, or if no label can be demoted.
    */
   labelToDemote(metric: string, labels: Labels, seriesCount: number): string | undefined {
-    const byLabel = this.#values.get(metric);
-    const count = (name: string) => {
-      const values = byLabel?.get(name);
+    const byLabel = this.#valuesOf(metric);
+    const countOf = (name: string) => {
+      const values = byLabel.get(name);
       const own = labels.get(name);
       return (values?.size ?? 0) + (own !== undefined && !values?.has(own) ? 1 : 0);
     };
     // A histogram of increments has a series for each bound. They are one, as the buckets of observations are.
-    let over = seriesCount + 1 > this.#options.seriesPerMetricMax * Math.max(1, count(BOUND));
+    let over = seriesCount + 1 > this.#options.seriesPerMetricMax * Math.max(1, countOf(BOUND));
     for (const name of labels.keys()) {
-      if (!PROTECTED.has(name) && count(name) > this.#options.labelValuesMax) over = true;
+      if (!PROTECTED.has(name) && countOf(name) > this.#options.labelValuesMax) over = true;
     }
     if (!over) return undefined;
     let most: string | undefined;
-    const names = new Set([...(byLabel?.keys() ?? []), ...labels.keys()]);
+    const names = new Set([...byLabel.keys(), ...labels.keys()]);
     for (const name of [...names].sort()) {
-      if (PROTECTED.has(name) || count(name) === 0) continue;
-      if (most === undefined || count(name) > count(most)) most = name;
+      if (PROTECTED.has(name) || countOf(name) === 0) continue;
+      if (most === undefined || countOf(name) > countOf(most)) most = name;
     }
     return most;
   }
@@ -112,6 +131,14 @@ export class Guard {
   /** Forgets the counts of a metric that has no rows left. Its demotions remain. */
   forget(metric: string): void {
     this.#values.delete(metric);
+  }
+
+  #valuesOf(metric: string): ValuesByLabel {
+    return this.#values.getOrInsertComputed(metric, () => {
+      const byLabel: ValuesByLabel = new Map();
+      for (const { labels } of this.#currentOf(metric) ?? []) count(byLabel, labels);
+      return byLabel;
+    });
   }
 
   #remember(metric: string, label: string): void {

@@ -134,7 +134,10 @@ function hasControl(text: string): boolean {
  */
 export function labelsKey(labels: Labels): string {
   let key = "";
-  for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
+  // An iterator would make a pair for each label.
+  labels.forEach((value, name) => {
+    key += `${name}\u0000${value}\u0000`;
+  });
   return key;
 }
 

@@ -34,8 +34,8 @@ export class RegisteredMetric implements Metric {
   readonly buckets: readonly number[];
   /** Series by the key of their labels, without those that a demotion ended. */
   readonly current = new SeriesByLabels();
-  /** For each label name, how many series with rows have it, ended series included. */
-  readonly #labelNames = new Map<string, number>();
+  /** For each label name, how many series with rows have it, ended series included. Counted when it is first asked for. */
+  #names: Map<string, number> | undefined;
   /** All series that have rows, ended ones included. */
   readonly series = new SeriesList();
   /**
@@ -115,7 +115,7 @@ export class RegisteredMetric implements Metric {
       const key = usualKey(series);
       if (key !== undefined && !this.#byUsualBound.has(key)) this.#byUsualBound.set(key, series);
     }
-    this.#count(series.labels, 1);
+    if (this.#names !== undefined) count(this.#names, series.labels, 1);
   }
 
   remove(series: Series): void {
@@ -125,15 +125,23 @@ export class RegisteredMetric implements Metric {
       const key = usualKey(series);
       if (key !== undefined && this.#byUsualBound.get(key) === series) this.#byUsualBound.delete(key);
     }
-    this.#count(series.labels, -1);
+    if (this.#names !== undefined) count(this.#names, series.labels, -1);
   }
 
-  #count(labels: Labels, by: 1 | -1): void {
-    for (const name of labels.keys()) {
-      const count = (this.#labelNames.get(name) ?? 0) + by;
-      if (count === 0) this.#labelNames.delete(name);
-      else this.#labelNames.set(name, count);
+  get #labelNames(): ReadonlyMap<string, number> {
+    if (this.#names === undefined) {
+      this.#names = new Map();
+      for (const { labels } of this.series) count(this.#names, labels, 1);
     }
+    return this.#names;
+  }
+}
+
+function count(names: Map<string, number>, labels: Labels, by: 1 | -1): void {
+  for (const name of labels.keys()) {
+    const after = (names.get(name) ?? 0) + by;
+    if (after === 0) names.delete(name);
+    else names.set(name, after);
   }
 }
 

@@ -78,15 +78,19 @@ export class Registry {
   constructor(options: RegistryOptions, stored: Stored) {
     this.#options = options;
     this.#attributes = new Set(options.attributes);
-    this.#guard = new Guard(options, stored.demotions);
+    this.#guard = new Guard(options, stored.demotions, (metric) =>
+      this.#metrics.get(metric)?.current.values(),
+    );
     for (const record of stored.metrics)
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
     // Metrics of one sender have the same labels. They are kept once.
     const shared = new Map<string, Labels>();
+    const keys = new Map<Labels, string>();
     for (const { seriesId, metric, labels, exposed } of stored.series) {
       const entry = this.#metrics.get(metric);
       if (entry === undefined) continue;
-      const key = labelsKey(labels);
+      let key = keys.get(labels);
+      if (key === undefined) keys.set(labels, (key = labelsKey(labels)));
       const own = shared.getOrInsertComputed(key, () => compactMap(labels));
       this.#addSeries({ seriesId, metric: entry, labels: own, exposed }, key);
     }

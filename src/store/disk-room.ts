@@ -11,6 +11,7 @@
  * dropped day frees blocks in the file, and no bytes beside it. Only the log needs bytes beside it.
  */
 import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { Unavailable } from "../model/errors.ts";
 import { isDiskFull } from "./engine/faults.ts";
 import { statement } from "./statements.ts";
@@ -189,6 +190,15 @@ export class DiskRoom {
     const setting = reserveBytes < BLOCK_BYTES ? "" : " (diskReserveBytes)";
     return `pushes are accepted again when ${this.#neededBytes} bytes are free${setting}`;
   }
+}
+
+/** The error of opening a file: `DiskFull` if the disk had no room. */
+export function explainNoRoom(path: string, error: unknown): unknown {
+  if (!isDiskFull(error)) return error;
+  const folder = dirname(path);
+  return new DiskFull(
+    `disk full: ${freeBytesOf(folder)} bytes are free in ${folder}; the store needs more to open`,
+  );
 }
 
 /** Bytes that this user can still write to the disk of a file or folder. */

@@ -5,7 +5,6 @@
  */
 
 import { existsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import type { Observations } from "../model/metrics/tallies.ts";
@@ -14,9 +13,9 @@ import { Copying } from "./backup/copying.ts";
 import { type PackingHost, type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
 import { explainDamage, prepareFiles } from "./damaged-files.ts";
-import { DiskFull, DiskRoom, freeBytesInside, freeBytesOf } from "./disk-room.ts";
+import { DiskFull, DiskRoom, explainNoRoom, freeBytesInside } from "./disk-room.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
+import { isCheckpointRefused, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
@@ -24,6 +23,7 @@ import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { LogSize } from "./log-size.ts";
 import { OperationOrder } from "./operation-order.ts";
 import { readerError, Readers } from "./reading/readers.ts";
+import { type Kept, StartFile } from "./start-file/start-file.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -72,12 +72,14 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
   // Before the engine writes to a new log.
   const missing = isNew ? undefined : missingByNote(journalPath, log.bytes);
   if (missing !== undefined && !isRepair) throw shortLog(journalPath, missing);
-  const engine = await openEngine(options.path, options).catch((error) => {
-    if (!isDiskFull(error)) throw error;
-    const folder = dirname(options.path);
-    throw new DiskFull(
-      `disk full: ${freeBytesOf(folder)} bytes are free in ${folder}; the store needs more to open`,
-    );
+  const startFile = new StartFile(options.path);
+  let kept: Kept | undefined;
+  const isKnown = (file: number, schema: number) => {
+    if (!isRepair && log.isEmpty) kept = startFile.read(file, schema);
+    return kept !== undefined;
+  };
+  const engine = await openEngine(options.path, { ...options, isKnown }).catch((error) => {
+    throw explainNoRoom(options.path, error);
   });
   const { writer } = engine;
   log.opened();
@@ -92,14 +94,19 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       isRepair,
       isLogShort: missing !== undefined,
       logBytes: () => log.bytes,
+      known: kept?.journal,
     });
+    if (!journal.isEmpty) kept = undefined;
     if (isNew || missing !== undefined) journal.forgetLog();
     for (let isFirst = true; ; isFirst = false) {
-      const { stored, generation, watermarks, tables } = await loadTables(writer);
+      const { stored, generation, watermarks, tables } = kept?.tables ?? (await loadTables(writer));
       const lost = isRepair && isFirst ? journal.losses(stored) : undefined;
       if (lost !== undefined) options.onRepair?.(lost);
-      const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room, log });
-      await store.lookInside();
+      const store = new DuckDBStore(options, {
+        ...{ engine, journal, tables, generation, watermarks, room, log, startFile },
+      });
+      if (kept === undefined) await store.lookInside();
+      else room.noteInside(kept.bytesInside);
       if (journal.isEmpty) return { store, stored };
       // Records that a killed run left. Everything is read again afterwards.
       try {
@@ -131,6 +138,7 @@ interface Parts {
   readonly watermarks: ReadonlyMap<number, number>;
   readonly room: DiskRoom;
   readonly log: LogSize;
+  readonly startFile: StartFile;
 }
 
 export class DuckDBStore implements Store {
@@ -145,6 +153,7 @@ export class DuckDBStore implements Store {
   );
   readonly #room: DiskRoom;
   readonly #log: LogSize;
+  readonly #startFile: StartFile;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
   readonly #copying = new Copying();
@@ -176,6 +185,7 @@ export class DuckDBStore implements Store {
     this.#watermarks = parts.watermarks;
     this.#room = parts.room;
     this.#log = parts.log;
+    this.#startFile = parts.startFile;
     this.#committed.reset(this.#days.values());
     this.#committed.add(this.#journal.rows());
   }
@@ -469,7 +479,8 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch(this.#journal.leave);
       // On a full disk the file stays, and the next start finds what it expects.
       await this.#journal.forget(this.#writer, this.#inTransaction).catch(() => undefined);
-      await this.#checkpoint();
+      if ((await this.#checkpoint()) && this.#journal.isEmpty)
+        await this.#startFile.keep(this.#engine, this.#options).catch(() => undefined);
       this.#journal.close((await this.fileSizes()).logBytes > 0);
       await closeEngine(this.#engine, this.#readers.count > 0);
     });
@@ -533,6 +544,7 @@ export class DuckDBStore implements Store {
     const end = this.#options.counters.checkpointSeconds.startTimer();
     try {
       // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
+      this.#startFile.remove();
       this.#engine.catalog.write();
       await this.#writer.run("CHECKPOINT");
       this.#engine.catalog.remove();

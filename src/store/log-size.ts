@@ -17,6 +17,11 @@ export class LogSize {
     this.#bytes = wholeCommitBytes(this.#path);
   }
 
+  /** Whether there is no log, or one without a byte. */
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
   /** Bytes up to the end of the last whole commit. */
   get bytes(): number {
     return this.#bytes;

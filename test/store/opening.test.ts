@@ -73,18 +73,24 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
   await (await openStore({ ...options, counters: createCounters() })).store.close();
 });
 
-test("a start of an empty store takes 6 statements", async () => {
+test("a start of an empty store takes one statement after an orderly stop, and 6 without it", async () => {
   const folder = temporaryFolder();
   const path = join(folder, "store.duckdb");
   const options = { path, memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") };
   await (await openStore({ ...options, counters: createCounters() })).store.close();
-  const spies = [spyOn(Connection.prototype, "run"), spyOn(Connection.prototype, "all")];
-  const { store } = await openStore({ ...options, counters: createCounters() });
-  const statements = spies.flatMap(({ mock }) => mock.calls.map(([sql]) => sql));
-  for (const spy of spies) spy.mockRestore();
-  await store.close();
+  const opened = async () => {
+    const spies = [spyOn(Connection.prototype, "run"), spyOn(Connection.prototype, "all")];
+    const { store } = await openStore({ ...options, counters: createCounters() });
+    const statements = spies.flatMap(({ mock }) => mock.calls.map(([sql]) => sql));
+    for (const spy of spies) spy.mockRestore();
+    await store.close();
+    return statements;
+  };
+  // Settings.
+  expect(await opened()).toHaveLength(1);
+  rmSync(`${path}.start`);
   // Schema with the seed, settings, journal, catalog, small tables, and the free space of the file.
-  expect(statements).toHaveLength(6);
+  expect(await opened()).toHaveLength(6);
 });
 
 test("a new file has blocks of 128 KiB, and texts in a compressed dictionary", async () => {

@@ -28,9 +28,15 @@ const open = async (): Promise<Stored> => {
   store = opened.store;
   return plainStored(opened.stored);
 };
+/** Opens it from the tables, and from the file that a stop has left: both have the same. */
 const reopen = async (): Promise<Stored> => {
   await store.close();
-  return await open();
+  const kept = await open();
+  await store.close();
+  rmSync(join(folder, "store.duckdb.start"));
+  const stored = await open();
+  expect(stored).toEqual(kept);
+  return stored;
 };
 
 beforeEach(async () => {

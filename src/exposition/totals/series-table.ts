@@ -160,9 +160,15 @@ export class SeriesTable {
     page[seriesId & PAGE_MASK] = row;
   }
 
+  /** Makes room for this many rows and buckets in all. */
+  reserve(rows: number, buckets: number): void {
+    this.#growRows(rows);
+    this.#growBuckets(buckets);
+  }
+
   #growRows(length: number): void {
     if (length <= this.codes.length) return;
-    const rows = this.codes.length * 2;
+    const rows = Math.max(length, this.codes.length * 2);
     this.cells = widen(this.cells, new Float64Array(rows * ROW));
     this.ids = widen(this.ids, new Uint32Array(rows));
     this.codes = widen(this.codes, new Uint8Array(rows));
@@ -178,13 +184,14 @@ export class SeriesTable {
     }
     const start = this.#bucketsLength;
     this.#bucketsLength += length;
-    if (this.#bucketsLength > this.bucketCounts.length) {
-      this.bucketCounts = widen(
-        this.bucketCounts,
-        new Float64Array(Math.max(this.bucketCounts.length * 2, this.#bucketsLength)),
-      );
-    }
+    this.#growBuckets(this.#bucketsLength);
     return start;
+  }
+
+  #growBuckets(length: number): void {
+    if (length <= this.bucketCounts.length) return;
+    const buckets = Math.max(length, this.bucketCounts.length * 2);
+    this.bucketCounts = widen(this.bucketCounts, new Float64Array(buckets));
   }
 
   #layout(buckets: readonly number[]): Float64Array {

@@ -73,6 +73,17 @@ export class Totals {
     this.#exemplars = new Exemplars(EXEMPLAR_ATTRIBUTES, options.exemplarsMax);
   }
 
+  /** Makes room for series that are about to be defined, so that the tables do not grow step by step. */
+  reserve(series: Iterable<Series>): void {
+    let [rows, buckets] = [0, 0];
+    for (const { metric } of series) {
+      rows++;
+      if (metric.kind === "observation") buckets += metric.buckets.length + 1;
+    }
+    this.#table.reserve(rows, buckets);
+    this.#exemplars.grow(this.#table.bucketCounts.length);
+  }
+
   /**
    * Defines a series. A series that is defined already keeps its totals.
    *

@@ -23,11 +23,11 @@ export class CatalogNote {
    * Open as long as the engine has the file open. Closing a descriptor of a file gives up all locks that the process holds on it,
    * that of the engine included.
    */
-  readonly #file: number;
+  readonly file: number;
 
   constructor(path: string) {
     this.#path = path;
-    this.#file = openSync(path, "r");
+    this.file = openSync(path, "r");
   }
 
   /** Removes the note of a checkpoint that has ended. */
@@ -37,10 +37,10 @@ export class CatalogNote {
 
   /** Returns when the note is on the disk. Without room for it, there is none, and the checkpoint does not need one. */
   write(): void {
-    const header = lastCheckpoint(this.#file);
+    const header = lastCheckpoint(this.file);
     if (header === undefined) return;
     const used: Record<string, string> = {};
-    for (const block of readCatalogBlocks(this.#file, header)) used[block.block] = block.used;
+    for (const block of readCatalogBlocks(this.file, header)) used[block.block] = block.used;
     const noted: Noted = { iteration: `${header.iteration}`, metadata: `${header.metadata}`, used };
     try {
       const note = openSync(noteOf(this.#path), "w", 0o600);
@@ -57,7 +57,7 @@ export class CatalogNote {
 
   /** Call it when the engine has closed the file. */
   close(): void {
-    closeSync(this.#file);
+    closeSync(this.file);
   }
 }
 

@@ -30,6 +30,11 @@ export interface OpenEngineOptions extends DatabaseOptions {
    * use no file but the database.
    */
   readonly fileFolders?: { readonly own: string; readonly archived: string };
+  /**
+   * Called with a descriptor of the open file, and the newest schema. Returns whether the file is known to have that schema, so that
+   * none of its tables is asked.
+   */
+  readonly isKnown?: (file: number, schema: number) => boolean;
   /** Called with the folder of the backup that was made before a migration that rewrites data. */
   readonly onUpgradeBackup?: (folder: string) => void;
 }
@@ -48,8 +53,10 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     catalog = new CatalogNote(path);
     const writer = await connect();
     const known = options.migrations ?? migrations();
-    const found = await openedFile(writer);
-    if (found?.version !== known.at(-1)!.version)
+    const newest = known.at(-1)!.version;
+    const isKnown = options.isKnown?.(catalog.file, newest) === true;
+    const found = isKnown ? undefined : await openedFile(writer);
+    if (!isKnown && found?.version !== newest)
       await migrate(writer, {
         path,
         migrations: known,
@@ -58,10 +65,11 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
           options.onUpgradeBackup?.(folder);
         },
       });
-    if (!found?.seed) await writer.run(statement("store/insert_body_hash_seed"));
+    if (!isKnown && !found?.seed) await writer.run(statement("store/insert_body_hash_seed"));
     // As one call: each takes a millisecond of a start.
     await writer.run(
       [
+        ...(isKnown ? [statement("store/disable_checkpoint_on_close")] : []),
         statement("store/use_utc"),
         ...(options.fileFolders === undefined ? [] : [statement("store/allow_folders", options.fileFolders)]),
         statement("store/disable_external_access"),

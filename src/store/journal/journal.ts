@@ -77,6 +77,8 @@ interface JournalOptions {
   readonly isLogShort?: boolean;
   /** Bytes of the log's whole commits at the time of the call. */
   readonly logBytes: () => number;
+  /** What the store knows of its journal, if that need not be asked for. */
+  readonly known?: JournalState | undefined;
 }
 
 /** Columns that are used again. There are two while a row group moves and the next one fills. */
@@ -188,7 +190,7 @@ export class Journal {
    * @param path of the journal's file
    */
   static async open(connection: Connection, path: string, options: JournalOptions): Promise<Journal> {
-    const { sequence, expected } = await expectedJournal(connection);
+    const { sequence, expected } = options.known ?? (await expectedJournal(connection));
     const { isRepair, isLogShort = false } = options;
     const { file, reading } = JournalFile.open(path, sequence, isRepair, isLogShort);
     const { incompleteAt, gaps } = reading;
@@ -272,10 +274,19 @@ export class Journal {
     this.#isNoted = true;
   }
 
-  /** Makes the store forget the file, which is about to be removed, unless it has entries that were not moved. */
+  /**
+   * Makes the store forget the file, which is about to be removed, unless it has entries that were not moved. Stores the time as
+   * that of the last move, with random microseconds: no other copy of the store then has a checkpoint with the same catalog
+   * (start-file.ts).
+   */
   async forget(connection: Connection, inTransaction: InTransaction): Promise<void> {
-    if (!this.#hasRow || !this.isEmpty) return;
-    await inTransaction(() => connection.run(statement("store/forget_journal_file")));
+    if (!this.isEmpty) return;
+    const us = Date.now() * 1000 + Math.floor(Math.random() * 1000);
+    await inTransaction(async () => {
+      if (this.#hasRow) await connection.run(statement("store/forget_journal_file"));
+      await connection.run(statement("store/forget_journal_moved"));
+      await connection.run(statement("store/note_journal_moved"), [this.#moved, us]);
+    });
     this.#hasRow = false;
     this.#isNoted = false;
   }
@@ -538,9 +549,12 @@ async function noteMoved(connection: Connection, sequence: number): Promise<void
 type InTransaction = (action: () => Promise<void>) => Promise<void>;
 
 /** The sequence of the last record that moved, and what the store knows about the file of its journal: undefined if it needs none. */
-export async function expectedJournal(
-  connection: Connection,
-): Promise<{ sequence: number; expected: ExpectedJournal | undefined }> {
+export interface JournalState {
+  readonly sequence: number;
+  readonly expected?: ExpectedJournal | undefined;
+}
+
+export async function expectedJournal(connection: Connection): Promise<JournalState> {
   type Row = { sequence: number; moved_at_ms: number | null; file_key: string | null };
   const [row] = await connection.all<Row>(statement("store/load_journal"));
   const { sequence, moved_at_ms: movedAtMs, file_key: key } = row!;

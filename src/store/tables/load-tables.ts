@@ -6,10 +6,20 @@ import { ExemplarTable } from "./exemplar-rows.ts";
 import { loadRecords } from "./load-records.ts";
 import { RejectedTable } from "./rejected-rows.ts";
 import { loadStates } from "./state-rows.ts";
+import type { Stored } from "../store.ts";
 import { StoredTables } from "./stored-tables.ts";
+import type { TableWriters } from "./writing.ts";
 
 /** What is stored, and the writers of the tables, which continue from there. */
-export async function loadTables(connection: Connection) {
+export interface LoadedTables {
+  readonly stored: Stored;
+  /** Of the newest snapshot of the totals, and how many rows of each day it contains. */
+  readonly generation: number;
+  readonly watermarks: ReadonlyMap<number, number>;
+  readonly tables: TableWriters;
+}
+
+export async function loadTables(connection: Connection): Promise<LoadedTables> {
   const inFile = await StoredTables.read(connection);
   await dropStayingRows(connection, inFile.names);
   const days = await loadDays(connection, inFile);

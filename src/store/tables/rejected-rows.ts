@@ -6,14 +6,24 @@ import type { StoredTables } from "./stored-tables.ts";
 import type { Change, RejectedRecord } from "../store.ts";
 
 export class RejectedTable {
-  #newest = 0;
+  #newest: number;
+
+  /** @param newest the id of the newest row, if it is not loaded */
+  constructor(newest = 0) {
+    this.#newest = Math.max(newest, Date.now() * 1000);
+  }
+
+  /** The newest id. */
+  get newest(): number {
+    return this.#newest;
+  }
 
   /** Continues after the newest row. If all rows were deleted, the clock keeps ids from being used again. */
   async load(connection: Connection, tables: StoredTables): Promise<void> {
     const [row] = tables.isEmpty("rejected")
       ? []
       : await connection.all<{ newest: number }>(statement("store/load_rejected_id"));
-    this.#newest = Math.max(this.#newest, row?.newest ?? 0, Date.now() * 1000);
+    this.#newest = Math.max(this.#newest, row?.newest ?? 0);
   }
 
   /** Deletes the samples that were pushed again, and adds those that were rejected. */

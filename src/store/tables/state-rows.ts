@@ -13,7 +13,15 @@ import type { StoredTables } from "./stored-tables.ts";
 /** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
 const OUTDATED_MAX = 10_000;
 
-type StateName = "groups" | "notifications" | "forwards" | "archives";
+export type StateName = "groups" | "notifications" | "forwards" | "archives";
+
+/** What a table of states knows of its rows. */
+export interface StateCounts {
+  /** The newest one. */
+  readonly version: number;
+  readonly rows: number;
+  readonly rowsAfterTrim: number;
+}
 
 /** A state of a key. Null when it was deleted. */
 interface State {
@@ -23,13 +31,23 @@ interface State {
 
 export class StateTable {
   readonly #name: StateName;
-  #version = 0;
-  #rows = 0;
-  #rowsAfterTrim = 0;
+  #version: number;
+  #rows: number;
+  #rowsAfterTrim: number;
 
-  /** @param name the table in schema weir, whose columns are a version, a key and a text */
-  constructor(name: StateName) {
+  /**
+   * @param name the table in schema weir, whose columns are a version, a key and a text
+   * @param counts what is known of its rows. Not needed if it is loaded
+   */
+  constructor(name: StateName, counts: StateCounts = { version: 0, rows: 0, rowsAfterTrim: 0 }) {
     this.#name = name;
+    this.#version = counts.version;
+    this.#rows = counts.rows;
+    this.#rowsAfterTrim = counts.rowsAfterTrim;
+  }
+
+  get counts(): StateCounts {
+    return { version: this.#version, rows: this.#rows, rowsAfterTrim: this.#rowsAfterTrim };
   }
 
   /** Reads the newest states of the keys that exist, in the order of these states. */

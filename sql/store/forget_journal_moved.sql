@@ -1,0 +1,2 @@
+-- The next row has the sequence of the last record that was moved.
+DELETE FROM weir.journal_moved;

@@ -1,0 +1,138 @@
+/**
+ * The file of what a start reads: all records of the small tables, as of the checkpoint of an orderly stop. A start that finds the
+ * tables as they were then asks the engine for none of them, which takes half of the time.
+ *
+ * It is a copy, and nothing depends on it. It is used only if the database has the very checkpoint that it was made from, and no log
+ * with later commits. A checkpoint is recognised by the headers of the file and by all parts of the catalog that are in use
+ * (catalog-blocks.ts). A stop stores the time and a random number in front of its checkpoint, and the catalog has both, so that two
+ * copies of a store which go different ways do not have equal catalogs. A start with another file, a damaged one or none reads the
+ * tables.
+ */
+import { readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readCatalogBlocks } from "../catalog/catalog-blocks.ts";
+import { freeBytesInside } from "../disk-room.ts";
+import { lastCheckpoint } from "../engine/file-headers.ts";
+import type { OpenEngine, OpenEngineOptions } from "../engine/open-engine.ts";
+import { expectedJournal } from "../journal/journal.ts";
+import { migrations } from "../statements.ts";
+import { type LoadedTables, loadTables } from "../tables/load-tables.ts";
+import { StoredTables } from "../tables/stored-tables.ts";
+import { decodeTables, encodeTables, type StartState } from "./start-records.ts";
+
+const startFileOf = (path: string) => `${path}.start`;
+
+/** Changes with what is in the file. */
+const FORMAT = 1;
+/** Where each field begins. All numbers behind the header are doubles, and begin at a multiple of 8. */
+const HASH_AT = 0;
+const FORMAT_AT = 8;
+const NUMBERS_AT = 12;
+const CHECKPOINT_AT = 16;
+const CHECKPOINT_BYTES = 32;
+const HEADER_BYTES = CHECKPOINT_AT + CHECKPOINT_BYTES;
+/** Of all small tables. More would delay a stop, and a start takes seconds then in any case. */
+const ROWS_MAX = 200_000;
+/** Texts of records may be long. */
+const BYTES_MAX = 64 * 1_048_576;
+
+/** What a stop has left for the next start. */
+export interface Kept extends StartState {
+  readonly tables: LoadedTables;
+}
+
+export class StartFile {
+  readonly #path: string;
+
+  /** @param path of the database */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * What the file has. Undefined if there is none, or if it is not of the checkpoint that the database has now.
+   *
+   * @param database a descriptor of the database, which the engine has opened
+   * @param schema the newest one that this program knows
+   */
+  read(database: number, schema: number): Kept | undefined {
+    try {
+      const bytes = readFileSync(startFileOf(this.#path));
+      if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
+      if (bytes.readBigUInt64LE(HASH_AT) !== Bun.hash.xxHash64(bytes.subarray(FORMAT_AT))) return undefined;
+      const checkpoint = checkpointOf(database);
+      if (checkpoint?.equals(bytes.subarray(CHECKPOINT_AT, HEADER_BYTES)) !== true) return undefined;
+      const numbers = new Float64Array(
+        bytes.buffer,
+        bytes.byteOffset + HEADER_BYTES,
+        bytes.readUInt32LE(NUMBERS_AT),
+      );
+      const text = bytes.toString("utf8", HEADER_BYTES + numbers.byteLength);
+      const kept = decodeTables(text, numbers);
+      return kept.schema === schema ? kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Keeps what the next start reads, unless that is much. Call it after the last checkpoint, when the journal is empty. */
+  async keep(
+    { writer, catalog }: Pick<OpenEngine, "writer" | "catalog">,
+    { migrations: known = migrations() }: Pick<OpenEngineOptions, "migrations">,
+  ): Promise<void> {
+    const stored = await StoredTables.read(writer);
+    if (stored.rows > ROWS_MAX) return;
+    const kept = {
+      schema: known.at(-1)!.version,
+      journal: await expectedJournal(writer),
+      bytesInside: await freeBytesInside(writer),
+      tables: await loadTables(writer),
+    };
+    const hasLog = (statSync(`${this.#path}.wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    if (!hasLog) this.#write(catalog.file, kept);
+  }
+
+  /** It does not have to survive a loss of power: a part of it has another hash. */
+  #write(database: number, kept: Kept): void {
+    const checkpoint = checkpointOf(database);
+    if (checkpoint === undefined) return;
+    const { text, numbers } = encodeTables(kept);
+    const bytes = Buffer.concat([
+      Buffer.alloc(HEADER_BYTES),
+      new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength),
+      Buffer.from(text),
+    ]);
+    if (bytes.length > BYTES_MAX) return;
+    bytes.writeUInt32LE(FORMAT, FORMAT_AT);
+    bytes.writeUInt32LE(numbers.length, NUMBERS_AT);
+    checkpoint.copy(bytes, CHECKPOINT_AT);
+    bytes.writeBigUInt64LE(Bun.hash.xxHash64(bytes.subarray(FORMAT_AT)), HASH_AT);
+    writeFileSync(startFileOf(this.#path), bytes, { mode: 0o600 });
+  }
+
+  /** Removes the file. Call it before a checkpoint. */
+  remove(): void {
+    rmSync(startFileOf(this.#path), { force: true });
+  }
+}
+
+/** Identifies the last checkpoint of an open file. Undefined if there is none, or if a header is damaged. */
+function checkpointOf(file: number): Buffer | undefined {
+  const header = lastCheckpoint(file);
+  if (header === undefined) return undefined;
+  const hash = new Bun.CryptoHasher("sha256");
+  const main = Buffer.alloc(MAIN_BYTES);
+  readSync(file, main, 0, MAIN_BYTES, 0);
+  hash.update(main);
+  hash.update(
+    `${header.iteration} ${header.metadata} ${header.freeList} ${header.blocks} ${header.blockBytes}`,
+  );
+  let blocks = 0;
+  for (const { block, used } of readCatalogBlocks(file, header)) {
+    blocks++;
+    hash.update(` ${block} ${used}`);
+  }
+  return blocks === 0 ? undefined : hash.digest();
+}
+
+/** The header that says what the file is. */
+const MAIN_BYTES = 4_096;
