@@ -90,7 +90,10 @@ export class Registry {
       const entry = this.#metrics.get(metric);
       if (entry === undefined) continue;
       let key = keys.get(labels);
-      if (key === undefined) keys.set(labels, (key = labelsKey(labels)));
+      if (key === undefined) {
+        key = labelsKey(labels);
+        keys.set(labels, key);
+      }
       const own = shared.getOrInsertComputed(key, () => compactMap(labels));
       this.#addSeries({ seriesId, metric: entry, labels: own, exposed }, key);
     }

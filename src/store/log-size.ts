@@ -17,11 +17,6 @@ export class LogSize {
     this.#bytes = wholeCommitBytes(this.#path);
   }
 
-  /** Whether there is no log, or one without a byte. */
-  get isEmpty(): boolean {
-    return this.#size === 0;
-  }
-
   /** Bytes up to the end of the last whole commit. */
   get bytes(): number {
     return this.#bytes;
@@ -43,4 +38,13 @@ export class LogSize {
   #measure(): number {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
+}
+
+/**
+ * Bytes of a store's file and of its log, without asking the engine. Synchronous: for an open file this reads memory, and takes a tenth
+ * of the time that another thread would take.
+ */
+export function fileSizesOf(path: string): { fileBytes: number; logBytes: number } {
+  const bytes = (of: string) => statSync(of, { throwIfNoEntry: false })?.size ?? 0;
+  return { fileBytes: bytes(path), logBytes: bytes(`${path}.wal`) };
 }

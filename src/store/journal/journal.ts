@@ -41,6 +41,7 @@ import {
 } from "./journal-file.ts";
 import { gapText, type JournalGap, type JournalReading } from "./journal-records.ts";
 import { GatheredRows } from "./journal-rows.ts";
+import { expectedJournal, type JournalState, noteMoved } from "./journal-state.ts";
 import { missingByEntries, shortLog } from "./missing-log.ts";
 import { type Orphans, withoutOrphans } from "./salvage.ts";
 
@@ -541,25 +542,8 @@ export function entriesOf({ payloads, format }: JournalReading): ReadEntry[] {
 /** Stores a change, and runs the given function, in one transaction that begins with sql/store/begin_move.sql. */
 type WriteChange = (change: Change, also: () => Promise<void>) => Promise<void>;
 
-async function noteMoved(connection: Connection, sequence: number): Promise<void> {
-  await connection.run(statement("store/note_journal_moved"), [sequence, Date.now() * 1000]);
-}
-
 /** Runs a function in a transaction. */
 type InTransaction = (action: () => Promise<void>) => Promise<void>;
-
-/** The sequence of the last record that moved, and what the store knows about the file of its journal: undefined if it needs none. */
-export interface JournalState {
-  readonly sequence: number;
-  readonly expected?: ExpectedJournal | undefined;
-}
-
-export async function expectedJournal(connection: Connection): Promise<JournalState> {
-  type Row = { sequence: number; moved_at_ms: number | null; file_key: string | null };
-  const [row] = await connection.all<Row>(statement("store/load_journal"));
-  const { sequence, moved_at_ms: movedAtMs, file_key: key } = row!;
-  return { sequence, expected: key === null ? undefined : { key, movedAtMs: movedAtMs ?? undefined } };
-}
 
 /** The entries as one change. Each part keeps its order. */
 function changeOf(all: readonly Gathered[]): Change {

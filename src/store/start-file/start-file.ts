@@ -8,12 +8,13 @@
  * copies of a store which go different ways do not have equal catalogs. A start with another file, a damaged one or none reads the
  * tables.
  */
-import { readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { readCatalogBlocks } from "../catalog/catalog-blocks.ts";
 import { freeBytesInside } from "../disk-room.ts";
 import { lastCheckpoint } from "../engine/file-headers.ts";
 import type { OpenEngine, OpenEngineOptions } from "../engine/open-engine.ts";
-import { expectedJournal } from "../journal/journal.ts";
+import { expectedJournal } from "../journal/journal-state.ts";
+import { fileSizesOf } from "../log-size.ts";
 import { migrations } from "../statements.ts";
 import { type LoadedTables, loadTables } from "../tables/load-tables.ts";
 import { StoredTables } from "../tables/stored-tables.ts";
@@ -49,13 +50,14 @@ export class StartFile {
   }
 
   /**
-   * What the file has. Undefined if there is none, or if it is not of the checkpoint that the database has now.
+   * What the file has. Undefined if there is none, if it is not of the checkpoint that the database has now, or if there is a log.
    *
    * @param database a descriptor of the database, which the engine has opened
    * @param schema the newest one that this program knows
    */
   read(database: number, schema: number): Kept | undefined {
     try {
+      if (fileSizesOf(this.#path).logBytes > 0) return undefined;
       const bytes = readFileSync(startFileOf(this.#path));
       if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
       if (bytes.readBigUInt64LE(HASH_AT) !== Bun.hash.xxHash64(bytes.subarray(FORMAT_AT))) return undefined;
@@ -87,8 +89,7 @@ export class StartFile {
       bytesInside: await freeBytesInside(writer),
       tables: await loadTables(writer),
     };
-    const hasLog = (statSync(`${this.#path}.wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-    if (!hasLog) this.#write(catalog.file, kept);
+    if (fileSizesOf(this.#path).logBytes === 0) this.#write(catalog.file, kept);
   }
 
   /** It does not have to survive a loss of power: a part of it has another hash. */

@@ -5,7 +5,7 @@
 import { compactMapOf } from "../../model/memory/compact-map.ts";
 import type { TotalsRecord } from "../../model/records.ts";
 import type { Labels } from "../../model/sample.ts";
-import type { JournalState } from "../journal/journal.ts";
+import type { JournalState } from "../journal/journal-state.ts";
 import type { Stored } from "../store.ts";
 import type { DayColumns } from "../tables/days.ts";
 import { ExemplarTable } from "../tables/exemplar-rows.ts";

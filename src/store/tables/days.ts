@@ -87,6 +87,11 @@ async function readDays(connection: Connection, tables: readonly string[]) {
   return Map.groupBy(found, ({ day_table }) => day_table);
 }
 
+/** Whether the days are the same, with as many samples in each. */
+export function haveSameRows(one: ReadonlyMap<number, Day>, other: ReadonlyMap<number, Day>): boolean {
+  return one.size === other.size && one.values().every(({ day, rows }) => other.get(day)?.rows === rows);
+}
+
 /** How many samples of each day are in blocks. */
 async function packedSamples(connection: Connection, tables: StoredTables): Promise<Map<number, number>> {
   // A schema before 13 has none.
