@@ -122,6 +122,11 @@ export class DiskRoom {
     );
   }
 
+  /** Bytes of the file's free blocks, as of the last count. */
+  get bytesInside(): number {
+    return this.#insideBytes;
+  }
+
   /** Records the bytes of the file's free blocks. Free blocks at the end of the file go back to the disk. */
   noteInside(bytes: number): void {
     this.#measure(0);

@@ -301,6 +301,7 @@ export class DuckDBStore implements Store {
       begin,
     );
     writing.committed();
+    if (change.totals !== undefined) this.#startFile.noteTotals(change.totals);
   }
 
   readonly reader = () => this.#reader(false);
@@ -455,7 +456,6 @@ export class DuckDBStore implements Store {
     }
   }
 
-  /** Bytes of the file and of its log, without asking the engine. */
   async fileSizes(): Promise<{ fileBytes: number; logBytes: number }> {
     return fileSizesOf(this.#options.path);
   }
@@ -470,8 +470,9 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch(this.#journal.leave);
       // On a full disk the file stays, and the next start finds what it expects.
       await this.#journal.forget(this.#writer, this.#inTransaction).catch(() => undefined);
-      if ((await this.#checkpoint()) && this.#journal.isEmpty)
-        await this.#startFile.keep(this.#engine, this.#options).catch(() => undefined);
+      await this.#inTransaction(() => this.#startFile.nameCheckpoint(this.#engine)).catch(() => undefined);
+      if (await this.#checkpoint())
+        await this.#startFile.keep(this.#engine, this.#options, { journal: this.#journal, room: this.#room });
       this.#journal.close((await this.fileSizes()).logBytes > 0);
       await closeEngine(this.#engine, this.#readers.count > 0);
     });
@@ -552,6 +553,7 @@ export class DuckDBStore implements Store {
 
   /** Writes a snapshot of the totals and its watermarks. */
   async #writeTotals(totals: TotalsSnapshot, watermarks: ReadonlyMap<number, number>): Promise<void> {
+    this.#startFile.noteTotals(undefined);
     await records.writeTotals(this.#writer, ++this.#generation, totals, watermarks);
     this.#watermarks = watermarks;
   }

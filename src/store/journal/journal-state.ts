@@ -21,3 +21,6 @@ export async function expectedJournal(connection: Connection): Promise<JournalSt
 export async function noteMoved(connection: Connection, sequence: number): Promise<void> {
   await connection.run(statement("store/note_journal_moved"), [sequence, Date.now() * 1000]);
 }
+
+/** Runs a function in a transaction. */
+export type InTransaction = (action: () => Promise<void>) => Promise<void>;

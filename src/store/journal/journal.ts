@@ -41,7 +41,7 @@ import {
 } from "./journal-file.ts";
 import { gapText, type JournalGap, type JournalReading } from "./journal-records.ts";
 import { GatheredRows } from "./journal-rows.ts";
-import { expectedJournal, type JournalState, noteMoved } from "./journal-state.ts";
+import { expectedJournal, type InTransaction, type JournalState, noteMoved } from "./journal-state.ts";
 import { missingByEntries, shortLog } from "./missing-log.ts";
 import { type Orphans, withoutOrphans } from "./salvage.ts";
 
@@ -248,6 +248,11 @@ export class Journal {
     this.#isBroken = entries.length > 0;
   }
 
+  /** What the store knows once it has forgotten the file. */
+  get forgotten(): JournalState | undefined {
+    return this.#hasRow || !this.isEmpty ? undefined : { sequence: this.#moved };
+  }
+
   get isNoted(): boolean {
     return this.#isNoted;
   }
@@ -275,19 +280,10 @@ export class Journal {
     this.#isNoted = true;
   }
 
-  /**
-   * Makes the store forget the file, which is about to be removed, unless it has entries that were not moved. Stores the time as
-   * that of the last move, with random microseconds: no other copy of the store then has a checkpoint with the same catalog
-   * (start-file.ts).
-   */
+  /** Makes the store forget the file, which is about to be removed, unless it has entries that were not moved. */
   async forget(connection: Connection, inTransaction: InTransaction): Promise<void> {
-    if (!this.isEmpty) return;
-    const us = Date.now() * 1000 + Math.floor(Math.random() * 1000);
-    await inTransaction(async () => {
-      if (this.#hasRow) await connection.run(statement("store/forget_journal_file"));
-      await connection.run(statement("store/forget_journal_moved"));
-      await connection.run(statement("store/note_journal_moved"), [this.#moved, us]);
-    });
+    if (!this.#hasRow || !this.isEmpty) return;
+    await inTransaction(() => connection.run(statement("store/forget_journal_file")));
     this.#hasRow = false;
     this.#isNoted = false;
   }
@@ -541,9 +537,6 @@ export function entriesOf({ payloads, format }: JournalReading): ReadEntry[] {
 
 /** Stores a change, and runs the given function, in one transaction that begins with sql/store/begin_move.sql. */
 type WriteChange = (change: Change, also: () => Promise<void>) => Promise<void>;
-
-/** Runs a function in a transaction. */
-type InTransaction = (action: () => Promise<void>) => Promise<void>;
 
 /** The entries as one change. Each part keeps its order. */
 function changeOf(all: readonly Gathered[]): Change {

@@ -4,21 +4,22 @@
  *
  * It is a copy, and nothing depends on it. It is used only if the database has the very checkpoint that it was made from, and no log
  * with later commits. A checkpoint is recognised by the headers of the file and by all parts of the catalog that are in use
- * (catalog-blocks.ts). A stop stores the time and a random number in front of its checkpoint, and the catalog has both, so that two
- * copies of a store which go different ways do not have equal catalogs. A start with another file, a damaged one or none reads the
+ * (catalog-blocks.ts). A stop gives its checkpoint a random name, which the catalog has, so that two copies of a store which go
+ * different ways do not have equal catalogs. A start with another file, a damaged one or none reads the
  * tables.
  */
 import { readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import type { TotalsSnapshot } from "../../model/records.ts";
 import { readCatalogBlocks } from "../catalog/catalog-blocks.ts";
-import { freeBytesInside } from "../disk-room.ts";
+import type { DiskRoom } from "../disk-room.ts";
 import { lastCheckpoint } from "../engine/file-headers.ts";
 import type { OpenEngine, OpenEngineOptions } from "../engine/open-engine.ts";
-import { expectedJournal } from "../journal/journal-state.ts";
+import type { Journal } from "../journal/journal.ts";
 import { fileSizesOf } from "../log-size.ts";
-import { migrations } from "../statements.ts";
+import { migrations, statement } from "../statements.ts";
 import { type LoadedTables, loadTables } from "../tables/load-tables.ts";
 import { StoredTables } from "../tables/stored-tables.ts";
-import { decodeTables, encodeTables, type StartState } from "./start-records.ts";
+import { decodeTables, encodeTables, recordsOf, type StartState } from "./start-records.ts";
 
 const startFileOf = (path: string) => `${path}.start`;
 
@@ -33,6 +34,8 @@ const CHECKPOINT_BYTES = 32;
 const HEADER_BYTES = CHECKPOINT_AT + CHECKPOINT_BYTES;
 /** Of all small tables. More would delay a stop, and a start takes seconds then in any case. */
 const ROWS_MAX = 200_000;
+/** Series of a snapshot that is kept in memory: some 10 MB. */
+const TOTALS_MAX = 50_000;
 /** Texts of records may be long. */
 const BYTES_MAX = 64 * 1_048_576;
 
@@ -43,6 +46,8 @@ export interface Kept extends StartState {
 
 export class StartFile {
   readonly #path: string;
+  /** The stored totals, if they are those of one snapshot, and not many. */
+  #totals: TotalsSnapshot | undefined;
 
   /** @param path of the database */
   constructor(path: string) {
@@ -76,20 +81,41 @@ export class StartFile {
     }
   }
 
-  /** Keeps what the next start reads, unless that is much. Call it after the last checkpoint, when the journal is empty. */
+  /** Call it in a transaction, before the last checkpoint. */
+  async nameCheckpoint({ writer }: Pick<OpenEngine, "writer">): Promise<void> {
+    await writer.run(statement("store/name_checkpoint", { name: crypto.randomUUID() }));
+  }
+
+  /**
+   * Keeps what the next start reads, unless that is much. Call it after the last checkpoint, when the journal is empty.
+   *
+   * An error ends nothing: the next start reads the tables.
+   */
   async keep(
     { writer, catalog }: Pick<OpenEngine, "writer" | "catalog">,
     { migrations: known = migrations() }: Pick<OpenEngineOptions, "migrations">,
+    {
+      journal,
+      room,
+    }: { readonly journal: Pick<Journal, "forgotten">; readonly room: Pick<DiskRoom, "bytesInside"> },
   ): Promise<void> {
-    const stored = await StoredTables.read(writer);
-    if (stored.rows > ROWS_MAX) return;
-    const kept = {
-      schema: known.at(-1)!.version,
-      journal: await expectedJournal(writer),
-      bytesInside: await freeBytesInside(writer),
-      tables: await loadTables(writer),
-    };
-    if (fileSizesOf(this.#path).logBytes === 0) this.#write(catalog.file, kept);
+    try {
+      if (journal.forgotten === undefined) return;
+      const inFile = await StoredTables.read(writer);
+      if (inFile.rows > ROWS_MAX) return;
+      const tables = await loadTables(writer, { inFile, totals: this.#totals && recordsOf(this.#totals) });
+      const { bytesInside } = room;
+      const kept = { journal: journal.forgotten, bytesInside, schema: known.at(-1)!.version, tables };
+      if (fileSizesOf(this.#path).logBytes === 0) this.#write(catalog.file, kept);
+    } catch {
+      // The disk has no room, or fails. A part of the file has another hash.
+    }
+  }
+
+  /** Call it when a snapshot of the totals is committed, and with undefined before one is. */
+  noteTotals(totals: TotalsSnapshot | undefined): void {
+    const isKept = totals?.whole === true && totals.length <= TOTALS_MAX;
+    this.#totals = isKept ? totals : undefined;
   }
 
   /** It does not have to survive a loss of power: a part of it has another hash. */

@@ -3,7 +3,7 @@
  * labels, are once in a list, and rows have their places in it. Totals are doubles, since JSON has neither infinity nor NaN.
  */
 import { compactMapOf } from "../../model/memory/compact-map.ts";
-import type { TotalsRecord } from "../../model/records.ts";
+import type { TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels } from "../../model/sample.ts";
 import type { JournalState } from "../journal/journal-state.ts";
 import type { Stored } from "../store.ts";
@@ -54,6 +54,23 @@ interface Content extends StartState {
   readonly columns: readonly [attribute: string, column: string][];
   readonly states: Readonly<Record<StateName, StateCounts>>;
   readonly newestRejected: number;
+}
+
+/** The records of a snapshot. */
+export function recordsOf(snapshot: TotalsSnapshot): TotalsRecord[] {
+  const { count, sumHigh, sumLow, value, noValue, createdUs, lastUs, arrivedUs, firstBucket, buckets } =
+    snapshot;
+  return Array.from(snapshot.seriesId, (seriesId, at) => ({
+    seriesId,
+    count: count[at]!,
+    sumHigh: sumHigh[at]!,
+    sumLow: sumLow[at]!,
+    value: noValue[at] === 1 ? null : value[at]!,
+    createdUs: createdUs[at]!,
+    lastUs: lastUs[at]!,
+    arrivedUs: arrivedUs[at]!,
+    buckets: buckets.subarray(firstBucket[at], firstBucket[at + 1]),
+  }));
 }
 
 /** The numbers of a series' totals, without its buckets. */
@@ -121,10 +138,11 @@ function numbersOf(totals: readonly TotalsRecord[]): Float64Array {
 
 function runsOf(seriesDays: Stored["seriesDays"]): number[] {
   const runs: number[] = [];
-  for (const { seriesId, day } of seriesDays) {
-    const [last, first, length] = runs.slice(-3);
-    if (day === last && first! + length! === seriesId) runs[runs.length - 1]!++;
-    else runs.push(day, seriesId, 1);
+  let last = { seriesId: -1, day: -1 };
+  for (const next of seriesDays) {
+    if (next.day === last.day && next.seriesId === last.seriesId + 1) runs[runs.length - 1]!++;
+    else runs.push(next.day, next.seriesId, 1);
+    last = next;
   }
   return runs;
 }

@@ -1,5 +1,6 @@
 /** Reads everything that a store keeps in memory: what each table has when a file is opened. */
 import { dropStayingRows } from "../blocks/staying-rows.ts";
+import type { TotalsRecord } from "../../model/records.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { loadDays } from "./days.ts";
 import { ExemplarTable } from "./exemplar-rows.ts";
@@ -19,11 +20,15 @@ export interface LoadedTables {
   readonly tables: TableWriters;
 }
 
-export async function loadTables(connection: Connection): Promise<LoadedTables> {
-  const inFile = await StoredTables.read(connection);
+/** Reads it. `known` need not be read. */
+export async function loadTables(
+  connection: Connection,
+  known: { readonly inFile?: StoredTables; readonly totals?: readonly TotalsRecord[] | undefined } = {},
+): Promise<LoadedTables> {
+  const inFile = known.inFile ?? (await StoredTables.read(connection));
   await dropStayingRows(connection, inFile.names);
   const days = await loadDays(connection, inFile);
-  const { stored, generation, watermarks } = await loadRecords(connection, inFile);
+  const { stored, generation, watermarks } = await loadRecords(connection, inFile, known.totals);
   const states = await loadStates(connection, inFile);
   const rejected = new RejectedTable();
   await rejected.load(connection, inFile);
