@@ -97,12 +97,11 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
     });
     if (!journal.isEmpty) kept = undefined;
     if (isNew || missing !== undefined) journal.forgetLog();
-    const parts = { engine, journal, room, log, startFile };
     for (let isFirst = true; ; isFirst = false) {
       const { stored, ...loaded } = kept?.tables ?? (await loadTables(engine.writer));
       const lost = isRepair && isFirst ? journal.losses(stored) : undefined;
       if (lost !== undefined) options.onRepair?.(lost);
-      const store = new DuckDBStore(options, { ...parts, ...loaded });
+      const store = new DuckDBStore(options, { engine, journal, room, log, startFile, ...loaded });
       if (kept === undefined) await store.lookInside();
       else room.noteInside(kept.bytesInside);
       if (journal.isEmpty) return { store, stored };
