@@ -7,7 +7,7 @@ import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
 import { type Config, pickSettings, settingTexts } from "./config/config.ts";
-import { warnOfAttributes } from "./entrance.ts";
+import { openEntrance, warnOfAttributes } from "./entrance.ts";
 import { DashboardFiles } from "./dashboards/dashboard-files.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
@@ -65,7 +65,7 @@ import { followers, openForwarding, removedDestinations } from "./open-forwardin
 import { openTail } from "./open-tail.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
-import { type notificationTemplates, openNotifications } from "./open-notifications.ts";
+import { notificationTemplates, openNotifications } from "./open-notifications.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
 import { bucketsFor } from "./series/buckets.ts";
@@ -78,6 +78,9 @@ import { countSamples } from "./store/tables/deletion.ts";
 import type { LiveWebConfig } from "./web-config/live-web-config.ts";
 import type { ListenerTls } from "./web-config/tls-front.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
+
+/** What is opened before the rooms, while the engine opens the file. */
+export { notificationTemplates, openEntrance };
 
 export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch, also for limits per second. The default is the system's. */

@@ -8,15 +8,13 @@
 import { join } from "node:path";
 import { type Config, pickSettings } from "./config/config.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
-import { openEntrance } from "./entrance.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import type { Gateway, GatewayOptions } from "./connect-rooms.ts";
 import { archiveFileFolders } from "./open-archive.ts";
-import { notificationTemplates } from "./open-notifications.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
-import { openStore } from "./store/duckdb-store.ts";
+import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 
 export type { Gateway, GatewayOptions };
 
@@ -36,20 +34,31 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       return { samples, bytes, oldestSeconds };
     },
   });
-  const templates = notificationTemplates(config);
   openDataFolder(config.data);
-  const { webConfig, access, gate } = openEntrance(config, {
-    ...{ log, counters, now, elapsedMs: options.now },
-    ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },
-  });
-  // The modules are loaded while the engine opens the file on a thread of its own.
-  const [{ store, stored }, { connectRooms }] = await Promise.all([
-    openFile(config, temporaryDirectory, counters, log, now, options.onFatal),
-    import("./connect-rooms.ts"),
-  ]);
-  const opened = { config, now, log, summary, counters, temporaryDirectory, access, gate, store };
-  gateway = await connectRooms({ ...opened, templates, webConfig, stored }, options);
-  return gateway;
+  const opening = openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
+  // Awaited below. Until then, a fault of it is not one that nobody handles.
+  opening.catch(() => undefined);
+  let store: DuckDBStore;
+  try {
+    // The engine opens the file on a thread of its own. Meanwhile all other modules are loaded, and files of settings are read.
+    const { connectRooms, notificationTemplates, openEntrance } = await import("./connect-rooms.ts");
+    const templates = notificationTemplates(config);
+    const { webConfig, access, gate } = openEntrance(config, {
+      ...{ log, counters, now, elapsedMs: options.now },
+      ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },
+    });
+    const { stored, ...opened } = await opening;
+    store = opened.store;
+    const common = { config, now, log, summary, counters, temporaryDirectory, access, gate, store };
+    gateway = await connectRooms({ ...common, templates, webConfig, stored }, options);
+    return gateway;
+  } catch (error) {
+    await opening.then(
+      ({ store }) => store.close(),
+      () => undefined,
+    );
+    throw error;
+  }
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */

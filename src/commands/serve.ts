@@ -12,7 +12,6 @@
  */
 import manifest from "../../package.json" with { type: "json" };
 import { addressThatNeedsToken, type Config, resolveSettings, SettingError } from "../config/config.ts";
-import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
 import { createLog, type Log } from "../log/log.ts";
@@ -264,6 +263,7 @@ ${settingsHelp()}`;
     });
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
+    const { registerProcessMetrics } = await import("../exposition/process-metrics.ts");
     registerProcessMetrics(gateway.counters, manifest.version);
     // What is called often from now on is worth to be compiled: main.ts has set another policy for the start.
     Bun.unsafe.setJITPolicy(1);
