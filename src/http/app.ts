@@ -22,7 +22,15 @@ import { errorResponse } from "./error-answers.ts";
 import { describeFault } from "../log/line.ts";
 import type { Log } from "../log/log.ts";
 import type { MinuteSummary } from "../log/minute-summary.ts";
-import { type ErrorAnswer, type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
+import {
+  type ErrorAnswer,
+  type Route,
+  isVariable,
+  type RouteParameters,
+  type Routes,
+  RouteTable,
+  trimSlash,
+} from "./routes.ts";
 import { isStream, whenSent } from "./stream.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 import { pathOf } from "./url-text.ts";
@@ -64,6 +72,8 @@ class MethodNotAllowed extends RequestError {
   override readonly code = "method_not_allowed";
 }
 
+type AnswerRoute = (request: Request, parameters: RouteParameters) => Promise<Response>;
+
 /** Permissions of the routes that answer questions. */
 const QUERIES: ReadonlySet<Route["permission"]> = new Set(["read", "sql", "scrape"]);
 
@@ -82,9 +92,9 @@ export function createApp(
   const routes = declared.flatMap(({ list }) => list);
   /** What the guard found about the requests that it must know more about. Most have no entry. */
   const arrivals = new WeakMap<Request, Arrival>();
-  const handlers = new Memoirist<(request: Request, parameters: RouteParameters) => Promise<Response>>({
-    onParam: decoded,
-  });
+  /** By method and path. Most paths have no part that varies. */
+  const fixed = new Map<string, Map<string, AnswerRoute>>();
+  const variable = new Memoirist<AnswerRoute>({ onParam: decoded });
   for (const route of routes) {
     const { method, path, handle, answerError, permission } = route;
     const noteEnd = (request: Request, begin: number, outcome: string) => {
@@ -114,9 +124,12 @@ export function createApp(
         return response;
       }
     };
-    handlers.add(method, path, answerRoute);
     // One trailing slash makes no difference.
-    handlers.add(method, path.endsWith("/") ? path.slice(0, -1) : `${path}/`, answerRoute);
+    const trimmed = trimSlash(path);
+    if (isVariable(path)) {
+      variable.add(method, trimmed, answerRoute);
+      variable.add(method, `${trimmed}/`, answerRoute);
+    } else fixed.getOrInsertComputed(method, () => new Map()).set(trimmed, answerRoute);
   }
   const table = new RouteTable(routes);
   const answered = new AnsweredRequests(counters);
@@ -138,7 +151,10 @@ export function createApp(
     // have.
     const handled = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
     if (arrival !== undefined) arrivals.set(handled, arrival);
-    const found = handlers.find(handled.method, pathOf(handled.url));
+    const path = pathOf(handled.url);
+    const answerFixed = fixed.get(handled.method)?.get(trimSlash(path));
+    if (answerFixed !== undefined) return await answerFixed(handled, {});
+    const found = variable.find(handled.method, path);
     if (found === null) throw await unknownPath(request, routes);
     return await found.store(handled, found.params);
   };

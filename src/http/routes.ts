@@ -117,7 +117,7 @@ export class RouteTable {
       if (entry === undefined) {
         entry = { pattern, methods: new Map(), answerError };
         entries.set(pattern, entry);
-        if (/[:*]/.test(pattern)) this.#variable.push({ entry, expression: expressionOf(pattern) });
+        if (isVariable(pattern)) this.#variable.push({ entry, expression: expressionOf(pattern) });
         else this.#fixed.set(pattern, entry);
       }
       entry.methods.set(method.toUpperCase(), answerError);
@@ -149,7 +149,13 @@ export class RouteTable {
   }
 }
 
-function trimSlash(path: string): string {
+/** Whether a declared path has a part that varies: `:name`, or `*`. */
+export function isVariable(path: string): boolean {
+  return /[:*]/.test(path);
+}
+
+/** A path without a slash at its end. */
+export function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
