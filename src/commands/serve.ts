@@ -11,7 +11,14 @@
  * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
-import { addressThatNeedsToken, type Config, resolveSettings, SettingError } from "../config/config.ts";
+import {
+  addressThatNeedsToken,
+  type Config,
+  givenLogFormat,
+  type Resolved,
+  resolveSettings,
+  SettingError,
+} from "../config/config.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
 import { createLog, type Log } from "../log/log.ts";
@@ -197,6 +204,19 @@ async function start(config: Config, options: GatewayOptions): Promise<RunningGa
   }
 }
 
+/** The settings. If they are invalid and a format of the log is given, a program gets the reason in it: undefined. */
+function readSettings(argv: readonly string[], io: Io): Resolved | undefined {
+  try {
+    return resolveSettings(argv, io.env, io.readFile);
+  } catch (error) {
+    const format = givenLogFormat(argv, io.env);
+    if (format === undefined || !(error instanceof SettingError)) throw error;
+    const log = createLog("error", standardError(io.env.JOURNAL_STREAM), { format });
+    log("start_failed", { error: error.message });
+    return undefined;
+  }
+}
+
 function openSupervisor(env: Io["env"], log: Log): Supervisor {
   let notify: Notify | undefined;
   try {
@@ -229,7 +249,9 @@ WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
 ${settingsHelp()}`;
   },
   async run(argv, io) {
-    const { config, origins } = resolveSettings(argv, io.env, io.readFile);
+    const settings = readSettings(argv, io);
+    if (settings === undefined) return exitCode.usage;
+    const { config, origins } = settings;
     const quit = Promise.withResolvers<string>();
     const lost = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();

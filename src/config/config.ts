@@ -44,7 +44,7 @@ export function externalLabels({
 /** The source of a value, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
 type Origin = string;
 
-interface Resolved {
+export interface Resolved {
   readonly config: Config;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
   /**
@@ -94,6 +94,18 @@ export function resolveSettings(
   check(config);
   Object.defineProperty(config, ORIGINS, { value: origins });
   return { config, origins: origins as Record<SettingKey, Origin>, unknownVariables };
+}
+
+/** The format of the log that an argument or a variable names, also if other settings are invalid. Undefined if none does. */
+export function givenLogFormat(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Config["logFormat"] | undefined {
+  const { type } = SETTINGS.logFormat;
+  // With a value at the end: a flag without one is no error here.
+  const { given } = flagSettings({ logFormat: { type } }, [...argv, ""], "lenient");
+  const format = given.get("logFormat")?.raw ?? env[variableOf("logFormat")];
+  return type.of.find((known) => known === format);
 }
 
 /**

@@ -48,6 +48,21 @@ test.each(["logfmt", "json"] as const)("in %s", async (format) => {
   expect(refused.exitCode).toBe(1);
   expect(await gateway.stop("SIGTERM")).toBe(0);
 
+  // Other settings may come from the environment, and the format too.
+  const invalids: { args: string[]; env: Record<string, string> }[] = [
+    { args: ["--retention-days", "0", "--log-format", format], env: {} },
+    { args: [], env: { WEIR_LOG_FORMAT: format, WEIR_RETENTION_DAYS: "0" } },
+  ];
+  for (const invalid of invalids) {
+    const { exitCode, log } = await GatewayProcess.startToEnd({ data, ...invalid });
+    expect(exitCode).toBe(2);
+    expect(READERS[format](log.trimEnd())).toMatchObject({
+      level: "error",
+      event: "start_failed",
+      error: expect.stringMatching(/(retention-days|RETENTION_DAYS) is "?0"?/),
+    });
+  }
+
   const read = (text: string) => text.trimEnd().split("\n").map(READERS[format]);
   const [failed, ...others] = read(refused.log);
   expect(failed).toMatchObject({
