@@ -53,6 +53,8 @@ const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
 const WEB_CONFIG_INTERVAL_MS = 1_000;
+/** The sampler is loaded after the first requests of who waited for the start: they would wait for its modules, 20 ms. */
+const SAMPLER_AFTER_MS = 200;
 /** When a start has ended, with the first samples of the sampler. */
 const SETTLED_MS = 1_500;
 /** A log smaller than this is replayed at a start in milliseconds. */
@@ -89,12 +91,14 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   // The start has read blocks that nobody needs again soon: 10 MB with 600 series. It does not wait for their end.
   void store.freeBlocks(0).catch(faultOf("blocks of the start"));
   const urls = [...listener.urls, ...services.flatMap((service) => service.urls ?? [])];
-  // Its modules are loaded while the gateway already answers.
-  const sampling = config.sampler
-    ? import("../open-sampler.ts")
-        .then(({ startSampler }) => startSampler(config, gateway))
-        .catch(faultOf("sampler"))
-    : undefined;
+  let sampling: Promise<{ stop(): Promise<void> } | void> | undefined;
+  const openSampler = async () => {
+    const { startSampler } = await import("../open-sampler.ts");
+    return startSampler(config, gateway);
+  };
+  const samplerTimer = setTimeout(() => {
+    if (config.sampler) sampling = openSampler().catch(faultOf("sampler"));
+  }, SAMPLER_AFTER_MS);
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();
     if (days.length > 0) log("days_dropped", { days: days.length, rows });
@@ -138,6 +142,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
     if (cut > 0) log("requests_cut_off", { requests: cut });
+    clearTimeout(samplerTimer);
     await (await sampling)?.stop();
     for (const loop of Object.values(loops)) await loop.stop();
     await gateway.close();
