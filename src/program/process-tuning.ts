@@ -13,6 +13,7 @@ export const PROCESS_TUNING: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: "1",
   MIMALLOC_PURGE_DELAY: "1000",
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
+  BUN_IDLE_GC_SECONDS: "60,60,480",
 };
 
 /**

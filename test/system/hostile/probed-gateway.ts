@@ -12,6 +12,7 @@ const ENVIRONMENT = {
   MALLOC_ARENA_MAX: "1",
   MIMALLOC_PURGE_DELAY: "1000",
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
+  BUN_IDLE_GC_SECONDS: "60,60,480",
 };
 
 export class ProbedGateway {
