@@ -188,8 +188,10 @@ export async function connectRooms(opened: Opened, options: GatewayOptions): Pro
     [...stored.groups],
     {
       bodyHash: new BodyHash(stored.bodyHashSeed),
-      push: (batch, pushOptions = {}) =>
-        gate.limits.store(batch.length, () => ingest.push(batch, access.ofCaller(pushOptions))),
+      push: (batch, pushOptions = {}) => {
+        counters.demand.begin();
+        return gate.limits.store(batch.length, () => ingest.push(batch, access.ofCaller(pushOptions)));
+      },
       transact: (transaction, pushOptions = {}) =>
         gate.limits.store(transaction.samples, () =>
           ingest.transact(transaction, access.ofCaller(pushOptions)),

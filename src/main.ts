@@ -204,7 +204,7 @@ function readTextFile(path: string): string | undefined {
 }
 
 /**
- * How many times as many calls as usual JavaScript's compilers wait for, until the gateway listens (commands/serve.ts). What a start
+ * How many times as many calls as usual JavaScript's compilers wait for, until somebody uses the gateway (commands/serve.ts). What a start
  * calls often, it calls for some milliseconds: without this, they take 50 of its 350 ms of CPU time.
  */
 const START_JIT_POLICY = 100;

@@ -104,6 +104,7 @@ export function createApp(
     };
     const answerRoute = async (request: Request, parameters: RouteParameters) => {
       const begin = performance.now();
+      if (permission !== "none") counters.demand.begin();
       try {
         const run = (caller: Caller) => handle(request, parameters, caller);
         const prepared = guard?.prepare(request, route, arrivals.get(request));

@@ -30,6 +30,8 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
     registry,
     /** Work that may occupy the event loop begins: a request, or a push. */
     work: new WorkSignal(),
+    /** Somebody else begins work: samples arrive, also by a scrape, or a request does that is not open to everyone, as health is. */
+    demand: new WorkSignal(),
     samplesAccepted: new TalliedCounter({
       name: "weir_samples_accepted_total",
       help: "Samples committed, by protocol.",
