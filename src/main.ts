@@ -19,6 +19,7 @@ import {
 import { SettingError } from "./config/config.ts";
 import { nearest } from "./model/nearest.ts";
 import { innerName } from "./program/program-command.ts";
+import { beginStart } from "./program/start-policy.ts";
 import { alignedRows } from "./query/formats/aligned-text.ts";
 
 /** Other processes of the program, which the one file starts by these names. */
@@ -203,16 +204,10 @@ function readTextFile(path: string): string | undefined {
   }
 }
 
-/**
- * How many times as many calls as usual JavaScript's compilers wait for, until somebody uses the gateway (commands/serve.ts). What a start
- * calls often, it calls for some milliseconds: without this, they take 50 of its 350 ms of CPU time.
- */
-const START_JIT_POLICY = 100;
-
 /** The process: reads its arguments, runs the command, and ends with its exit code. */
 export async function run(): Promise<void> {
   const [name = "", ...rest] = process.argv.slice(2);
-  if (name === "serve") Bun.unsafe.setJITPolicy(START_JIT_POLICY);
+  if (name === "serve") beginStart();
   // Log, journal, temporary files and exports are created in several places, also by the engine. Only the owner
   // may read them.
   const umask = process.umask(0o077);

@@ -27,6 +27,7 @@ import type { WorkSignal } from "../model/metrics/work-signal.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { shellWord } from "../model/errors.ts";
 import { releaseCodePages } from "../program/code-pages.ts";
+import { endStart } from "../program/start-policy.ts";
 import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
 import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
@@ -242,7 +243,7 @@ function compileOnDemand(demand: WorkSignal): void {
   demand.listen(() => {
     if (isBegun) return;
     isBegun = true;
-    Bun.unsafe.setJITPolicy(1);
+    endStart();
   });
 }
 
