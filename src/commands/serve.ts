@@ -55,8 +55,8 @@ const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
 const WEB_CONFIG_INTERVAL_MS = 1_000;
-/** The sampler is loaded after the first requests of who waited for the start: they would wait for its modules, 20 ms. */
-const SAMPLER_AFTER_MS = 200;
+/** What works beside the requests begins after the first ones, which would wait for it: the sampler's modules alone take 20 ms. */
+const BESIDE_AFTER_MS = 200;
 /** When a start has ended, with the first samples of the sampler. */
 const SETTLED_MS = 1_500;
 /** A log smaller than this is replayed at a start in milliseconds. */
@@ -93,14 +93,10 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   // The start has read blocks that nobody needs again soon: 10 MB with 600 series. It does not wait for their end.
   void store.freeBlocks(0).catch(faultOf("blocks of the start"));
   const urls = [...listener.urls, ...services.flatMap((service) => service.urls ?? [])];
-  let sampling: Promise<{ stop(): Promise<void> } | void> | undefined;
   const openSampler = async () => {
     const { startSampler } = await import("../open-sampler.ts");
     return startSampler(config, gateway);
   };
-  const samplerTimer = setTimeout(() => {
-    if (config.sampler) sampling = openSampler().catch(faultOf("sampler"));
-  }, SAMPLER_AFTER_MS);
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();
     if (days.length > 0) log("days_dropped", { days: days.length, rows });
@@ -133,7 +129,11 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     summary: summarise,
     webConfig: lookAtWebConfig,
   };
-  for (const [task, loop] of Object.entries(loops)) await loop.start(faultOf(task));
+  let sampling: Promise<{ stop(): Promise<void> } | void> | undefined;
+  const beginning = setTimeout(() => {
+    for (const [task, loop] of Object.entries(loops)) void loop.start(faultOf(task));
+    if (config.sampler) sampling = openSampler().catch(faultOf("sampler"));
+  }, BESIDE_AFTER_MS);
   const stop = async () => {
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.
@@ -144,7 +144,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
     if (cut > 0) log("requests_cut_off", { requests: cut });
-    clearTimeout(samplerTimer);
+    clearTimeout(beginning);
     await (await sampling)?.stop();
     for (const loop of Object.values(loops)) await loop.stop();
     await gateway.close();
@@ -297,6 +297,11 @@ ${settingsHelp()}`;
       quit: () => quit.resolve("request"),
       onFatal: () => lost.resolve("the engine gave up on the file"),
     });
+    // While the engine opens the file, there is time to load what the end of the start needs.
+    const [{ registerProcessMetrics }] = await Promise.all([
+      import("../exposition/process-metrics.ts"),
+      io.stdout,
+    ]);
     const gateway = await opened.catch(async (error: unknown) => {
       await supervisor.failed(faultText(error));
       if (!isForPrograms) throw error;
@@ -305,7 +310,6 @@ ${settingsHelp()}`;
     });
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
-    const { registerProcessMetrics } = await import("../exposition/process-metrics.ts");
     registerProcessMetrics(gateway.counters, manifest.version);
     compileOnDemand(gateway.counters.demand);
     // Before anything says that the gateway runs, because a supervisor may stop it at once.

@@ -75,10 +75,13 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
   const startFile = new StartFile(options.path);
   let kept: Kept | undefined;
   const isKnown = (file: number, schema: number) => {
-    if (!isRepair) kept = startFile.read(file, schema);
+    kept = startFile.found(file, schema);
     return kept !== undefined;
   };
-  const engine = await openEngine(options.path, { ...options, isKnown }).catch((error) => {
+  const opening = openEngine(options.path, { ...options, isKnown });
+  // The engine opens the database on a thread of its own.
+  if (!isRepair) startFile.parse();
+  const engine = await opening.catch((error) => {
     throw explainNoRoom(options.path, error);
   });
   log.opened();

@@ -49,33 +49,53 @@ export class StartFile {
   /** The stored totals, if they are those of one snapshot, and not many. */
   #totals: TotalsSnapshot | undefined;
 
+  /** What `parse` has found, and the checkpoint that it is of. */
+  #parsed: { readonly kept: Kept; readonly checkpoint: Uint8Array } | undefined;
+
   /** @param path of the database */
   constructor(path: string) {
     this.#path = path;
   }
 
+  /** Reads the file, while the engine still opens the database. Nothing is known about it before `found`. */
+  parse(): void {
+    this.#parsed = this.#content();
+  }
+
   /**
-   * What the file has. Undefined if there is none, if it is not of the checkpoint that the database has now, or if there is a log.
+   * What `parse` has read. Undefined if there was no file, if it is not of the checkpoint that the database has now, or if there is
+   * a log.
    *
    * @param database a descriptor of the database, which the engine has opened
    * @param schema the newest one that this program knows
    */
-  read(database: number, schema: number): Kept | undefined {
+  found(database: number, schema: number): Kept | undefined {
+    const parsed = this.#parsed;
+    this.#parsed = undefined;
     try {
+      if (parsed === undefined || parsed.kept.schema !== schema) return undefined;
       if (fileSizesOf(this.#path).logBytes > 0) return undefined;
+      return checkpointOf(database)?.equals(parsed.checkpoint) === true ? parsed.kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #content(): { readonly kept: Kept; readonly checkpoint: Uint8Array } | undefined {
+    try {
       const bytes = readFileSync(startFileOf(this.#path));
       if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
       if (bytes.readBigUInt64LE(HASH_AT) !== Bun.hash.xxHash64(bytes.subarray(FORMAT_AT))) return undefined;
-      const checkpoint = checkpointOf(database);
-      if (checkpoint?.equals(bytes.subarray(CHECKPOINT_AT, HEADER_BYTES)) !== true) return undefined;
       const numbers = new Float64Array(
         bytes.buffer,
         bytes.byteOffset + HEADER_BYTES,
         bytes.readUInt32LE(NUMBERS_AT),
       );
       const text = bytes.toString("utf8", HEADER_BYTES + numbers.byteLength);
-      const kept = decodeTables(text, numbers);
-      return kept.schema === schema ? kept : undefined;
+      return {
+        kept: decodeTables(text, numbers),
+        checkpoint: bytes.subarray(CHECKPOINT_AT, HEADER_BYTES),
+      };
     } catch {
       return undefined;
     }
