@@ -297,17 +297,17 @@ ${settingsHelp()}`;
       quit: () => quit.resolve("request"),
       onFatal: () => lost.resolve("the engine gave up on the file"),
     });
-    // While the engine opens the file, there is time to load what the end of the start needs.
-    const [{ registerProcessMetrics }] = await Promise.all([
+    const [gateway, { registerProcessMetrics }] = await Promise.all([
+      opened.catch(async (error: unknown) => {
+        await supervisor.failed(faultText(error));
+        if (!isForPrograms) throw error;
+        log("start_failed", { error: faultText(error) });
+        return error instanceof SettingError ? exitCode.usage : exitCode.failure;
+      }),
+      // While the engine opens the file, there is time to load what the end of the start needs.
       import("../exposition/process-metrics.ts"),
       io.stdout,
     ]);
-    const gateway = await opened.catch(async (error: unknown) => {
-      await supervisor.failed(faultText(error));
-      if (!isForPrograms) throw error;
-      log("start_failed", { error: faultText(error) });
-      return error instanceof SettingError ? exitCode.usage : exitCode.failure;
-    });
     if (typeof gateway === "number") return gateway;
     counters = gateway.counters;
     registerProcessMetrics(gateway.counters, manifest.version);

@@ -1,9 +1,8 @@
 /**
- * The store on DuckDB. store.ts is its contract. One connection writes. All its operations run one after the other (operation-order.ts), so a drop of days and a
- * checkpoint never overlap. Commits that go to the journal do not wait for them. Rows are appended inside a transaction:
- * closing an appender outside one would commit and checkpoint on the event loop.
+ * The store on DuckDB. store.ts is its contract. One connection writes. All its operations run one after the other
+ * (operation-order.ts), so a drop of days and a checkpoint never overlap. Commits that go to the journal do not wait for them. Rows are
+ * appended inside a transaction: closing an appender outside one would commit and checkpoint on the event loop.
  */
-
 import { existsSync } from "node:fs";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
@@ -81,9 +80,7 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
   const opening = openEngine(options.path, { ...options, isKnown });
   // The engine opens the database on a thread of its own.
   if (!isRepair) startFile.parse();
-  const engine = await opening.catch((error) => {
-    throw explainNoRoom(options.path, error);
-  });
+  const engine = await opening.catch((error) => Promise.reject(explainNoRoom(options.path, error)));
   log.opened();
   try {
     const room = new DiskRoom({
