@@ -4,6 +4,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fchownSync,
   fstatSync,
   mkdirSync,
@@ -153,6 +154,9 @@ export function giveToOwner(path: string, given?: FolderOwner): void {
   if (owner !== undefined && owner.uid !== 0) giveTo(realpathSync(path), owner);
 }
 
+/** Where Linux has a path for each open descriptor. */
+const DESCRIPTORS = "/proc/self/fd";
+
 function giveTo(path: string, { uid, gid }: FolderOwner): void {
   let opened: number;
   try {
@@ -165,7 +169,10 @@ function giveTo(path: string, { uid, gid }: FolderOwner): void {
     const stats = fstatSync(opened);
     const isGiven = stats.isDirectory() || (stats.isFile() && stats.nlink === 1);
     if (isGiven && stats.uid === 0) fchownSync(opened, uid, gid);
-    if (stats.isDirectory()) for (const name of readdirSync(path)) giveTo(join(path, name), { uid, gid });
+    if (!stats.isDirectory()) return;
+    // The user may replace the folder by a link meanwhile. Its descriptor stays that of the folder.
+    const folder = existsSync(DESCRIPTORS) ? join(DESCRIPTORS, `${opened}`) : path;
+    for (const name of readdirSync(folder)) giveTo(join(folder, name), { uid, gid });
   } finally {
     closeSync(opened);
   }

@@ -1,8 +1,9 @@
 /** The data folder: any name works, and no other user can read its files. */
-import { afterAll, describe, expect, test } from "bun:test";
-import {
+import { afterAll, describe, expect, mock, test } from "bun:test";
+import fs, {
   chmodSync,
   existsSync,
+  fstatSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -10,12 +11,14 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { giveToOwner } from "../src/data-folder.ts";
 import { weir } from "./commands/weir.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { smallDisk } from "./small-disk.ts";
@@ -273,6 +276,41 @@ describe.skipIf(process.getuid?.() !== 0)("commands of root in the folder of a s
     expect((await weir(["compact", "--data", data])).code).toBe(0);
     expect(statSync(file).uid).toBe(0);
     expect(foreign(data)).toEqual(["a-hard-link", "a-link"]);
+  });
+
+  test("do not follow a link that replaces a folder while its files are given", () => {
+    const [data, elsewhere] = [join(base, "raced"), join(base, "of-root-only")];
+    for (const folder of [data, join(data, "tmp"), elsewhere]) mkdirSync(folder);
+    for (const folder of [join(data, "tmp"), elsewhere]) writeFileSync(join(folder, "file"), "");
+    const real = { ...fs };
+    void mock.module("node:fs", () => ({
+      ...real,
+      // The folder is open, and the next step reads it.
+      fchownSync(file: number, uid: number, gid: number) {
+        real.fchownSync(file, uid, gid);
+        if (!fstatSync(file).isDirectory() || lstatSync(join(data, "tmp")).uid === 0) return;
+        if (lstatSync(join(data, "tmp")).isSymbolicLink()) return;
+        renameSync(join(data, "tmp"), join(data, "moved"));
+        symlinkSync(elsewhere, join(data, "tmp"));
+      },
+    }));
+    try {
+      giveToOwner(data, { uid: NOBODY, gid: NOBODY });
+    } finally {
+      void mock.module("node:fs", () => real);
+    }
+    expect(statSync(join(elsewhere, "file")).uid).toBe(0);
+    expect(statSync(join(data, "moved/file")).uid).toBe(NOBODY);
+  });
+
+  test("do not give away the files of a folder without a store", async () => {
+    const data = join(base, "a-home");
+    mkdirSync(data);
+    belong(data);
+    writeFileSync(join(data, "of-root"), "");
+    for (const argv of [["doctor", "--repair"], ["compact"]])
+      expect((await weir([...argv, "--data", data])).err).toContain("There is no store in");
+    expect(foreign(data)).toEqual(["of-root"]);
   });
 
   test("restore into the folder that a link of systemd names, also if it does not exist any more", async () => {

@@ -22,18 +22,18 @@ import { counted } from "./counted.ts";
 
 /** Repairs the store of the settings, which no gateway may have open. */
 export async function repair(config: Config, io: Io): Promise<void> {
+  requireReadableFolder(config.data);
+  const path = join(config.data, STORE_FILE);
+  if (!existsSync(path))
+    throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);
   try {
-    await repairStore(config, io);
+    await repairStore(path, config, io);
   } finally {
     giveToOwner(config.data);
   }
 }
 
-async function repairStore(config: Config, io: Io): Promise<void> {
-  requireReadableFolder(config.data);
-  const path = join(config.data, STORE_FILE);
-  if (!existsSync(path))
-    throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);
+async function repairStore(path: string, config: Config, io: Io): Promise<void> {
   const options = {
     path,
     counters: createCounters(),
