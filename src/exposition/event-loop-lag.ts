@@ -40,12 +40,15 @@ export function measureLag(registers: MetricsRegistry[], work: WorkSignal): () =
   let before = performance.now();
   let turnMs = TURN_MS;
   let timer: Timer;
-  const turn = () => {
-    const now = performance.now();
+  /** Measures a turn that has ended. Returns whether the next one should come soon. */
+  const look = (now: number) => {
     const lateSeconds = Math.max(0, now - before - turnMs) / 1000;
-    lag.observe(lateSeconds);
-    turnMs = longest.look(lateSeconds) ? TURN_MS : IDLE_TURN_MS;
     before = now;
+    lag.observe(lateSeconds);
+    return longest.look(lateSeconds);
+  };
+  const turn = () => {
+    turnMs = look(performance.now()) ? TURN_MS : IDLE_TURN_MS;
     wait();
   };
   const wait = () => {
@@ -57,7 +60,10 @@ export function measureLag(registers: MetricsRegistry[], work: WorkSignal): () =
     if (turnMs !== IDLE_TURN_MS) return;
     // What begins now may be a stall of less than a second.
     clearTimeout(timer);
-    before = performance.now();
+    const now = performance.now();
+    // After a stall, requests are taken before the timer that is late.
+    if (now - before >= turnMs) look(now);
+    before = now;
     turnMs = TURN_MS;
     wait();
   });
