@@ -4,6 +4,7 @@ import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SettingError, loadConfig } from "../src/config/config.ts";
 import { tailFormatOf } from "../src/open-tail.ts";
+import { NOON_MS, openTestGateway } from "./gateway.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { until } from "./until.ts";
@@ -38,6 +39,19 @@ tailMap = ["value=took:app.took_ms", "tags=route"]
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   expect(metrics).toContain("weir_tail_lines_rejected_total 1");
   expect(await gateway.stop("SIGTERM")).toBe(0);
+});
+
+test("lines that arrive are work, as pushes are", async () => {
+  const path = join(temporaryFolder(), "metrics.json");
+  writeFileSync(path, `${JSON.stringify({ metric_name: "m", value: 1, "@timestamp": NOON_MS })}\n`);
+  const gateway = await openTestGateway(`--tail=${path}`, "--tail-from-start");
+  try {
+    const begun = new Promise<void>((resolve) => gateway.counters.demand.listen(resolve));
+    await gateway.startServices();
+    await begun;
+  } finally {
+    await gateway.close();
+  }
 });
 
 test("names the setting whose format is wrong", () => {

@@ -39,7 +39,13 @@ export function tailServices(
     statePath: join(settings.data, "tail.json"),
     labels: [],
     instanceFromName: true,
-    store: new GatewayLines({ ingest, decode }),
+    store: new GatewayLines({
+      ingest,
+      decode(body) {
+        counters.demand.begin();
+        return decode(body);
+      },
+    }),
     format,
     log,
     metrics: registeredMetrics(counters),
