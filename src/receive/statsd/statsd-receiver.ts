@@ -14,8 +14,6 @@ interface StatsdSettings extends TextIntakeSettings {
 export const statsd: Receiver<StatsdSettings> = {
   protocol: STATSD,
   open({ ingest, limits, series, totals, settings, log, counters, now }) {
-    const addresses = settings.statsdListen;
-    if (addresses.length === 0) return { routes: [] };
     const decoder = new StatsdDecoder({
       ...limits,
       isAttribute: (metric, tag) => series.isAttribute(metric, tag),
@@ -28,10 +26,12 @@ export const statsd: Receiver<StatsdSettings> = {
         return totals.level(found.seriesId);
       },
     });
+    const addresses = settings.statsdListen;
     const { name: protocol } = STATSD;
     const intake = new TextIntake({ protocol, decoder, ingest, settings, counters, log, now });
     const bufferBytes = settings.datagramBufferBytes;
+    // Made in any case: the counters of a gateway begin at 0, and rules select them.
     const service = new DatagramService({ protocol, addresses, intake, bufferBytes, counters });
-    return { routes: [], services: [service] };
+    return { routes: [], services: addresses.length === 0 ? [] : [service] };
   },
 };
