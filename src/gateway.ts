@@ -5,8 +5,9 @@
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, pickSettings } from "./config/config.ts";
+import { type Config, pickSettings, tokenPaths } from "./config/config.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
@@ -35,30 +36,41 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
   });
   openDataFolder(config.data);
+  const openBefore = async () => {
+    const { connectRooms, notificationTemplates, openEntrance } = await import("./connect-rooms.ts");
+    const templates = notificationTemplates(config);
+    const entrance = openEntrance(config, {
+      ...{ log, counters, now, elapsedMs: options.now },
+      ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },
+    });
+    return { connectRooms, templates, ...entrance };
+  };
+  // An invalid file of settings ends the start before the store is opened, and perhaps upgraded.
+  const before = readsFiles(config) ? await openBefore() : undefined;
   const opening = openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
   // Awaited below. Until then, a fault of it is not one that nobody handles.
   opening.catch(() => undefined);
   let store: DuckDBStore;
   try {
-    // The engine opens the file on a thread of its own. Meanwhile all other modules are loaded, and files of settings are read.
-    const { connectRooms, notificationTemplates, openEntrance } = await import("./connect-rooms.ts");
-    const templates = notificationTemplates(config);
-    const { webConfig, access, gate } = openEntrance(config, {
-      ...{ log, counters, now, elapsedMs: options.now },
-      ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },
-    });
+    // The engine opens the file on a thread of its own. Meanwhile all other modules are loaded.
+    const { connectRooms, templates, webConfig, access, gate } = before ?? (await openBefore());
     const { stored, ...opened } = await opening;
     store = opened.store;
     const common = { config, now, log, summary, counters, temporaryDirectory, access, gate, store };
     gateway = await connectRooms({ ...common, templates, webConfig, stored }, options);
     return gateway;
   } catch (error) {
-    await opening.then(
-      ({ store }) => store.close(),
-      () => undefined,
-    );
+    // The first fault is the one to tell.
+    await opening.then(({ store }) => store.close()).catch(() => undefined);
     throw error;
   }
+}
+
+/** Whether the settings name files that are read before the store is open: certificates, users, tokens, templates. */
+function readsFiles(config: Config): boolean {
+  const { webConfigFile, tlsCert, notify } = config;
+  const isNamed = webConfigFile !== "" || tlsCert !== "" || notify.length > 0;
+  return isNamed || existsSync(tokenPaths(config).tokens);
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */

@@ -135,6 +135,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     if (config.sampler) sampling = openSampler().catch(faultOf("sampler"));
   }, BESIDE_AFTER_MS);
   const stop = async () => {
+    clearTimeout(beginning);
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.
     const queryLimit = setTimeout(
@@ -144,7 +145,6 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
     if (cut > 0) log("requests_cut_off", { requests: cut });
-    clearTimeout(beginning);
     await (await sampling)?.stop();
     for (const loop of Object.values(loops)) await loop.stop();
     await gateway.close();

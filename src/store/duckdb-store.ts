@@ -469,8 +469,8 @@ export class DuckDBStore implements Store {
       await this.#moveJournal().catch(this.#journal.leave);
       // On a full disk the file stays, and the next start finds what it expects.
       await this.#journal.forget(this.#writer, this.#inTransaction).catch(() => undefined);
-      await this.#inTransaction(() => this.#startFile.nameCheckpoint(this.#engine)).catch(() => undefined);
-      if (await this.#checkpoint())
+      const isNamed = await this.#startFile.nameCheckpoint(this.#engine, this.#inTransaction);
+      if ((await this.#checkpoint()) && isNamed)
         await this.#startFile.keep(this.#engine, this.#options, { journal: this.#journal, room: this.#room });
       this.#journal.close((await this.fileSizes()).logBytes > 0);
       await closeEngine(this.#engine, this.#readers.count > 0);

@@ -9,6 +9,7 @@
  * tables.
  */
 import { readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import manifest from "../../../package.json" with { type: "json" };
 import type { TotalsSnapshot } from "../../model/records.ts";
 import { readCatalogBlocks } from "../catalog/catalog-blocks.ts";
 import type { DiskRoom } from "../disk-room.ts";
@@ -101,9 +102,19 @@ export class StartFile {
     }
   }
 
-  /** Call it in a transaction, before the last checkpoint. */
-  async nameCheckpoint({ writer }: Pick<OpenEngine, "writer">): Promise<void> {
-    await writer.run(statement("store/name_checkpoint", { name: crypto.randomUUID() }));
+  /** Call it before the last checkpoint. Returns false if the disk has no room: the file must not be kept then. */
+  async nameCheckpoint(
+    { writer }: Pick<OpenEngine, "writer">,
+    inTransaction: (write: () => Promise<void>) => Promise<unknown>,
+  ): Promise<boolean> {
+    try {
+      await inTransaction(() =>
+        writer.run(statement("store/name_checkpoint", { name: crypto.randomUUID() })),
+      );
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /**
@@ -156,13 +167,17 @@ export class StartFile {
     writeFileSync(startFileOf(this.#path), bytes, { mode: 0o600 });
   }
 
-  /** Removes the file. Call it before a checkpoint. */
+  /** Removes the file. Call it before a checkpoint. One that cannot be removed is recognised as of another checkpoint. */
   remove(): void {
-    rmSync(startFileOf(this.#path), { force: true });
+    try {
+      rmSync(startFileOf(this.#path), { force: true });
+    } catch {
+      return;
+    }
   }
 }
 
-/** Identifies the last checkpoint of an open file. Undefined if there is none, or if a header is damaged. */
+/** Identifies the last checkpoint of an open file, and the version that can read its records. Undefined if there is none, or if a header is damaged. */
 function checkpointOf(file: number): Buffer | undefined {
   const header = lastCheckpoint(file);
   if (header === undefined) return undefined;
@@ -170,6 +185,7 @@ function checkpointOf(file: number): Buffer | undefined {
   const main = Buffer.alloc(MAIN_BYTES);
   readSync(file, main, 0, MAIN_BYTES, 0);
   hash.update(main);
+  hash.update(manifest.version);
   hash.update(
     `${header.iteration} ${header.metadata} ${header.freeList} ${header.blocks} ${header.blockBytes}`,
   );
