@@ -134,7 +134,7 @@ async function explain(name: string, error: unknown, io: Io): Promise<number> {
 /** The input, output and environment of this process. */
 function processIo(umask: number): Io {
   let [stdout, stderr]: (Output | undefined)[] = [];
-  // Streams of the process are opened when they are used. `weir serve` uses them when it already listens.
+  // The streams of the process are opened when they are first used. To open them takes 5 ms.
   return {
     umask,
     get stdout() {

@@ -20,12 +20,10 @@ export class CallerAddresses {
   /** Undefined if no proxy is trusted. */
   readonly #proxies: BlockList | undefined;
   readonly #trustsUnix: boolean;
-  readonly #hasProxies: boolean;
 
   constructor(trustedProxies: ProxySettings["trustedProxies"]) {
-    this.#hasProxies = trustedProxies.length > 0;
     this.#trustsUnix = trustedProxies.includes("unix");
-    if (!this.#hasProxies) return;
+    if (trustedProxies.length === 0) return;
     const { BlockList, isIP } = nodeNet();
     this.#proxies = new BlockList();
     for (const proxy of trustedProxies) {
@@ -39,7 +37,7 @@ export class CallerAddresses {
 
   /** Whether any proxy is trusted. */
   get hasProxies(): boolean {
-    return this.#hasProxies;
+    return this.#proxies !== undefined;
   }
 
   /**
@@ -83,7 +81,7 @@ function addressIn(entry: string): string | undefined {
 
 /** `192.0.2.1` and `::ffff:192.0.2.1` → `192.0.2.1`, `2001:db8:1:2:3:4:5:6` → `2001:db8:1:2::/64`. */
 export function networkOf(address: string): string {
-  // Also without node:net, which most starts never load.
+  // An IPv6 address has a colon. For all others node:net need not be loaded.
   if (!address.includes(":") || nodeNet().isIP(address) !== 6) return address;
   const ipv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (ipv4 !== undefined) return ipv4;

@@ -55,7 +55,10 @@ const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 const SUMMARY_INTERVAL_MS = 60_000;
 /** Interval of looks at the files of certificates, and at web.yml. */
 const WEB_CONFIG_INTERVAL_MS = 1_000;
-/** What works beside the requests begins after the first ones, which would wait for it: the sampler's modules alone take 20 ms. */
+/**
+ * The sampler and the loops begin this long after the gateway listens. The first requests would wait for them otherwise: the
+ * sampler's modules alone take 20 ms.
+ */
 const BESIDE_AFTER_MS = 200;
 /** When a start has ended, with the first samples of the sampler. */
 const SETTLED_MS = 1_500;
@@ -235,8 +238,8 @@ function openSupervisor(env: Io["env"], log: Log): Supervisor {
 }
 
 /**
- * What is called often once somebody pushes or asks is worth to be compiled: main.ts has set another policy for the start. It stays
- * while the gateway only samples its machine. To compile what 300 samples call took 35 to 60 of 180 CPU-ms in the first 20 seconds.
+ * Ends the policy of the start (main.ts) at the first push or question. Until then the gateway only samples its machine. To compile
+ * what 300 samples call took 35 to 60 of 180 CPU-ms in the first 20 seconds.
  */
 function compileOnDemand(demand: WorkSignal): void {
   let isBegun = false;

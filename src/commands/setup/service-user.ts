@@ -8,7 +8,7 @@ import { shellWord } from "../../model/errors.ts";
 const ENTER = { owner: 0o100, group: 0o010, others: 0o001 };
 
 /**
- * Warnings about a unit that systemd would start in vain, one sentence each.
+ * Finds reasons why systemd could not start the unit. Each is a warning of one sentence.
  *
  * @param name the user of the service; undefined if systemd makes one, who owns nothing of the system
  * @param paths absolute paths that the service reads
