@@ -145,11 +145,17 @@ function wildcardTest(
   const length = head + literal.length + tail;
   if (before === undefined) return (text) => text.length >= length && text.startsWith(literal);
   if (after === undefined) return (text) => text.length >= length && text.endsWith(literal);
+  // A character outside the basic plane is two units of a text, and one character for each `.+`.
+  if (literal === "" && length === 2) return (text) => text.length > 2 || (text.length === 2 && !isOnePair(text));
   return (text) => {
     const at = text.indexOf(literal, head);
     // An empty literal is found before `head` in a shorter text.
     return at >= head && at + literal.length + tail <= text.length;
   };
+}
+
+function isOnePair(text: string): boolean {
+  return (text.codePointAt(0) ?? 0) > 0xffff;
 }
 
 /** Formats a matcher as PromQL does: `job=~"a.*"`. */

@@ -51,6 +51,12 @@ test("a text matches an expression with and without the engine, on this thread a
   );
 });
 
+test("each .+ takes a character of its own, outside the basic plane too", () => {
+  const test = matcher("x", "=~", ".+.+").matches;
+  const texts = ["", "a", "😀", "ab", "a😀", "😀😀", "abc"];
+  expect(texts.filter(test)).toEqual(["ab", "a😀", "😀😀", "abc"]);
+});
+
 test("the expressions of dashboards are tested without another thread", () => {
   const never = () => Promise.reject(new Error("asked"));
   for (const value of [".*", ".+", "", "a|b", "10\\.0\\.0\\.1:9100|web.*", ".*node.*", "node-[0-9]"]) {
