@@ -338,6 +338,16 @@ describe("tests", () => {
     expect([...byName.values()].filter((paths) => paths.length > 1)).toEqual([]);
   });
 
+  test("that draw their inputs at random draw the same in each run", async () => {
+    const drawing = await Promise.all(
+      tests.map(async (path) => ({ path, text: await Bun.file(path).text() })),
+    );
+    const seedless = drawing.filter(
+      ({ text }) => /^import .* from "fast-check"/m.test(text) && !/\bruns\(|\bseed: \d/.test(text),
+    );
+    expect(seedless.map(({ path }) => path)).toEqual([]);
+  });
+
   test("stand in the folder of what they test", () => {
     // Besides src: scripts, SQL, fixtures, and tests that cross several rooms.
     const others = ["scripts", "scripts/deploy", "sql/summaries", "fixtures", "system"];

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type LineFormatOptions, readLineFormat } from "../../src/line-formats/line-format.ts";
 import { atOnce } from "../../src/model/tasks/time-slices.ts";
+import { runs } from "../runs.ts";
 
 const FORMATS: readonly LineFormatOptions[] = [
   { map: ["value=v,metric=m,type=t"] },
@@ -59,7 +60,7 @@ test("no line throws, and each event names its line", () => {
       const isRejected = new Set(rejected.map(({ index }) => index));
       expect(lineOf.filter((index) => isRejected.has(index))).toEqual([]);
     }),
-    { numRuns: 2_000 },
+    runs(2_000),
   );
 });
 

@@ -146,7 +146,8 @@ function wildcardTest(
   if (before === undefined) return (text) => text.length >= length && text.startsWith(literal);
   if (after === undefined) return (text) => text.length >= length && text.endsWith(literal);
   // A character outside the basic plane is two units of a text, and one character for each `.+`.
-  if (literal === "" && length === 2) return (text) => text.length > 2 || (text.length === 2 && !isOnePair(text));
+  if (literal === "" && length === 2)
+    return (text) => text.length > 2 || (text.length === 2 && !isOnePair(text));
   return (text) => {
     const at = text.indexOf(literal, head);
     // An empty literal is found before `head` in a shorter text.

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { countOf, firstGap, withRange } from "../../../src/forward/outbox/row-ranges.ts";
 import type { RowRange } from "../../../src/model/records.ts";
+import { runs } from "../../runs.ts";
 
 test("joins ranges that touch or overlap, and keeps the others", () => {
   expect(withRange([], [2, 4])).toEqual([[2, 4]]);
@@ -57,5 +58,6 @@ test("has exactly the ids that were added, in any order of the ranges", () => {
       }
       expect(ranges).toEqual([[0, 40]]);
     }),
+    runs(),
   );
 });

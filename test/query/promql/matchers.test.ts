@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { compileAnchored, deferredMatcher, matcher } from "../../../src/query/promql/matchers.ts";
+import { runs } from "../../runs.ts";
 
 const part = fc.constantFrom(
   "a",
@@ -47,7 +48,7 @@ test("a text matches an expression with and without the engine, on this thread a
         expect(texts.map((each) => there.matches(each))).toEqual(want);
       },
     ),
-    { numRuns: 2_000 },
+    runs(2_000),
   );
 });
 

@@ -1,10 +1,11 @@
 /** Templates of alerts: the texts that Prometheus prints, errors with their places, and limits. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { parseFloatStrict } from "../../../src/query/promql/promql-text.ts";
+import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
 import { parseTemplate, type Template, type TemplateQuery } from "../../../src/rules/templates/template.ts";
 import { TemplateError } from "../../../src/rules/templates/template-errors.ts";
-import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
-import { parseFloatStrict } from "../../../src/query/promql/promql-text.ts";
+import { runs } from "../../runs.ts";
 import { ALERT_LABELS, EXTERNAL_LABELS, EXTERNAL_URL, QUERIED, TEMPLATE_CASES } from "./template-cases.ts";
 
 const data = (value = 1234.5678) => ({
@@ -281,7 +282,7 @@ test("no text makes the parser or the evaluation fail with another error", async
       }
       expect(await template.expand(data(), query)).toBeString();
     }),
-    { numRuns: 2_000 },
+    runs(2_000),
   );
 });
 
