@@ -47,7 +47,7 @@ export class Ingest {
   readonly #totals: TotalsSink;
   readonly #options: IngestOptions;
   readonly #counters: Counters;
-  readonly #newest = new NewestTimes();
+  readonly #newest: NewestTimes;
   readonly #admission: SampleAdmission;
   readonly #notes = new HeadNotes();
   readonly #keys: IdempotencyKeys;
@@ -88,6 +88,7 @@ export class Ingest {
     this.#protocols = new Map(parts.protocols.map((protocol) => [protocol.name, protocol]));
     this.#store = parts.store;
     this.#registry = parts.registry;
+    this.#newest = new NewestTimes((seriesId) => parts.totals.lastUs(seriesId));
     this.#admission = new SampleAdmission(parts.registry, this.#newest);
     this.#totals = parts.totals;
     this.#keys = parts.keys;
@@ -112,10 +113,7 @@ export class Ingest {
       options,
     );
     let exposed = 0;
-    for (const series of parts.registry.series()) {
-      if (this.#groups.define(series, exposed)) exposed++;
-      this.#newest.set(series.seriesId, parts.totals.lastUs(series.seriesId));
-    }
+    for (const series of parts.registry.series()) if (this.#groups.define(series, exposed)) exposed++;
   }
 
   /**

@@ -70,8 +70,10 @@ export class Registry {
   #nextId = 1;
   #epoch = 0;
   #changes = 0;
-  /** Series that a demotion ended since the last `takeEnded`. */
-  #ended: number[] = [];
+  /** Series that a demotion ended. Few, as a rule. */
+  readonly #ended = new Set<Series>();
+  /** Those since the last `takeEnded`. */
+  #endedSince: number[] = [];
   /** The labels that were checked last. Many metrics of a push share one object of labels. */
   #looked = { ...NOTHING_LOOKED };
 
@@ -102,7 +104,6 @@ export class Registry {
       // Rows may outlive their series by an hour, if a series waited for its commit while its day was dropped.
       this.#nextId = Math.max(this.#nextId, seriesId + 1);
     }
-    this.#ended = [];
   }
 
   /** Greater than the ids of all series that there are, or were. */
@@ -172,7 +173,7 @@ export class Registry {
 
   /** Whether a demotion ended the series: its rows remain, and it gets no new ones. */
   isEnded(series: Series): boolean {
-    return isMergeable(series.metric.kind) && !this.#currentOf(series);
+    return this.#ended.has(series);
   }
 
   /**
@@ -264,8 +265,8 @@ export class Registry {
 
   /** Ids of series that demotions ended since the last call. */
   takeEnded(): number[] {
-    const ended = this.#ended;
-    this.#ended = [];
+    const ended = this.#endedSince;
+    this.#endedSince = [];
     return ended;
   }
 
@@ -313,6 +314,7 @@ export class Registry {
         metric.current.delete(labelsKey(series.labels));
         this.#guard.remove(metric.name, series.labels);
       }
+      this.#ended.delete(series);
       if (metric.series.size === 0) {
         this.#removeMetric(metric);
         metrics.push(metric.name);
@@ -452,10 +454,16 @@ export class Registry {
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
     // A metric that returned as another kind is not split by earlier demotions.
-    if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
-    metric.current.set(key, series);
+    const mergeable = isMergeable(metric.kind);
+    if (mergeable && this.#guard.carriesDemoted(metric.name, series.labels)) {
+      this.#ended.add(series);
+      return;
+    }
+    const replaced = metric.current.set(key, series);
     // The guard counts only mergeable kinds, because only their labels can be demoted.
-    if (isMergeable(metric.kind)) this.#guard.add(metric.name, series.labels);
+    if (!mergeable) return;
+    this.#guard.add(metric.name, series.labels);
+    if (replaced !== undefined) this.#ended.add(replaced);
   }
 
   /** Divides the labels of a mergeable sample into its identity and its attributes. */
@@ -477,7 +485,8 @@ export class Registry {
       if (!series.labels.has(label)) continue;
       metric.current.delete(labelsKey(series.labels));
       this.#guard.remove(metric.name, series.labels);
-      this.#ended.push(series.seriesId);
+      this.#ended.add(series);
+      this.#endedSince.push(series.seriesId);
     }
     this.#pending.demotions.push({ metric: metric.name, label, decidedAtMs: Date.now() });
     this.#changes++;

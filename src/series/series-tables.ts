@@ -72,14 +72,16 @@ export class SeriesByLabels {
     return this.#slots[this.#find(key, this.#hashOf(key))];
   }
 
-  /** Replaces the series that has the key. */
-  set(key: string, series: Series): void {
+  /** Replaces the series that has the key, and returns it. */
+  set(key: string, series: Series): Series | undefined {
     const hash = this.#hashOf(key);
     const slot = this.#find(key, hash);
-    if (this.#slots[slot] === undefined) this.#size++;
+    const before = this.#slots[slot];
+    if (before === undefined) this.#size++;
     this.#slots[slot] = series;
     this.#hashes[slot] = hash;
     if (this.#size * 4 > this.#slots.length * 3) this.#grow();
+    return before;
   }
 
   delete(key: string): void {

@@ -110,18 +110,18 @@ function isAboutOthers({ name, kind }: Metric): boolean {
 }
 
 /**
- * A source is the series of a metric from one sender that have the same outcome. Columns are replaced when sources are
- * defined, so a caller reads them again after that.
+ * A source is the series of a metric from one sender that have the same outcome. A series gets its source with the first sample that
+ * arrives: most of those that a start restores get none for long.
  */
 export class ArrivalCounts {
-  /** The source of a series, by its row in the table of the totals. 0 if the row has no series. */
-  sourceOf = new Uint32Array(64);
+  /** The source of a series, by its row in the table of the totals. 0 if it has none. */
+  #sourceOf = new Uint32Array(64);
   // By source. Number 0 is none.
   /** Samples in the part that is open. */
-  counts = new Uint32Array(64);
+  #counts = new Uint32Array(64);
   /** When the newest sample arrived, µs. */
-  arrivedUs = new Float64Array(64);
-  readonly arriving: ArrivingMetric[] = [];
+  #arrivedUs = new Float64Array(64);
+  readonly #arriving: ArrivingMetric[] = [];
   readonly #senders: Sender[] = [];
   #outcomes = new Uint8Array(64);
   /** The number of series. */
@@ -146,27 +146,33 @@ export class ArrivalCounts {
   #open = Number.NEGATIVE_INFINITY;
   #beganUs = Number.POSITIVE_INFINITY;
 
-  /** Defines the series of a row. */
-  define(row: number, series: Series): void {
-    const arriving = this.#arriving(series.metric);
+  /** Counts a sample of the series of a row. Returns what is counted of its metric. */
+  add(row: number, series: Series, arrivedUs: number): ArrivingMetric {
+    const source = this.#sourceOf[row] || this.#define(row, series);
+    this.#arrivedUs[source] = arrivedUs;
+    if (this.#counts[source]!++ === 0) this.#active.push(source);
+    return this.#arriving[source]!;
+  }
+
+  /** Gives the series of a row a source. */
+  #define(row: number, series: Series): number {
+    const arriving = this.#metricOf(series.metric);
     const outcome = outcomeOf(series.labels);
     const sender = this.#sender(series.labels.get("job") ?? "", series.labels.get("instance") ?? "");
     const key = keyOf(arriving, sender, outcome);
     const source = this.#sources.get(key) ?? this.#add(key, arriving, sender, outcome);
-    if (row >= this.sourceOf.length) this.sourceOf = grown(this.sourceOf, row + 1);
-    const before = this.sourceOf[row]!;
-    if (before === source) return;
+    if (row >= this.#sourceOf.length) this.#sourceOf = grown(this.#sourceOf, row + 1);
     this.#series[source]!++;
-    if (before !== 0) this.forget(row);
-    this.sourceOf[row] = source;
+    this.#sourceOf[row] = source;
+    return source;
   }
 
   forget(row: number): void {
-    const source = this.sourceOf[row] ?? 0;
+    const source = this.#sourceOf[row] ?? 0;
     if (source === 0) return;
-    this.sourceOf[row] = 0;
+    this.#sourceOf[row] = 0;
     if (--this.#series[source]! > 0) return;
-    const arriving = this.arriving[source]!;
+    const arriving = this.#arriving[source]!;
     const sender = this.#senders[source]!;
     this.#sources.delete(keyOf(arriving, sender, this.#outcomes[source] as Outcome));
     if (--sender.sources === 0) this.#byName.delete(senderName(sender));
@@ -175,20 +181,20 @@ export class ArrivalCounts {
 
   #add(key: number, arriving: ArrivingMetric, sender: Sender, outcome: Outcome): number {
     const source = this.#free.pop() ?? this.#length++;
-    if (source >= this.counts.length) {
-      this.counts = grown(this.counts, source + 1);
+    if (source >= this.#counts.length) {
+      this.#counts = grown(this.#counts, source + 1);
       this.#series = grown(this.#series, source + 1);
-      const arrivedUs = new Float64Array(this.counts.length);
-      arrivedUs.set(this.arrivedUs);
-      this.arrivedUs = arrivedUs;
-      const outcomes = new Uint8Array(this.counts.length);
+      const arrivedUs = new Float64Array(this.#counts.length);
+      arrivedUs.set(this.#arrivedUs);
+      this.#arrivedUs = arrivedUs;
+      const outcomes = new Uint8Array(this.#counts.length);
       outcomes.set(this.#outcomes);
       this.#outcomes = outcomes;
     }
-    this.arriving[source] = arriving;
+    this.#arriving[source] = arriving;
     this.#senders[source] = sender;
     this.#outcomes[source] = outcome;
-    this.arrivedUs[source] = 0;
+    this.#arrivedUs[source] = 0;
     arriving.sources++;
     sender.sources++;
     this.#sources.set(key, source);
@@ -206,7 +212,7 @@ export class ArrivalCounts {
     return this.#newest;
   }
 
-  /** Closes the part that is over. Call it before samples that arrived at `nowUs` are counted. */
+  /** Closes the part that is over. Call it before samples that arrived at `nowUs` are added. */
   advance(nowUs: number): void {
     const number = Math.floor(nowUs / SHORT_US);
     if (number <= this.#open) return;
@@ -229,15 +235,10 @@ export class ArrivalCounts {
   /** Later sources may have the number of this one, of which no part has samples. */
   #release(source: number): void {
     this.#free.push(source);
-    const arriving = this.arriving[source]!;
+    const arriving = this.#arriving[source]!;
     // Not earlier: a metric that is deleted and pushed again is one metric in answers.
     if (--arriving.sources === 0 && this.#metrics.get(arriving.metric.name) === arriving)
       this.#metrics.delete(arriving.metric.name);
-  }
-
-  /** Counts the first sample of a source in the part that is open. */
-  activate(source: number): void {
-    this.#active.push(source);
   }
 
   /** What arrived in a range that ends at `nowUs`. A task in slices. */
@@ -266,9 +267,9 @@ export class ArrivalCounts {
       for (let at = 0; at < sources.length; at++) {
         const source = sources[at]!;
         const count = counts[at]!;
-        const arriving = this.arriving[source]!;
+        const arriving = this.#arriving[source]!;
         samples[part] += count;
-        addWorker(workers, this.#senders[source]!, arriving, count, this.arrivedUs[source]!);
+        addWorker(workers, this.#senders[source]!, arriving, count, this.#arrivedUs[source]!);
         addMetric(metrics, arriving, this.#outcomes[source] as Outcome, count, part);
         yield;
       }
@@ -291,7 +292,7 @@ export class ArrivalCounts {
     };
   }
 
-  #arriving(metric: Metric): ArrivingMetric {
+  #metricOf(metric: Metric): ArrivingMetric {
     const known = this.#metrics.get(metric.name);
     if (known !== undefined && known.metric.kind === metric.kind && areSame(known.bounds, metric.buckets)) {
       known.metric = metric;
@@ -310,8 +311,8 @@ export class ArrivalCounts {
     if (this.#active.length === 0) return undefined;
     const part = this.#copy();
     for (const source of this.#active) {
-      this.counts[source] = 0;
-      this.arriving[source]!.buckets.fill(0);
+      this.#counts[source] = 0;
+      this.#arriving[source]!.buckets.fill(0);
     }
     this.#active.length = 0;
     return part;
@@ -321,11 +322,11 @@ export class ArrivalCounts {
     const sources = Uint32Array.from(this.#active);
     const buckets = new Map<ArrivingMetric, Uint32Array>();
     for (const source of sources) {
-      const arriving = this.arriving[source]!;
+      const arriving = this.#arriving[source]!;
       if (arriving.buckets.length > 0 && !buckets.has(arriving))
         buckets.set(arriving, arriving.buckets.slice());
     }
-    return { number: this.#open, sources, counts: sources.map((source) => this.counts[source]!), buckets };
+    return { number: this.#open, sources, counts: sources.map((source) => this.#counts[source]!), buckets };
   }
 
   /** The closed short parts of a long one. */

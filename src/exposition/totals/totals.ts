@@ -93,7 +93,6 @@ export class Totals {
     const known = this.#table.rowOf(series.seriesId) >= 0;
     const row = this.#table.define(series);
     this.#exemplars.grow(this.#table.bucketCounts.length);
-    this.#arrivals.define(row, series);
     if (known) return;
     if (isHeld) this.#table.flags[row] |= IN_GROUP;
     else this.#exposed.add(series, row);
@@ -137,8 +136,8 @@ export class Totals {
     const columns = this.#exemplars.columns(rows);
     const bucketOf = columns.length > 0 ? this.#bucketsOf(length) : undefined;
     const isArrival = arrivedUs !== undefined;
-    if (isArrival) this.#arrivals.advance(arrivedUs);
-    const { sourceOf, counts, arriving, arrivedUs: newestUs } = this.#arrivals;
+    const arrivals = this.#arrivals;
+    if (isArrival) arrivals.advance(arrivedUs);
     for (let index = 0; index < length; index++) {
       const row = table.rowOf(seriesId[index]);
       if (row < 0) continue;
@@ -154,11 +153,7 @@ export class Totals {
       if (code === DELTA && !(sample >= 0)) continue;
       const arrival = arrivedUs ?? time;
       if (arrival > cells[cell + ARRIVED_US]) cells[cell + ARRIVED_US] = arrival;
-      const source = sourceOf[row]!;
-      if (isArrival) {
-        newestUs[source] = arrival;
-        if (counts[source]++ === 0) this.#arrivals.activate(source);
-      }
+      const arriving = isArrival ? arrivals.add(row, table.series[row]!, arrival) : undefined;
       if (cells[cell + COUNT]++ === 0) cells[cell + CREATED_US] = time;
       if (code === LEVEL) {
         // Within a series of this kind two samples have equal times only if one corrects the other.
@@ -174,7 +169,7 @@ export class Totals {
       const at = bucketIndex(bounds[row], sample);
       const bucket = cells[cell + BUCKETS] + at;
       bucketCounts[bucket]++;
-      if (isArrival) arriving[source]!.buckets[at]!++;
+      if (arriving !== undefined) arriving.buckets[at]!++;
       if (bucketOf !== undefined) bucketOf[index] = bucket;
     }
     if (bucketOf !== undefined) this.#exemplars.take(rows, columns, bucketOf);

@@ -1,17 +1,29 @@
 /**
  * The newest admitted timestamp of each gauge and cumulative series. A newer sample cannot be stored already. Any
  * other sample must be looked up. Series of other kinds are noted only if they came with such series.
+ *
+ * Of a series that no sample was admitted to since the start, it is the newest stored one.
  */
 import { SeriesColumn } from "../../model/memory/series-column.ts";
 
+const NONE = Number.NEGATIVE_INFINITY;
+
 export class NewestTimes {
   /** µs. */
-  readonly #us = new SeriesColumn(Number.NEGATIVE_INFINITY);
+  readonly #us = new SeriesColumn(NONE);
+  readonly #storedUs: (seriesId: number) => number;
   /** The timestamps that `advance` overwrote, in order. */
   #before = new Float64Array(1_024);
 
+  /** @param storedUs returns the newest stored timestamp of a series, or 0 */
+  constructor(storedUs: (seriesId: number) => number) {
+    this.#storedUs = storedUs;
+  }
+
+  /** -Infinity if the series has no sample. */
   get(seriesId: number): number {
-    return this.#us.get(seriesId);
+    const us = this.#us.get(seriesId);
+    return us === NONE ? this.#storedUs(seriesId) || NONE : us;
   }
 
   set(seriesId: number, us: number): void {
@@ -20,7 +32,7 @@ export class NewestTimes {
 
   /** Forgets series whose last row was dropped. */
   forget(seriesIds: readonly number[]): void {
-    for (const seriesId of seriesIds) this.#us.set(seriesId, Number.NEGATIVE_INFINITY);
+    for (const seriesId of seriesIds) this.#us.set(seriesId, NONE);
   }
 
   /**
@@ -33,7 +45,7 @@ export class NewestTimes {
     const newest = this.#us;
     for (let index = 0; index < length; index++) {
       const id = seriesId[index]!;
-      const was = newest.get(id);
+      const was = this.get(id);
       if (timestampUs[index]! > was) {
         before[index] = was;
         newest.set(id, timestampUs[index]!);
