@@ -10,6 +10,8 @@
  *
  * Formats: System V ABI, chapters 4 and 5; the supplements of its processors for the types of relocations.
  */
+import { PT_DYNAMIC, PT_LOAD, readElf, type Segment } from "./elf-file.ts";
+
 interface Relocations {
   /** A symbol's address and an addend. */
   readonly absolute: number;
@@ -32,13 +34,12 @@ const RELOCATIONS: Readonly<Record<number, Relocations>> = {
 /** Names that only DuckDB's library defines: DuckDB's own, and those of its copies of other libraries, with a version in them. */
 const OWN_NAME = /duckdb|icu_\d+/;
 
-const [PT_LOAD, PT_DYNAMIC] = [1, 2];
 const [DT_PLTRELSZ, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_JMPREL] = [2, 5, 6, 7, 8, 23];
 /** How many relocations at the beginning have the type `relative`. */
 const DT_RELACOUNT = 0x6ffffff9;
 const [STB_GLOBAL, STB_WEAK] = [1, 2];
 const [STT_OBJECT, STT_FUNC] = [1, 2];
-const [HEADER_BYTES, DYNAMIC_BYTES, RELOCATION_BYTES, SYMBOL_BYTES] = [56, 16, 24, 24];
+const [DYNAMIC_BYTES, RELOCATION_BYTES, SYMBOL_BYTES] = [16, 24, 24];
 
 /**
  * Changes a library in place. It can be bound again, which changes nothing.
@@ -48,11 +49,10 @@ const [HEADER_BYTES, DYNAMIC_BYTES, RELOCATION_BYTES, SYMBOL_BYTES] = [56, 16, 2
  * @throws Error if it is not such a library, or is for another processor
  */
 export function bindOwnSymbols(library: Buffer): { data: number; calls: number } {
-  if (library.readUInt32BE(0) !== 0x7f454c46 || library[4] !== 2 || library[5] !== 1)
-    throw new Error("not an ELF file of 64 bits in little-endian order");
-  const types = RELOCATIONS[library.readUInt16LE(18)];
-  if (types === undefined) throw new Error(`the processor ${library.readUInt16LE(18)} is not known`);
-  const { offsetOf, dynamic } = segmentsOf(library);
+  const { machine, segments } = readElf(library);
+  const types = RELOCATIONS[machine];
+  if (types === undefined) throw new Error(`the processor ${machine} is not known`);
+  const { offsetOf, dynamic } = partsOf(library, segments);
   const tables = new Map(dynamic.map(({ tag, value }) => [tag, value]));
   const table = (tag: number) => offsetOf(tables.get(tag)!);
   const [symbols, names] = [table(DT_SYMTAB), table(DT_STRTAB)];
@@ -121,18 +121,7 @@ export function bindOwnSymbols(library: Buffer): { data: number; calls: number }
 }
 
 /** Where addresses of the loaded library are in the file, and the entries of its dynamic section with their places. */
-function segmentsOf(library: Buffer) {
-  const from = Number(library.readBigUInt64LE(32));
-  const count = library.readUInt16LE(56);
-  const segments = Array.from({ length: count }, (_, index) => {
-    const at = from + index * HEADER_BYTES;
-    return {
-      type: library.readUInt32LE(at),
-      offset: Number(library.readBigUInt64LE(at + 8)),
-      address: Number(library.readBigUInt64LE(at + 16)),
-      bytes: Number(library.readBigUInt64LE(at + 32)),
-    };
-  });
+function partsOf(library: Buffer, segments: readonly Segment[]) {
   const loaded = segments.filter(({ type }) => type === PT_LOAD);
   const offsetOf = (address: number): number => {
     const segment = loaded.find((each) => address >= each.address && address < each.address + each.bytes);
