@@ -11,8 +11,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import manifest from "../../package.json" with { type: "json" };
+import { PROCESS_TUNING } from "../../src/program/process-tuning.ts";
 import { isSignatureValid, signedAdHoc } from "./macos-signature.ts";
 import { bindOwnSymbols } from "./bind-library.ts";
+import { withTunedEntry } from "./entry/tuned-entry.ts";
 import { BUNDLING, buildPage, fail, ROOT, stageProgramFiles, workers } from "./program-bundle.ts";
 import { foreignPackage, type Target, TARGETS, targetOfMachine } from "./target-packages.ts";
 
@@ -74,6 +76,7 @@ async function build(target: Target, out: string, isBeside: boolean): Promise<vo
     else await embedLibrary(files, stage);
     await compile(target, path, stage);
     if (target.startsWith("darwin-")) sign(path);
+    else writeFileSync(path, withTunedEntry(readFileSync(path), PROCESS_TUNING));
     process.stdout.write(`${path} ${statSync(path).size}\n`);
   } finally {
     rmSync(stage, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * What the process of the one file needs from its start. It imports nothing: the process replaces itself before it loads any other
- * module.
+ * What the process of the one file needs from its start. It imports nothing: on macOS the process replaces itself before it loads
+ * any other module. On Linux it has these variables before Bun begins (scripts/build.d/entry/tuned-entry.ts).
  */
 
 /**
@@ -29,7 +29,7 @@ export function tuneProcess(
   env: Readonly<Record<string, string | undefined>>,
 ): void {
   if (Object.keys(PROCESS_TUNING).every((name) => env[name] !== undefined)) return;
-  // Absent on Windows. An executable that was replaced meanwhile cannot be started: the gateway then runs without.
+  // An executable that was replaced meanwhile cannot be started: the gateway then runs without.
   try {
     process.execve?.(process.execPath, [process.execPath, ...argv], {
       ...PROCESS_TUNING,

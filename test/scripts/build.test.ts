@@ -3,9 +3,10 @@
  * neither a home folder nor Bun.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { targetOfMachine } from "../../scripts/build.d/target-packages.ts";
+import { PROCESS_TUNING } from "../../src/program/process-tuning.ts";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
@@ -36,6 +37,48 @@ test("says its commit and the versions of what is in it", () => {
   // Commands that do not need DuckDB do not write its library.
   expect(readdirSync(home)).toEqual([]);
 });
+
+test.skipIf(process.platform !== "linux")("has the variables of its start before Bun begins", () => {
+  // The C library prints when it is initialised, and when the program begins.
+  const counts = (more: Readonly<Record<string, string>>) => {
+    const { code, err } = run(["--version"], { ...more, LD_DEBUG: "files" });
+    return {
+      code,
+      loads: err.match(/calling init: \S*\/libc\.so/g)?.length,
+      begins: err.match(/transferring control: /g)?.length,
+    };
+  };
+  expect(counts({})).toEqual({ code: 0, loads: 2, begins: 1 });
+  expect(counts(PROCESS_TUNING)).toEqual({ code: 0, loads: 1, begins: 1 });
+});
+
+test.skipIf(process.platform !== "linux")(
+  "a gateway has them, keeps those of its caller, and its name",
+  async () => {
+    const { UV_THREADPOOL_SIZE: _, ...added } = PROCESS_TUNING;
+    // The tests may run with the same variables.
+    const unset = Object.keys(added).flatMap((name) => ["-u", name]);
+    const gateway = await GatewayProcess.start({
+      data: join(folder, "data-tuned"),
+      args: ["--no-sampler"],
+      cwd: folder,
+      by: ["env", ...unset, "UV_THREADPOOL_SIZE=17"],
+      program: [program],
+      env,
+    });
+    const proc = `/proc/${gateway.pid}`;
+    const variables = readFileSync(join(proc, "environ"), "utf8").split("\0").slice(0, -1);
+    expect(variables.slice(-Object.keys(added).length)).toEqual(
+      Object.entries(added).map(([name, value]) => `${name}=${value}`),
+    );
+    expect(variables.filter((line) => line.startsWith("UV_THREADPOOL_SIZE="))).toEqual([
+      "UV_THREADPOOL_SIZE=17",
+    ]);
+    expect(readFileSync(join(proc, "comm"), "utf8")).toBe(`${basename(program)}\n`);
+    expect(readFileSync(join(proc, "cmdline"), "utf8")).toStartWith(`${program}\0serve\0`);
+    expect(await gateway.stop("SIGTERM")).toBe(0);
+  },
+);
 
 test("stores, answers SQL and PromQL, and has the page, dashboards, rules, summaries and snapshots", async () => {
   writeFileSync(join(folder, ".env"), "WEIR_RETENTION_DAYS=not-a-number\n");
