@@ -13,9 +13,9 @@ import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import type { Gateway, GatewayOptions } from "./connect-rooms.ts";
-import { archiveFileFolders } from "./open-archive.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
-import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
+import type { DuckDBStore } from "./store/duckdb-store.ts";
+import { openStore } from "./store/open-store.ts";
 
 export type { Gateway, GatewayOptions };
 
@@ -73,6 +73,13 @@ function readsFiles(config: Config): boolean {
   return isNamed || existsSync(tokenPaths(config).tokens);
 }
 
+/** Without an archive, the engine opens the database before the modules of the archive are loaded. */
+async function foldersOfArchive(config: Config) {
+  if (config.archiveTo === "") return undefined;
+  const { archiveFileFolders } = await import("./open-archive.ts");
+  return archiveFileFolders(config);
+}
+
 /** Opens the store, and clears what an earlier process left beside it. */
 async function openFile(
   config: Config,
@@ -88,7 +95,7 @@ async function openFile(
     temporaryDirectory,
     counters,
     reserveBytes: config.diskReserveBytes,
-    fileFolders: archiveFileFolders(config),
+    fileFolders: await foldersOfArchive(config),
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onIncomplete: (path, byte) => log("journal_record_incomplete", { path, byte }),
     onRecovered: ({ path, blocks }) =>

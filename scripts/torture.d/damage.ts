@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
-import { openStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { STORE_FILE } from "../../src/store/inspection.ts";
 import { statement } from "../../src/store/statements.ts";
 import { StoreDamaged, StoreMismatch } from "../../src/store/store.ts";

@@ -3,7 +3,7 @@
  * closes it. `bun upgrade.ts DATA`.
  */
 
-import { openStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { Database } from "../../src/store/engine/duckdb.ts";
 import { type Migration, migrations } from "../../src/store/statements.ts";
 import { storeOptions } from "./damage.ts";

@@ -3,7 +3,6 @@
  * (operation-order.ts), so a drop of days and a checkpoint never overlap. Commits that go to the journal do not wait for them. Rows are
  * appended inside a transaction: closing an appender outside one would commit and checkpoint on the event loop.
  */
-import { existsSync } from "node:fs";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import type { Observations } from "../model/metrics/tallies.ts";
@@ -11,14 +10,12 @@ import { dateText } from "../model/time.ts";
 import { Copying } from "./backup/copying.ts";
 import { type PackingHost, type PackRequest, packDay, type RowIdFollower } from "./blocks/packing.ts";
 import { CommittedRows } from "./committed-rows.ts";
-import { explainDamage, prepareFiles } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, explainNoRoom, freeBytesInside } from "./disk-room.ts";
-import type { Connection } from "./engine/duckdb.ts";
+import type { Connection, Database } from "./engine/duckdb.ts";
 import { isCheckpointRefused, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
-import { missingByNote, shortLog } from "./journal/missing-log.ts";
 import { fileSizesOf, LogSize } from "./log-size.ts";
 import { OperationOrder } from "./operation-order.ts";
 import { readerError, Readers } from "./reading/readers.ts";
@@ -46,41 +43,32 @@ import * as records from "./tables/store-records.ts";
 import { StoredTables } from "./tables/stored-tables.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
-/**
- * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
- * This works on a full disk too: `Stored` then includes the journal's records, which move to the tables once
- * there is room.
- *
- * @throws StoreLocked, StoreMismatch, StoreDamaged, DiskFull
- */
-export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
-  try {
-    await prepareFiles(options);
-    return await open(options);
-  } catch (error) {
-    throw explainDamage(options.path, error);
-  }
+/** The files of a store, while the engine opens the database (open-store.ts). */
+export interface OpeningFiles {
+  readonly database: Promise<Database>;
+  readonly log: LogSize;
+  /** Whether there was no database. A journal beside a new one is that of another store. */
+  readonly isNew: boolean;
+  /** Whether the log has lost commits, which the options accept. */
+  readonly isLogShort: boolean;
 }
 
-async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
-  const log = new LogSize(options.path);
-  const journalPath = `${options.path}.journal`;
+/** Runs the migrations that the database lacks, and returns the store and its contents. */
+export async function openTables(
+  options: StoreOptions,
+  { database, log, isNew, isLogShort }: OpeningFiles,
+): Promise<{ store: DuckDBStore; stored: Stored }> {
   const isRepair = options.onRepair !== undefined;
-  // A journal beside a new database is that of another store.
-  const isNew = !existsSync(options.path);
-  // Before the engine writes to a new log.
-  const missing = isNew ? undefined : missingByNote(journalPath, log.bytes);
-  if (missing !== undefined && !isRepair) throw shortLog(journalPath, missing);
   const startFile = new StartFile(options.path);
   let kept: Kept | undefined;
   const isKnown = (file: number, schema: number) => {
     kept = startFile.found(file, schema);
     return kept !== undefined;
   };
-  const opening = openEngine(options.path, { ...options, isKnown });
-  // The engine opens the database on a thread of its own.
   if (!isRepair) startFile.parse();
-  const engine = await opening.catch((error) => Promise.reject(explainNoRoom(options.path, error)));
+  const engine = await openEngine(options.path, { ...options, isKnown }, database).catch((error) =>
+    Promise.reject(explainNoRoom(options.path, error)),
+  );
   log.opened();
   try {
     const room = new DiskRoom({
@@ -88,15 +76,15 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       reserveBytes: options.reserveBytes ?? 0,
       onChange: options.onRoom,
     });
-    const journal = await Journal.open(engine.writer, journalPath, {
+    const journal = await Journal.open(engine.writer, `${options.path}.journal`, {
       ...options,
       isRepair,
-      isLogShort: missing !== undefined,
+      isLogShort,
       logBytes: () => log.bytes,
       known: kept?.journal,
     });
     if (!journal.isEmpty) kept = undefined;
-    if (isNew || missing !== undefined) journal.forgetLog();
+    if (isNew || isLogShort) journal.forgetLog();
     for (let isFirst = true; ; isFirst = false) {
       const { stored, ...loaded } = kept?.tables ?? (await loadTables(engine.writer));
       const lost = isRepair && isFirst ? journal.losses(stored) : undefined;

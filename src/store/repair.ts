@@ -4,7 +4,7 @@
  */
 import { closeSync, copyFileSync, existsSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { openStore } from "./duckdb-store.ts";
+import { openStore } from "./open-store.ts";
 import type { LostRecords, StoreOptions } from "./store-options.ts";
 import { syncFolder } from "./sync-folder.ts";
 

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { type AttributeColumn, dayOf, type Kind, type Rows } from "../../src/model/sample.ts";
 import { Registry } from "../../src/series/registry.ts";
-import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { DEFAULTS } from "../defaults.ts";
 
 /** A sample as a test writes it. `value` null is a stale marker. */

@@ -18,7 +18,7 @@ import { createParts } from "../../src/sampler/parts.ts";
 import { Sampler, type SamplerOptions } from "../../src/sampler/sampler.ts";
 import { SAMPLER_PROTOCOLS } from "../../src/sampler/sampler-protocols.ts";
 import { Registry } from "../../src/series/registry.ts";
-import { openStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 

@@ -16,7 +16,8 @@ import {
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import type { Metric, Rows } from "../../src/model/sample.ts";
-import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { Database } from "../../src/store/engine/duckdb.ts";
 import { headerBytes } from "../../src/store/engine/log-check.ts";
 import { Journal } from "../../src/store/journal/journal.ts";

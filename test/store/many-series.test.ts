@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
-import { openStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const LAST_ID = 59_999;

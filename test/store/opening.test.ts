@@ -3,7 +3,7 @@ import { expect, spyOn, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
-import { openStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { Connection, Database } from "../../src/store/engine/duckdb.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";

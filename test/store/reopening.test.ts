@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { Unavailable } from "../../src/model/errors.ts";
 import type { Rows } from "../../src/model/sample.ts";
-import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../src/store/duckdb-store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { smallDisk } from "../small-disk.ts";
 
 const DAY = 20_000; // 2024-10-04

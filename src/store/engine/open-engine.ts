@@ -39,9 +39,17 @@ export interface OpenEngineOptions extends DatabaseOptions {
   readonly onUpgradeBackup?: (folder: string) => void;
 }
 
-/** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
-export async function openEngine(path: string, options: OpenEngineOptions): Promise<OpenEngine> {
-  const database = await Database.open(path, options);
+/**
+ * Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file.
+ *
+ * @param opening the database, if it is being opened already
+ */
+export async function openEngine(
+  path: string,
+  options: OpenEngineOptions,
+  opening: Promise<Database> = Database.open(path, options),
+): Promise<OpenEngine> {
+  const database = await opening;
   const connections: Connection[] = [];
   let catalog: CatalogNote | undefined;
   const connect = async () => {

@@ -8,7 +8,7 @@
 import { existsSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Unavailable } from "../../model/errors.ts";
-import { openStore } from "../duckdb-store.ts";
+import { openStore } from "../open-store.ts";
 import { statement } from "../statements.ts";
 import type { StoreOptions } from "../store-options.ts";
 import { StoreLocked } from "../store.ts";

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { Unavailable } from "../../model/errors.ts";
 import { dateText } from "../../model/time.ts";
-import { openStore } from "../duckdb-store.ts";
+import { openStore } from "../open-store.ts";
 import { faultOf, reasonOf } from "../engine/faults.ts";
 import { hasDamagedHeader, type HeaderRepair, repairHeaders } from "../engine/file-headers.ts";
 import { readableLog } from "../engine/log-check.ts";

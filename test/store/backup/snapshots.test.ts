@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
 import { Snapshots } from "../../../src/store/backup/snapshots.ts";
-import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { smallDisk } from "../../small-disk.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
@@ -111,7 +112,7 @@ const first = (rows: number): Content => ({ rows, sum: rows === 0 ? 0 : (rows * 
 
 const isLocked = async () => {
   const program = `
-    const { openStore } = await import(${JSON.stringify(join(import.meta.dir, "../../../src/store/duckdb-store.ts"))});
+    const { openStore } = await import(${JSON.stringify(join(import.meta.dir, "../../../src/store/open-store.ts"))});
     await openStore(${JSON.stringify(optionsOf(folder))}).then(
       () => process.exit(0),
       (error) => process.exit(error.name === "StoreLocked" ? 7 : 1),

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { createCounters } from "../../../src/model/counters.ts";
 import { removeOldUpgradeBackups } from "../../../src/store/backup/upgrade-backup.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { type Migration, migrations } from "../../../src/store/statements.ts";
 import { StoreMismatch } from "../../../src/store/store.ts";
 import { smallDisk } from "../../small-disk.ts";

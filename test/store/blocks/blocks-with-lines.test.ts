@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { statement } from "../../../src/store/statements.ts";
 import { migrate } from "../../../src/store/tables/migrate.ts";

@@ -7,7 +7,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { salvageStore } from "../../../src/store/rewrite/database-salvage.ts";
 import { statement } from "../../../src/store/statements.ts";
 import { StoreDamaged } from "../../../src/store/store.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { statement } from "../../../src/store/statements.ts";
 import { runs } from "../../runs.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";

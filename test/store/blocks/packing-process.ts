@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { snapshotOf } from "../../totals-snapshots.ts";
 import { batch, DAY, samplesOf, SERIES } from "./numbered-batches.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric } from "../../../src/model/sample.ts";
 import { CatalogNote } from "../../../src/store/catalog/catalog-note.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { blockChecksum } from "../../../src/store/engine/block-checksum.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { lastCheckpoint } from "../../../src/store/engine/file-headers.ts";

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Rows } from "../../../src/model/sample.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { TextBuilder } from "../../../src/store/engine/columns.ts";
 
 const DAY = 20_000;

@@ -8,7 +8,7 @@
 import { writeSync } from "node:fs";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Rows } from "../../../src/model/sample.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 
 const DAY = 20_000;
 const SMALL = 1;

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
-import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
 let folder: string;

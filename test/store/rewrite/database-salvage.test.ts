@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
-import { openStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { blockChecksum } from "../../../src/store/engine/block-checksum.ts";
 import { salvageStore } from "../../../src/store/rewrite/database-salvage.ts";
 import { StoreDamaged } from "../../../src/store/store.ts";

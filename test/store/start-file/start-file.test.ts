@@ -4,7 +4,8 @@ import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Rows } from "../../../src/model/sample.ts";
-import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
+import type { DuckDBStore } from "../../../src/store/duckdb-store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { Connection } from "../../../src/store/engine/duckdb.ts";
 import { migrations } from "../../../src/store/statements.ts";
 import type { Stored } from "../../../src/store/store.ts";
