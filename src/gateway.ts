@@ -73,13 +73,6 @@ function readsFiles(config: Config): boolean {
   return isNamed || existsSync(tokenPaths(config).tokens);
 }
 
-/** Without an archive, the engine opens the database before the modules of the archive are loaded. */
-async function foldersOfArchive(config: Config) {
-  if (config.archiveTo === "") return undefined;
-  const { archiveFileFolders } = await import("./open-archive.ts");
-  return archiveFileFolders(config);
-}
-
 /** Opens the store, and clears what an earlier process left beside it. */
 async function openFile(
   config: Config,
@@ -89,13 +82,16 @@ async function openFile(
   now: () => number,
   onFatal?: () => void,
 ) {
+  // To wait for modules that are not needed would let others be loaded before the engine opens the database.
+  const fileFolders =
+    config.archiveTo === "" ? undefined : (await import("./open-archive.ts")).archiveFileFolders(config);
   const opened = await openStore({
     path: join(config.data, "store.duckdb"),
     ...pickSettings(config, "memoryLimitBytes", "threads"),
     temporaryDirectory,
     counters,
     reserveBytes: config.diskReserveBytes,
-    fileFolders: await foldersOfArchive(config),
+    fileFolders,
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onIncomplete: (path, byte) => log("journal_record_incomplete", { path, byte }),
     onRecovered: ({ path, blocks }) =>

@@ -1,10 +1,8 @@
-/** What a start does about damaged files of a store: it recovers from a kill, or ends with an error for a person. */
+/** Damaged files of a store: how a start finds them, and the error for a person. */
 import { basename, dirname } from "node:path";
 import { shellWord } from "../model/errors.ts";
 import { faultOf, reasonOf } from "./engine/faults.ts";
 import { findLogDamage } from "./engine/log-check.ts";
-import { recoverTornBlocks } from "./catalog/torn-recovery.ts";
-import type { StoreOptions } from "./store-options.ts";
 import { StoreDamaged } from "./store.ts";
 
 /** Throws `StoreDamaged` if the log of the store at `path` is damaged in a way that the engine does not report. */
@@ -16,18 +14,6 @@ export function requireWholeLog(path: string): void {
     path,
     `its log ${log} is damaged at byte ${damagedAt}, and commits behind that byte would be lost`,
   );
-}
-
-/**
- * Prepares the files of a store for the engine: throws `StoreDamaged` if the log is damaged, recovers the database file from a
- * kill in the middle of a block of its catalog, and reports that.
- */
-export async function prepareFiles(options: StoreOptions): Promise<void> {
-  requireWholeLog(options.path);
-  const recovered = await recoverTornBlocks(options);
-  if (recovered === undefined) return;
-  options.counters.blocksRecovered.inc(recovered.blocks.length);
-  options.onRecovered?.(recovered);
 }
 
 /** An error of opening the store at `path`: `StoreDamaged` if it says that a file is damaged. */

@@ -1,9 +1,10 @@
 /**
  * Opens a store: looks at its files, and lets the engine open the database on a thread of its own. Meanwhile all other modules of the
- * store are loaded, so this one imports only what an opening needs.
+ * store are loaded, so this one imports only what an opening needs, and waits for nothing before.
  */
 import { existsSync } from "node:fs";
-import { explainDamage, prepareFiles } from "./damaged-files.ts";
+import { findTornBlocks } from "./catalog/torn-blocks.ts";
+import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import type { DuckDBStore } from "./duckdb-store.ts";
 import { Database } from "./engine/duckdb.ts";
 import { missingByNote, shortLog } from "./journal/missing-log.ts";
@@ -22,7 +23,8 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
   const { path } = options;
   const journal = `${path}.journal`;
   try {
-    await prepareFiles(options);
+    requireWholeLog(path);
+    if (existsSync(path) && !Database.isOpen(path) && findTornBlocks(path).length > 0) await recover(options);
     const log = new LogSize(path);
     const isNew = !existsSync(path);
     // Before the engine writes to a new log.
@@ -36,4 +38,13 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
   } catch (error) {
     throw explainDamage(path, error);
   }
+}
+
+/** Recovers the database from a kill in the middle of a block of its catalog, and reports that. */
+async function recover(options: StoreOptions): Promise<void> {
+  const { recoverTornBlocks } = await import("./catalog/torn-recovery.ts");
+  const recovered = await recoverTornBlocks(options);
+  if (recovered === undefined) return;
+  options.counters.blocksRecovered.inc(recovered.blocks.length);
+  options.onRecovered?.(recovered);
 }
