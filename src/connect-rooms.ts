@@ -7,8 +7,8 @@ import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
 import { type Config, pickSettings, settingTexts } from "./config/config.ts";
-import { openEntrance, warnOfAttributes } from "./entrance.ts";
 import { DashboardFiles } from "./dashboards/dashboard-files.ts";
+import { openEntrance, warnOfAttributes } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
@@ -16,15 +16,11 @@ import { alertmanagerRoutes } from "./http/alertmanager/alertmanager-routes.ts";
 import { type App, createApp, type RequestLogging } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
-import { importsRoutes } from "./http/query/imports-routes.ts";
-import { describeFault } from "./log/line.ts";
-import type { Log } from "./log/log.ts";
-import type { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { openApiRoutes } from "./http/openapi/openapi-routes.ts";
 import { archiveRoutes } from "./http/operation/archive-routes.ts";
 import { forwardRoutes } from "./http/operation/forward-routes.ts";
 import { tokenRoutes } from "./http/operation/token-routes.ts";
-import { openApiRoutes } from "./http/openapi/openapi-routes.ts";
 import { dashboardsRoutes } from "./http/page/dashboards-routes.ts";
 import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
@@ -33,42 +29,45 @@ import { adminRoutes } from "./http/prometheus/admin.ts";
 import { rulesRoutes } from "./http/prometheus/rules-routes.ts";
 import { arrivalsRoutes } from "./http/query/arrivals-routes.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
-import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
+import { importsRoutes } from "./http/query/imports-routes.ts";
 import { rejectedRoutes } from "./http/query/rejected-routes.ts";
+import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
 import type { Routes } from "./http/routes.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
-import { BodyHash } from "./wire/body-hash.ts";
+import type { IngestOptions } from "./ingest/contract.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
-import type { IngestOptions } from "./ingest/contract.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Owners } from "./ingest/owners.ts";
 import { RejectedSamples } from "./ingest/rejected-samples.ts";
+import { describeFault } from "./log/line.ts";
+import type { Log } from "./log/log.ts";
+import type { MinuteSummary } from "./log/minute-summary.ts";
 import { ConcurrencyLimit } from "./model/concurrency-limit.ts";
 import type { Counters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
 import { type Batch, dayOf, MICROSECONDS_PER_DAY } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
-import { endStart } from "./program/start-policy.ts";
-import { programPath } from "./program/program-files.ts";
-import { exportLines } from "./query/export-lines.ts";
-import { CallerSeries } from "./query/caller-series.ts";
-import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
-import type { GridCells } from "./query/promql/cells/grid-cells.ts";
-import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
-import { RECEIVERS } from "./receive/receivers.ts";
-import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
+import { openArchive, openReadableArchive, storeIdentity } from "./open-archive.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
-import { openArchive, openReadableArchive, storeIdentity } from "./open-archive.ts";
 import { followers, openForwarding, removedDestinations } from "./open-forwarding.ts";
-import { openTail } from "./open-tail.ts";
+import { notificationTemplates, openNotifications } from "./open-notifications.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
-import { notificationTemplates, openNotifications } from "./open-notifications.ts";
+import { openTail } from "./open-tail.ts";
+import { programPath } from "./program/program-files.ts";
+import { endStart } from "./program/start-policy.ts";
+import { CallerSeries } from "./query/caller-series.ts";
+import { exportLines } from "./query/export-lines.ts";
+import type { GridCells } from "./query/promql/cells/grid-cells.ts";
+import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
+import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
+import { RECEIVERS } from "./receive/receivers.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
+import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { bucketsFor } from "./series/buckets.ts";
 import { Registry } from "./series/registry.ts";
 import { DiskFull } from "./store/disk-room.ts";
@@ -78,6 +77,7 @@ import type { Store, Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
 import type { LiveWebConfig } from "./web-config/live-web-config.ts";
 import type { ListenerTls } from "./web-config/tls-front.ts";
+import { BodyHash } from "./wire/body-hash.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 /** What is opened before the rooms, while the engine opens the file. */
@@ -187,7 +187,7 @@ export async function connectRooms(opened: Opened, options: GatewayOptions): Pro
   const { registry, totals } = parts;
   const id = crypto.randomUUID();
   // Ingest asks the receivers which series they own, so they open first. Their handlers use ingest later.
-  const receivers = openReceivers(
+  const receivers = await openReceivers(
     parts,
     [...stored.groups],
     {
@@ -207,17 +207,18 @@ export async function connectRooms(opened: Opened, options: GatewayOptions): Pro
     atRest: (action) => ingest.atRest(action),
     newestUs: (seriesId) => ingest.newestUs(seriesId),
   });
-  const forwarding = openForwarding(parts, stored, () => ingest);
-  const { archive, reports, dropsOf } = openArchive(parts, stored, () => ingest);
+  const forwarding = await openForwarding(parts, stored, () => ingest);
+  const { archive, reports, dropsOf } = await openArchive(parts, stored, () => ingest);
   const ingest = openIngest(parts, stored, receivers, id, {
     ...followers(cells, forwarding, archive),
     onFatal: options.onFatal,
   });
   const owners = [...receivers.owners.values()];
-  const tail = openTail(parts, ingest, receivers.decodeLines);
+  const tail = await openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
-  const queries = openQueries(parts, owners, cells, openReadableArchive(config, parts, dropsOf));
+  const readableArchive = await openReadableArchive(config, parts, dropsOf);
+  const queries = openQueries(parts, owners, cells, readableArchive);
   const notifications = openNotifications(config, templates, { ...parts, stored });
   const { readConfig } = options;
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications, readConfig });
@@ -349,7 +350,7 @@ function requestLoggingOf(config: Config, summary: MinuteSummary): RequestLoggin
 }
 
 /** Every receiver of the table, and what they add to the other rooms. */
-function openReceivers(
+async function openReceivers(
   { config, now, log, summary, counters, registry, totals, limits, gate, tls, pageFiles }: Parts,
   groups: Stored["groups"][number][],
   ingest: ReceiverContext["ingest"],
@@ -391,7 +392,9 @@ function openReceivers(
   };
   // The type checks that the settings of each receiver exist.
   const receivers: readonly Receiver<Config>[] = RECEIVERS;
-  const opened = receivers.map(({ protocol, open }) => ({ name: protocol.name, ...open(context) }));
+  const opened = await Promise.all(
+    receivers.map(async ({ protocol, open }) => ({ name: protocol.name, ...(await open(context)) })),
+  );
   return {
     protocols,
     isReturnedExposed,
@@ -418,7 +421,7 @@ function openReceivers(
 function openIngest(
   { config, now, log, summary, counters, store, registry, totals }: Parts,
   stored: Pick<Stored, "scrapers" | "pushes" | "imports">,
-  { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
+  { protocols, isReturnedExposed, owners: byProtocol }: Awaited<ReturnType<typeof openReceivers>>,
   id: string,
   { onFatal, ...following }: Pick<IngestOptions, "follower" | "heldFrom"> & Pick<GatewayOptions, "onFatal">,
 ): Ingest {

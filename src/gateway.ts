@@ -8,11 +8,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, pickSettings, tokenPaths } from "./config/config.ts";
+import type { Gateway, GatewayOptions } from "./connect-rooms.ts";
 import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
-import type { Gateway, GatewayOptions } from "./connect-rooms.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
 import type { DuckDBStore } from "./store/duckdb-store.ts";
 import { openStore } from "./store/open-store.ts";
@@ -84,7 +84,9 @@ async function openFile(
 ) {
   // To wait for modules that are not needed would let others be loaded before the engine opens the database.
   const fileFolders =
-    config.archiveTo === "" ? undefined : (await import("./open-archive.ts")).archiveFileFolders(config);
+    config.archiveTo === ""
+      ? undefined
+      : await (await import("./open-archive.ts")).archiveFileFolders(config);
   const opened = await openStore({
     path: join(config.data, "store.duckdb"),
     ...pickSettings(config, "memoryLimitBytes", "threads"),

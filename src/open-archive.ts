@@ -1,11 +1,10 @@
-/** Connects the archive with the store and with ingest. */
+/** Connects the archive with the store and with ingest. What reads and writes archives is loaded if the settings name one. */
 import { join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { Archive, type ArchivedDayReport, reportWithoutArchive } from "./archive/archiving.ts";
+import { type ArchivedDayReport, reportWithoutArchive } from "./archive/archived-day-report.ts";
+import type { Archive } from "./archive/archiving.ts";
+import type { ReadableArchive } from "./archive/reading/readable-archive.ts";
 import { restoredFirstLine } from "./archive/restore/restored-parts.ts";
-import { PartCache } from "./archive/reading/part-cache.ts";
-import { ReadableArchive } from "./archive/reading/readable-archive.ts";
-import { openTarget, placeOf } from "./archive/targets/open-target.ts";
 import { ArchivedDays } from "./archive/writing/archived-days.ts";
 import type { Config } from "./config/config.ts";
 import type { Ingest } from "./ingest/ingest.ts";
@@ -28,11 +27,12 @@ export function archiveFolder(config: Pick<Config, "data">): string {
 }
 
 /** The folders whose files the engine of the store may use. Undefined if there is no archive. */
-export function archiveFileFolders(
+export async function archiveFileFolders(
   config: Pick<Config, "data" | "archiveTo">,
-): { readonly own: string; readonly archived: string } | undefined {
+): Promise<{ readonly own: string; readonly archived: string } | undefined> {
   const { archiveTo } = config;
   if (archiveTo === "") return undefined;
+  const { placeOf } = await import("./archive/targets/open-target.ts");
   const own = `${resolve(archiveFolder(config))}/`;
   const place = placeOf(archiveTo);
   return { own, archived: "folder" in place ? `${place.folder}/` : own };
@@ -49,11 +49,11 @@ export function storeIdentity({ bodyHashSeed }: Pick<Stored, "bodyHashSeed">): s
  *
  * @param ingest returns ingest, which is opened later because it tells the archive of deletions
  */
-export function openArchive(
+export async function openArchive(
   { config, counters, log, now, store }: ArchivingParts,
   stored: Pick<Stored, "archives" | "bodyHashSeed">,
   ingest: () => Ingest,
-): OpenedArchive {
+): Promise<OpenedArchive> {
   const days = new ArchivedDays(stored.archives, {
     store: (records) => ingest().storeForwards(() => ({ archives: records() })),
     load: () => readStatesAgain(store, "archives"),
@@ -68,6 +68,10 @@ export function openArchive(
     const reports = () => store.days().map((day) => reportWithoutArchive(day, days, isRestored));
     return { archive: undefined, reports: () => reports().toReversed(), dropsOf: () => 0 };
   }
+  const [{ Archive }, { openTarget }] = await Promise.all([
+    import("./archive/archiving.ts"),
+    import("./archive/targets/open-target.ts"),
+  ]);
   const target = openTarget(config.archiveTo);
   const archive = new Archive({
     ...{ log, now, store, days, target },
@@ -98,12 +102,17 @@ interface OpenedArchive {
 }
 
 /** The archived days that SQL and PromQL read. Undefined if the settings do not say so. */
-export function openReadableArchive(
+export async function openReadableArchive(
   config: Config,
   { store, now }: { readonly store: Pick<Store, "days">; readonly now: () => number },
   dropsOf: OpenedArchive["dropsOf"],
-): ReadableArchive | undefined {
+): Promise<ReadableArchive | undefined> {
   if (config.archiveTo === "" || !config.archiveRead) return undefined;
+  const [{ PartCache }, { ReadableArchive }, { openTarget, placeOf }] = await Promise.all([
+    import("./archive/reading/part-cache.ts"),
+    import("./archive/reading/readable-archive.ts"),
+    import("./archive/targets/open-target.ts"),
+  ]);
   const target = openTarget(config.archiveTo);
   const bytesMax = config.archiveCacheBytes;
   const folder = join(resolve(archiveFolder(config)), "cache");

@@ -1,8 +1,7 @@
-/** Connects forwarding with the store, with ingest and with the running totals. */
+/** Connects forwarding with the store, with ingest and with the running totals. Its room is loaded if the settings have destinations. */
 import { type Config, externalLabels } from "./config/config.ts";
 import type { Totals } from "./exposition/totals/totals.ts";
-import { Forwarding } from "./forward/forwarding.ts";
-import { Outbox } from "./forward/outbox/outbox.ts";
+import type { Forwarding } from "./forward/forwarding.ts";
 import type { IngestOptions, RowsFollower } from "./ingest/contract.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import type { Log } from "./log/log.ts";
@@ -27,12 +26,16 @@ interface Parts {
  *
  * @param ingest returns ingest, which is opened later because it tells forwarding of new rows
  */
-export function openForwarding(
+export async function openForwarding(
   { config, counters, log, now, store, registry, totals }: Parts,
   stored: Pick<Stored, "forwards">,
   ingest: () => Ingest,
-): Forwarding | undefined {
+): Promise<Forwarding | undefined> {
   if (config.forward.length === 0) return undefined;
+  const [{ Forwarding }, { Outbox }] = await Promise.all([
+    import("./forward/forwarding.ts"),
+    import("./forward/outbox/outbox.ts"),
+  ]);
   const packed = store.days().reduce((sum, day) => sum + day.packed, 0);
   const known = destinationsOf(stored.forwards);
   for (const { name, backfill } of config.forward)

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SettingError, loadConfig } from "../src/config/config.ts";
+import { loadConfig, SettingError } from "../src/config/config.ts";
 import { tailFormatOf } from "../src/open-tail.ts";
 import { NOON_MS, openTestGateway } from "./gateway.ts";
 import { GatewayProcess } from "./gateway-process.ts";
@@ -54,12 +54,14 @@ test("lines that arrive are work, as pushes are", async () => {
   }
 });
 
-test("names the setting whose format is wrong", () => {
+test("names the setting whose format is wrong", async () => {
   const format = (...args: string[]) => tailFormatOf(loadConfig(args, {}, () => undefined));
-  expect(format()).toBeUndefined();
-  expect(format("--tail-format=csv", "--tail-map=value=ms")?.name).toBe("csv");
+  expect(await format()).toBeUndefined();
+  expect((await format("--tail-format=csv", "--tail-map=value=ms"))?.name).toBe("csv");
   const wrong = () => format("--tail-format=csv");
-  expect(wrong).toThrow(SettingError);
-  expect(wrong).toThrow("--tail-format csv needs --tail-map value=FIELD");
-  expect(() => format("--tail-map=vlaue=ms")).toThrow('--tail-map has the target "vlaue" in "vlaue=ms"');
+  await expect(wrong()).rejects.toThrow(SettingError);
+  await expect(wrong()).rejects.toThrow("--tail-format csv needs --tail-map value=FIELD");
+  await expect(format("--tail-map=vlaue=ms")).rejects.toThrow(
+    '--tail-map has the target "vlaue" in "vlaue=ms"',
+  );
 });

@@ -3,15 +3,14 @@
  * it, and an archive that is away loses nothing: days wait in the store.
  */
 import { rmSync } from "node:fs";
-
 import type { Log } from "../log/log.ts";
 import { DAY_MS } from "../model/duration.ts";
 import type { MetricsRegistry } from "../model/metrics-library.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { dateText } from "../model/time.ts";
-import type { Day, Store } from "../store/store.ts";
-import type { ArchivedDays } from "./writing/archived-days.ts";
-import { createArchiveCounters, type ArchiveCounters } from "./archive-counters.ts";
+import type { Store } from "../store/store.ts";
+import { type ArchiveCounters, createArchiveCounters } from "./archive-counters.ts";
+import type { ArchivedDayReport } from "./archived-day-report.ts";
 import { DayArchiver, type DayArchiverParts, DayChanged, isStop } from "./writing/day-archiver.ts";
 
 /** How often days are looked at. A day is over once in 24 hours. */
@@ -31,44 +30,6 @@ export interface ArchiveParts extends Omit<DayArchiverParts, "onFile" | "store">
   readonly isRestored: (day: number) => boolean;
   readonly metrics: MetricsRegistry;
   readonly log: Log;
-}
-
-/** What is known of a day. */
-export interface ArchivedDayReport {
-  readonly date: string;
-  /** Samples that are here. */
-  readonly rows: number;
-  /**
-   * `open`: not over, `waiting`: samples arrive still, or it is soon archived, `writing`, `archived`, `late`: samples have arrived
-   * since it was archived, `changed`: samples were deleted since, `partial`: the day was dropped, and samples have come since. Only
-   * the archive has the earlier ones, `restored`: from an archive, so it is not archived.
-   */
-  readonly state: "open" | "waiting" | "writing" | "archived" | "late" | "changed" | "partial" | "restored";
-  /** Samples, files and bytes in the archive. */
-  readonly archivedRows: number;
-  readonly files: number;
-  readonly bytes: number;
-  readonly archivedAtMs?: number;
-  readonly lastError?: string;
-}
-
-/** What is known of a day that no archive of the settings gets. */
-export function reportWithoutArchive(
-  { day, rows }: Pick<Day, "day" | "rows">,
-  days: ArchivedDays,
-  isRestored: (day: number) => boolean,
-): ArchivedDayReport {
-  const known = days.of(day);
-  const state =
-    known?.archivedEnd !== undefined && known.gone !== true
-      ? known.changed === true
-        ? "changed"
-        : "archived"
-      : isRestored(day)
-        ? "restored"
-        : "open";
-  const { rows: archivedRows = 0, files = 0, bytes = 0, archivedAtMs } = known ?? {};
-  return { date: dateText(day), rows, state, archivedRows, files, bytes, archivedAtMs };
 }
 
 /** When samples of a day arrived, as the looks at the store show it. */

@@ -5,9 +5,9 @@
  * With `--rules` it checks rule files instead (check/absent-metrics.ts).
  */
 import { type Config, describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
-import { WebConfigError } from "../web-config/web-config.ts";
-import { checkWebConfig } from "../web-config/live-web-config.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
+import { checkWebConfig } from "../web-config/live-web-config.ts";
+import { WebConfigError } from "../web-config/web-config.ts";
 import { readArguments } from "./arguments.ts";
 import { checkRules } from "./check/absent-metrics.ts";
 import { gatewayAt, urlHelp, urlOptions } from "./client.ts";
@@ -62,7 +62,7 @@ async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   const { generatedRules } = await import("../open-rules.ts");
   generatedRules(config);
   const { tailFormatOf } = await import("../open-tail.ts");
-  tailFormatOf(config);
+  await tailFormatOf(config);
   const { notificationTemplates } = await import("../open-notifications.ts");
   notificationTemplates(config);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);

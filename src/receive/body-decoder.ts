@@ -4,6 +4,8 @@
  * a decoder has the state of its body.
  *
  * The bytes of a large body count against the memory for bodies in progress until it is decoded.
+ *
+ * A decoder is made for its first body, because most gateways get bodies of a few protocols.
  */
 import { type BodiesInProgress, Reservation } from "../http/body.ts";
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
@@ -15,10 +17,12 @@ export const LARGE_BODY_BYTES_MIN = 131_072;
 /** Decoding in steps, between which it may pause. It returns what was decoded. */
 export type Decoding<Decoded> = Generator<void, Decoded>;
 
+/** How a decoder is made. The modules of most are loaded for their first body: `load` resolves to what makes one. */
+type Making<Decoder> = (() => Decoder) | { readonly load: () => Promise<() => Decoder> };
+
 export class BodyDecoder<Decoder> {
-  readonly #make: () => Decoder;
+  #making: Making<Decoder>;
   readonly #inProgress: BodiesInProgress;
-  /** Made for the first body: most gateways get bodies of a few protocols. */
   #usual: Decoder | undefined;
   #second: Decoder | undefined;
   /** Whether the usual decoder has paused within a body. */
@@ -28,8 +32,8 @@ export class BodyDecoder<Decoder> {
     waitingPerRunning: Number.POSITIVE_INFINITY,
   });
 
-  constructor(make: () => Decoder, inProgress: BodiesInProgress) {
-    this.#make = make;
+  constructor(making: Making<Decoder>, inProgress: BodiesInProgress) {
+    this.#making = making;
     this.#inProgress = inProgress;
   }
 
@@ -43,33 +47,50 @@ export class BodyDecoder<Decoder> {
     bytes: number,
     decoding: (decoder: Decoder) => Decoding<Decoded>,
   ): Decoded | Promise<Decoded> {
-    if (bytes < LARGE_BODY_BYTES_MIN) return atOnce(decoding(this.#free()));
-    return this.#decodeLarge(bytes, decoding);
+    const making = this.#making;
+    if (typeof making === "function") return this.#decode(making, bytes, decoding);
+    return making.load().then((make) => {
+      this.#making = make;
+      return this.#decode(make, bytes, decoding);
+    });
   }
 
-  /** Calls `change` for each decoder. */
+  /** Calls `change` for each decoder. There is none before its modules are loaded. */
   eachDecoder(change: (decoder: Decoder) => void): void {
-    change(this.#first());
+    if (typeof this.#making === "function") change(this.#first(this.#making));
     if (this.#second !== undefined) change(this.#second);
   }
 
-  #first(): Decoder {
-    this.#usual ??= this.#make();
+  #decode<Decoded>(
+    make: () => Decoder,
+    bytes: number,
+    decoding: (decoder: Decoder) => Decoding<Decoded>,
+  ): Decoded | Promise<Decoded> {
+    if (bytes < LARGE_BODY_BYTES_MIN) return atOnce(decoding(this.#free(make)));
+    return this.#decodeLarge(make, bytes, decoding);
+  }
+
+  #first(make: () => Decoder): Decoder {
+    this.#usual ??= make();
     return this.#usual;
   }
 
-  #free(): Decoder {
-    if (!this.#isPaused) return this.#first();
-    this.#second ??= this.#make();
+  #free(make: () => Decoder): Decoder {
+    if (!this.#isPaused) return this.#first(make);
+    this.#second ??= make();
     return this.#second;
   }
 
-  #decodeLarge<Decoded>(bytes: number, decoding: (decoder: Decoder) => Decoding<Decoded>): Promise<Decoded> {
+  #decodeLarge<Decoded>(
+    make: () => Decoder,
+    bytes: number,
+    decoding: (decoder: Decoder) => Decoding<Decoded>,
+  ): Promise<Decoded> {
     return holding(bytes, this.#inProgress, () =>
       this.#large.run(async () => {
         this.#isPaused = true;
         try {
-          return await inSlices(decoding(this.#first()));
+          return await inSlices(decoding(this.#first(make)));
         } finally {
           this.#isPaused = false;
         }

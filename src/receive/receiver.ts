@@ -5,18 +5,18 @@
  * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
  * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
-import type { RequestLogging } from "../http/app.ts";
+
 import type { Callers } from "../access/access.ts";
 import type { RequestGate } from "../access/gate.ts";
 import type { Family } from "../exposition/family.ts";
 import type { ownMetricType } from "../exposition/own.ts";
 import type { Totals } from "../exposition/totals/totals.ts";
+import type { RequestLogging } from "../http/app.ts";
 import type { BodyLimits } from "../http/body.ts";
-import type { Log } from "../log/log.ts";
 import type { Routes } from "../http/routes.ts";
-import type { BodyHash } from "../wire/body-hash.ts";
 import type { DecodedRejection } from "../ingest/admission/rejected-sample.ts";
 import type { Ack, PushOptions, SeriesOwner, Transaction } from "../ingest/contract.ts";
+import type { Log } from "../log/log.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Protocol } from "../model/protocol.ts";
 import type { GroupRecord } from "../model/records.ts";
@@ -26,6 +26,7 @@ import type { HeldOf } from "../query/promql/store/held.ts";
 import type { NameLimits } from "../series/naming.ts";
 import type { Registry } from "../series/registry.ts";
 import type { ListenerTls } from "../web-config/tls-front.ts";
+import type { BodyHash } from "../wire/body-hash.ts";
 import type { BucketLayouts } from "../wire/bucket-layout.ts";
 import type { DecodeWorkers } from "./decoding/decode-workers.ts";
 
@@ -34,7 +35,7 @@ export interface Receiver<Settings extends object = object> {
   /** Its policy. Every batch and transaction has the same `name`, by which ingest finds the policy. */
   readonly protocol: Protocol;
   /** Connects it to a gateway. Ingest opens after all receivers, so it can be used by handlers and services only. */
-  readonly open: (context: ReceiverContext<Settings>) => OpenReceiver;
+  readonly open: (context: ReceiverContext<Settings>) => OpenReceiver | Promise<OpenReceiver>;
 }
 
 /** A receiver that is connected to a gateway. */

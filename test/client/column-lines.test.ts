@@ -5,7 +5,8 @@ import { batchText } from "../../src/client/column-lines.ts";
 import type { RecordedSample } from "../../src/client/recorder.ts";
 import { BodiesInProgress } from "../../src/http/body.ts";
 import type { Batch } from "../../src/model/sample.ts";
-import { ColumnBodies, formOf } from "../../src/receive/events/columns/column-bodies.ts";
+import { ColumnBodies } from "../../src/receive/events/columns/column-bodies.ts";
+import { formOf } from "../../src/receive/events/columns/column-form.ts";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { runs } from "../runs.ts";
 

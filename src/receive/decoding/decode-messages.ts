@@ -4,7 +4,7 @@
  */
 import type { Batch, SeriesHead } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import type { ColumnForm } from "../events/columns/column-bodies.ts";
+import type { ColumnForm } from "../events/columns/column-form.ts";
 import type { ColumnParameters } from "../events/columns/column-parameters.ts";
 
 export interface EventsTask {

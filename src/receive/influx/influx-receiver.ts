@@ -5,7 +5,6 @@ import type { Receiver } from "../receiver.ts";
 import { INFLUX } from "./influx-protocol.ts";
 import { influxQueryRoutes } from "./influx-query.ts";
 import { influxWriteRoutes } from "./influx-writes.ts";
-import { LineDecoder } from "./line-protocol.ts";
 
 interface InfluxSettings {
   readonly attributes: readonly string[];
@@ -31,7 +30,11 @@ export const influx: Receiver<InfluxSettings> = {
       epoch: () => series.epoch,
       seriesCount: () => series.seriesCount,
     };
-    const decoder = new BodyDecoder(() => new LineDecoder(options), limits.inProgress);
+    const load = async () => {
+      const { LineDecoder } = await import("./line-protocol.ts");
+      return () => new LineDecoder(options);
+    };
+    const decoder = new BodyDecoder({ load }, limits.inProgress);
     const warnings = new PushWarnings(log, counters);
     return {
       routes: [influxWriteRoutes({ decoder, ingest, limits, warnings }), influxQueryRoutes({ limits, page })],

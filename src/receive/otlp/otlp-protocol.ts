@@ -16,3 +16,6 @@ export const OTLP: Protocol = {
     kinds: { delta: "delta" },
   },
 };
+
+/** The position of samples that belong to no point of the request, such as those of `target_info`. */
+export const NO_POINT = 0xffffffff;

@@ -6,16 +6,16 @@
  * key, because a sample of the same series, time and value is stored once.
  */
 import { decodeWithHint } from "../../http/body-hint.ts";
-import type { Log } from "../../log/log.ts";
-import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { Log } from "../../log/log.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { idempotencyOf } from "../idempotency-key.ts";
 import { PushWarnings } from "../push-warnings.ts";
-import { convertingJson } from "./decode/otlp-json.ts";
-import { NO_POINT, type OtlpRequest } from "./decode/point-gatherer.ts";
+import type { OtlpRequest } from "./decode/point-gatherer.ts";
+import { NO_POINT } from "./otlp-protocol.ts";
 
 export type OtlpEncoding = "protobuf" | "json";
 
@@ -35,7 +35,9 @@ interface OtlpPushOptions extends Pick<PushOptions, "extraLabels" | "historical"
 }
 
 interface OtlpPushDependencies {
-  readonly decoder: BodyDecoder<{ decoding(body: Uint8Array): Decoding<OtlpRequest> }>;
+  readonly decoder: BodyDecoder<{
+    decoding(body: Uint8Array, encoding: OtlpEncoding): Decoding<OtlpRequest>;
+  }>;
   readonly ingest: {
     readonly bodyHash: BodyHash;
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
@@ -72,9 +74,7 @@ export class OtlpPush {
     const { decoder, ingest, counters } = this.#dependencies;
     const { extraLabels, historical, key, query = "" } = options;
     const request = await decodeWithHint(body, "/v1/metrics", () =>
-      decoder.decode(body.length, function* (free) {
-        return yield* free.decoding(encoding === "json" ? yield* convertingJson(body) : body);
-      }),
+      decoder.decode(body.length, (free) => free.decoding(body, encoding)),
     );
     counters.nativeHistograms.inc(request.exponentialHistograms);
     counters.exemplarsDropped.inc(request.exemplarsDropped);

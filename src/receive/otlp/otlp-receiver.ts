@@ -1,14 +1,13 @@
 /** Metrics of OpenTelemetry by OTLP/HTTP and OTLP/gRPC (https://opentelemetry.io/docs/specs/otlp/). */
 import type { Address } from "../../http/server.ts";
-import { BodyDecoder } from "../body-decoder.ts";
+import { BodyDecoder, type Decoding } from "../body-decoder.ts";
 import { HttpService } from "../http-service.ts";
 import type { Receiver } from "../receiver.ts";
-import { OtlpDecoder } from "./decode/otlp-decoder.ts";
-import { GrpcService } from "./grpc/grpc-service.ts";
-import { otlpMethods } from "./grpc/otlp-grpc.ts";
-import { TRANSLATIONS } from "./labels/translated-names.ts";
+import type { OtlpRequest } from "./decode/point-gatherer.ts";
+import type { GrpcService } from "./grpc/grpc-service.ts";
+import type { TRANSLATIONS } from "./labels/translated-names.ts";
 import { OTLP } from "./otlp-protocol.ts";
-import { OtlpPush } from "./otlp-push.ts";
+import { type OtlpEncoding, OtlpPush } from "./otlp-push.ts";
 import { otlpErrorAnswer, otlpRoutes } from "./otlp-routes.ts";
 
 interface OtlpSettings {
@@ -23,7 +22,7 @@ interface OtlpSettings {
 
 export const otlp: Receiver<OtlpSettings> = {
   protocol: OTLP,
-  open({
+  async open({
     settings,
     limits,
     ingest,
@@ -36,17 +35,29 @@ export const otlp: Receiver<OtlpSettings> = {
     socketMode,
     tls,
   }) {
-    const options = {
-      translation: TRANSLATIONS[settings.otlpTranslation],
-      promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
-      ignoreResourceAttributes: settings.otlpIgnoreResourceAttributes,
-      promoteScope: settings.otlpPromoteScope,
-    };
     const seriesCount = () => series.seriesCount;
-    const decoder = new BodyDecoder(
-      () => new OtlpDecoder(options, { layouts, seriesCount }),
-      limits.inProgress,
-    );
+    const load = async () => {
+      const [{ OtlpDecoder }, { convertingJson }, { TRANSLATIONS }] = await Promise.all([
+        import("./decode/otlp-decoder.ts"),
+        import("./decode/otlp-json.ts"),
+        import("./labels/translated-names.ts"),
+      ]);
+      const options = {
+        translation: TRANSLATIONS[settings.otlpTranslation],
+        promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
+        ignoreResourceAttributes: settings.otlpIgnoreResourceAttributes,
+        promoteScope: settings.otlpPromoteScope,
+      };
+      return () => {
+        const protobuf = new OtlpDecoder(options, { layouts, seriesCount });
+        return {
+          *decoding(body: Uint8Array, encoding: OtlpEncoding): Decoding<OtlpRequest> {
+            return yield* protobuf.decoding(encoding === "json" ? yield* convertingJson(body) : body);
+          },
+        };
+      };
+    };
+    const decoder = new BodyDecoder({ load }, limits.inProgress);
     const push = new OtlpPush({ decoder, ingest, log, counters });
     const routes = [otlpRoutes({ push, limits })];
     const shared = {
@@ -68,15 +79,29 @@ export const otlp: Receiver<OtlpSettings> = {
           addresses: settings.otlpListen,
           flag: "--otlp-listen",
         }),
-        new GrpcService({
-          ...shared,
-          methods: otlpMethods(push),
-          addresses: settings.otlpGrpcListen,
-          flag: "--otlp-grpc-listen",
-          advice: "Send OTLP/HTTP to an address of --listen or --otlp-listen.",
-          limits,
-        }),
+        ...(settings.otlpGrpcListen.length === 0
+          ? []
+          : [
+              await openGrpc(push, {
+                ...shared,
+                addresses: settings.otlpGrpcListen,
+                flag: "--otlp-grpc-listen",
+                advice: "Send OTLP/HTTP to an address of --listen or --otlp-listen.",
+                limits,
+              }),
+            ]),
       ],
     };
   },
 };
+
+async function openGrpc(
+  push: OtlpPush,
+  options: Omit<ConstructorParameters<typeof GrpcService>[0], "methods">,
+): Promise<GrpcService> {
+  const [{ GrpcService }, { otlpMethods }] = await Promise.all([
+    import("./grpc/grpc-service.ts"),
+    import("./grpc/otlp-grpc.ts"),
+  ]);
+  return new GrpcService({ ...options, methods: otlpMethods(push) });
+}

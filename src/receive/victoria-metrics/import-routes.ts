@@ -23,11 +23,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { BodyDecoder } from "../body-decoder.ts";
 import { groupingLabels } from "../grouping-labels.ts";
 import { PushParameters } from "../push-parameters.ts";
-import { parseCsvFormat } from "./csv-format.ts";
-import { CsvLinesDecoder } from "./csv-lines.ts";
-import { JsonLinesDecoder } from "./json-lines.ts";
 import { readLines } from "./read-lines.ts";
-import { TextLinesDecoder } from "./text-lines.ts";
 import { VICTORIA_METRICS } from "./victoria-metrics-protocol.ts";
 
 interface ImportDependencies {
@@ -46,7 +42,7 @@ type Decode = (
 ) => readonly Batch[] | Promise<readonly Batch[]>;
 
 /** What a format needs beside the lines: it is read before the body. */
-type Prepare = (query: URLSearchParams, request: Request) => Decode;
+type Prepare = (query: URLSearchParams, request: Request) => Decode | Promise<Decode>;
 
 const IMPORT = "/api/v1/import";
 const PROMETHEUS = `${IMPORT}/prometheus`;
@@ -59,9 +55,21 @@ const REMEMBERED_MAX = 256;
 
 export const importRoutes = ({ ingest, limits, counters, seriesCount }: ImportDependencies) => {
   const { inProgress } = limits;
-  const json = new BodyDecoder(() => new JsonLinesDecoder(seriesCount), inProgress);
-  const csv = new BodyDecoder(() => new CsvLinesDecoder(seriesCount), inProgress);
-  const text = new BodyDecoder(() => new TextLinesDecoder(seriesCount), inProgress);
+  const loadJson = async () => {
+    const { JsonLinesDecoder } = await import("./json-lines.ts");
+    return () => new JsonLinesDecoder(seriesCount);
+  };
+  const loadCsv = async () => {
+    const { CsvLinesDecoder } = await import("./csv-lines.ts");
+    return () => new CsvLinesDecoder(seriesCount);
+  };
+  const loadText = async () => {
+    const { TextLinesDecoder } = await import("./text-lines.ts");
+    return () => new TextLinesDecoder(seriesCount);
+  };
+  const json = new BodyDecoder({ load: loadJson }, inProgress);
+  const csv = new BodyDecoder({ load: loadCsv }, inProgress);
+  const text = new BodyDecoder({ load: loadText }, inProgress);
   const labelsOf = new RequestLabels();
 
   const route = (prepare: Prepare, own: readonly string[] = [], prefix?: string) => {
@@ -72,7 +80,7 @@ export const importRoutes = ({ ingest, limits, counters, seriesCount }: ImportDe
         const query = queryText(request.url);
         const { extraLabels, historical } = parameters.read(query);
         const { set, overridden } = labelsOf.read(request, extraLabels, prefix);
-        const decode = prepare(new URLSearchParams(query), request);
+        const decode = await prepare(new URLSearchParams(query), request);
         for await (const { lines, firstLine, lineCount } of readLines(request, limits)) {
           for (const batch of await decode(lines, firstLine, overridden))
             tally.add(await ingest.push(batch, { extraLabels: set, historical }));
@@ -103,7 +111,8 @@ export const importRoutes = ({ ingest, limits, counters, seriesCount }: ImportDe
         return batches;
       });
   };
-  const readCsv: Prepare = (query) => {
+  const readCsv: Prepare = async (query) => {
+    const { parseCsvFormat } = await import("./csv-format.ts");
     const format = parseCsvFormat(query.get("format"));
     return (lines, firstLine, overridden) =>
       csv.decode(lines.length, (free) => free.decoding(lines, firstLine, overridden, format));

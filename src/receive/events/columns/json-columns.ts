@@ -10,7 +10,7 @@ import { BadInput, quote, TooLarge } from "../../../model/errors.ts";
 import { type Batch, HELP_CHARACTERS_MAX } from "../../../model/sample.ts";
 import { timeUs, whyNoTime } from "../../../wire/event-time.ts";
 import { InexactNumber, isStoredAsSent } from "../../../wire/json/exact-number.ts";
-import { endOfValue, skipSpace } from "../../../wire/json/json-extent.ts";
+import { skipSpace } from "../../../wire/json/json-extent.ts";
 import { JsonWalker } from "../../../wire/json/json-walker.ts";
 import type { TagCells } from "../../../wire/tag-cells.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../../wire/utf8.ts";
@@ -27,60 +27,15 @@ const COLUMNS_MAX = 256;
 const CELLS_AT_ONCE = 1_024;
 /** What of a wrong cell is kept for its reason, and for how many of them. */
 const DESCRIBED_MAX = 10_000;
-/** A member before `columns` is a name or a text, and no longer than this. */
-const MEMBER_BYTES_MAX = 65_536;
-const MEMBERS_MAX = 64;
+/** White space behind a cell. */
+const SPACE_BYTES_MAX = 65_536;
 
-const [QUOTE, COMMA, COLON, ZERO, NINE, MINUS, DOT] = [34, 44, 58, 48, 57, 45, 46];
-const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE] = [91, 93, 123];
+const [COMMA, ZERO, NINE, MINUS, DOT] = [44, 48, 57, 45, 46];
+const [OPEN_BRACKET, CLOSE_BRACKET] = [91, 93];
 const EXACT_DIGITS = 15;
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
 
 const METRIC_NAMES: readonly string[] = ["metric_name", "metric"];
-/** Members that an event has, and an object of columns has not. */
-const EVENT_MEMBERS: readonly string[] = ["value", "@timestamp", "timestamp"];
-
-/** Whether a body is one of columns: its first object has `columns`, and one of them is an array. */
-export function isOfColumns(body: Buffer): boolean {
-  let at = skipSpace(body, body[0] === 0xef ? 3 : 0, MEMBER_BYTES_MAX);
-  if (body[at] === OPEN_BRACKET) at = skipSpace(body, at + 1, at + MEMBER_BYTES_MAX);
-  if (body[at] !== OPEN_BRACE) return false;
-  return eachMember(body, at, (name, value) => {
-    if (EVENT_MEMBERS.includes(name)) return false;
-    if (name !== "columns") return undefined;
-    // The columns of an event are texts.
-    return (
-      body[value] === OPEN_BRACE &&
-      eachMember(body, value, (_, cell) => (body[cell] === OPEN_BRACKET ? true : undefined))
-    );
-  });
-}
-
-/** Calls `decide` for the first members of an object until it decides. */
-function eachMember(
-  body: Buffer,
-  open: number,
-  decide: (name: string, value: number) => boolean | undefined,
-): boolean {
-  const space = (from: number) => skipSpace(body, from, from + MEMBER_BYTES_MAX);
-  let at = space(open + 1);
-  for (let member = 0; member < MEMBERS_MAX && body[at] === QUOTE; member++) {
-    const end = endOfValue(body, at, Math.min(body.length, at + MEMBER_BYTES_MAX));
-    if (end < 0) return false;
-    const name = body.toString("latin1", at + 1, Math.min(end - 1, at + 64));
-    at = space(end);
-    if (body[at] !== COLON) return false;
-    at = space(at + 1);
-    const decided = decide(name, at);
-    if (decided !== undefined) return decided;
-    const next = endOfValue(body, at, Math.min(body.length, at + MEMBER_BYTES_MAX));
-    if (next < 0) return false;
-    at = space(next);
-    if (body[at] !== COMMA) return false;
-    at = space(at + 1);
-  }
-  return false;
-}
 
 export class JsonColumnsDecoder {
   readonly #gatherer: ColumnGatherer;
@@ -411,7 +366,7 @@ function readCells(
       at = next + 1;
       continue;
     }
-    walker.at = skipSpace(bytes, next, next + MEMBER_BYTES_MAX);
+    walker.at = skipSpace(bytes, next, next + SPACE_BYTES_MAX);
     state.isMore = walker.next("[");
     at = walker.at;
     if (!state.isMore) break;

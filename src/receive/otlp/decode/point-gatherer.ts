@@ -7,7 +7,7 @@ import { BatchBuilder } from "../../../wire/batch-builder.ts";
 import { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { ProtobufReader } from "../../../wire/protobuf.ts";
 import type { LabelOptions } from "../labels/point-labels.ts";
-import { OTLP } from "../otlp-protocol.ts";
+import { NO_POINT, OTLP } from "../otlp-protocol.ts";
 import { BUCKETS_MAX, type DataPoint } from "./data-point.ts";
 import {
   fixedBounds,
@@ -32,9 +32,6 @@ export interface OtlpRequest {
   /** Exemplars that cannot be kept, which the batch does not have. */
   readonly exemplarsDropped: number;
 }
-
-/** The position of samples that belong to no point of the request, such as those of `target_info`. */
-export const NO_POINT = 0xffffffff;
 
 /** As many as a request of remote_write can have samples. */
 const POINTS_MAX = 500_000;

@@ -10,7 +10,8 @@ import { arrowStream, type WrittenColumn } from "../../../../scripts/bench.d/arr
 import { BodiesInProgress } from "../../../../src/http/body.ts";
 import { RequestError } from "../../../../src/model/errors.ts";
 import type { Batch } from "../../../../src/model/sample.ts";
-import { ColumnBodies, formOf } from "../../../../src/receive/events/columns/column-bodies.ts";
+import { ColumnBodies } from "../../../../src/receive/events/columns/column-bodies.ts";
+import { formOf } from "../../../../src/receive/events/columns/column-form.ts";
 import { EventDecoder } from "../../../../src/receive/events/events.ts";
 import { runs } from "../../../runs.ts";
 import { arrowFixture, ELEVEN_MS } from "./columns-gateway.ts";
