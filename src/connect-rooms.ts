@@ -71,7 +71,7 @@ import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { bucketsFor } from "./series/buckets.ts";
 import { Registry } from "./series/registry.ts";
 import { DiskFull } from "./store/disk-room.ts";
-import type { DuckDBStore } from "./store/duckdb-store.ts";
+import type { DuckDBStore, OpeningStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
 import type { Store, Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
@@ -87,6 +87,8 @@ export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch, also for limits per second. The default is the system's. */
   readonly now?: () => number;
   readonly log?: Log;
+  /** The store, if the engine opens it already (commands/serve/begin-opening.ts). */
+  readonly opening?: OpeningStore;
   /** Called when the engine gave up on the file and could not open it again. Only a new process can read it. */
   readonly onFatal?: () => void;
   /** The mode of the Unix sockets. The default depends on the umask. */

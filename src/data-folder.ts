@@ -16,12 +16,31 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { dataPathFault, SettingError } from "./config/config.ts";
+import { type Config, dataPathFault, SettingError, tokenPaths } from "./config/config.ts";
 import { shellWord } from "./model/errors.ts";
 import { isDiskFull } from "./store/engine/faults.ts";
 
 /** The beginning of the names of the store's files: database, log and journal. */
 const STORE = "store.duckdb";
+
+/** The files of the store of a configuration, and what its engine may use. */
+export function placeOfStore({ data, memoryLimitBytes, threads }: Config) {
+  return {
+    path: join(data, STORE),
+    temporaryDirectory: join(data, "tmp"),
+    ...{ memoryLimitBytes, threads },
+  };
+}
+
+/**
+ * Whether the settings name files that are read before the store is open: certificates, users, tokens, templates. If one of them is
+ * invalid, the start ends before the store is opened, and perhaps upgraded.
+ */
+export function readsFiles(config: Config): boolean {
+  const { webConfigFile, tlsCert, notify } = config;
+  const isNamed = webConfigFile !== "" || tlsCert !== "" || notify.length > 0;
+  return isNamed || existsSync(tokenPaths(config).tokens);
+}
 
 /**
  * Creates the folder, if it does not exist.

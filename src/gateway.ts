@@ -1,21 +1,26 @@
 /**
- * The wiring: config → store → rooms (connect-rooms.ts). This module does not listen and does not sample (see commands/serve.ts),
+ * The wiring: config → store → rooms (connect-rooms.ts). This module does not listen and does not sample (see commands/serve/serve.ts),
  * so that an import without a server can use it too.
  *
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { type Config, pickSettings, tokenPaths } from "./config/config.ts";
+import { type Config, pickSettings } from "./config/config.ts";
 import type { Gateway, GatewayOptions } from "./connect-rooms.ts";
-import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
+import {
+  emptyTemporaryDirectory,
+  hideFiles,
+  openDataFolder,
+  placeOfStore,
+  readsFiles,
+} from "./data-folder.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
 import type { DuckDBStore } from "./store/duckdb-store.ts";
 import { openStore } from "./store/open-store.ts";
+import type { StoreOptions } from "./store/store-options.ts";
 
 export type { Gateway, GatewayOptions };
 
@@ -24,7 +29,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
   const summary = new MinuteSummary(log);
-  const temporaryDirectory = join(config.data, "tmp");
+  const { temporaryDirectory } = placeOfStore(config);
   let gateway: Gateway | undefined;
   // Read at scrapes, when the store and ingest are open.
   const counters = createCounters({
@@ -35,7 +40,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       return { samples, bytes, oldestSeconds };
     },
   });
-  openDataFolder(config.data);
+  if (options.opening === undefined) openDataFolder(config.data);
   const openBefore = async () => {
     const { connectRooms, notificationTemplates, openEntrance } = await import("./connect-rooms.ts");
     const templates = notificationTemplates(config);
@@ -47,7 +52,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   };
   // An invalid file of settings ends the start before the store is opened, and perhaps upgraded.
   const before = readsFiles(config) ? await openBefore() : undefined;
-  const opening = openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
+  const opening = openFile(config, counters, log, now, options);
   // Awaited below. Until then, a fault of it is not one that nobody handles.
   opening.catch(() => undefined);
   let store: DuckDBStore;
@@ -66,31 +71,22 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   }
 }
 
-/** Whether the settings name files that are read before the store is open: certificates, users, tokens, templates. */
-function readsFiles(config: Config): boolean {
-  const { webConfigFile, tlsCert, notify } = config;
-  const isNamed = webConfigFile !== "" || tlsCert !== "" || notify.length > 0;
-  return isNamed || existsSync(tokenPaths(config).tokens);
-}
-
 /** Opens the store, and clears what an earlier process left beside it. */
 async function openFile(
   config: Config,
-  temporaryDirectory: string,
   counters: Counters,
   log: Log,
   now: () => number,
-  onFatal?: () => void,
+  { onFatal, opening }: Pick<GatewayOptions, "onFatal" | "opening">,
 ) {
   // To wait for modules that are not needed would let others be loaded before the engine opens the database.
   const fileFolders =
     config.archiveTo === ""
       ? undefined
       : await (await import("./open-archive.ts")).archiveFileFolders(config);
-  const opened = await openStore({
-    path: join(config.data, "store.duckdb"),
-    ...pickSettings(config, "memoryLimitBytes", "threads"),
-    temporaryDirectory,
+  const place = placeOfStore(config);
+  const options: StoreOptions = {
+    ...place,
     counters,
     reserveBytes: config.diskReserveBytes,
     fileFolders,
@@ -102,9 +98,10 @@ async function openFile(
     onUpgradeBackup: (folder) => log("upgrade_backup", { folder }),
     onRoom: ({ freeBytes, isFull }) =>
       log(isFull ? "disk_full" : "disk_has_room", { freeBytes, ...pickSettings(config, "diskReserveBytes") }),
-  });
+  };
+  const opened = await openStore(options, opening);
   // After the store is open, because only the owner of the file may clear what an earlier process left.
-  emptyTemporaryDirectory(temporaryDirectory);
+  emptyTemporaryDirectory(place.temporaryDirectory);
   hideFiles(config.data);
   removeOldUpgradeBackups(config.data, config.retentionDays, now(), (folder) =>
     log("upgrade_backup_removed", { folder }),

@@ -3,7 +3,7 @@
  * code: 0 for success, 1 if the work failed, 2 if the arguments are wrong.
  *
  * Each command's modules are loaded when it runs, so that `weir sql` does not wait for the server's. gateway.ts
- * connects the rooms. commands/serve.ts says in which order `weir serve` stops.
+ * connects the rooms. commands/serve/serve.ts says in which order `weir serve` stops.
  */
 import { readFileSync } from "node:fs";
 import { COMMANDS } from "./commands/all-commands.ts";

@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import type { BunPlugin } from "bun";
 import { BUNDLING, fail, ROOT, workers } from "./program-bundle.ts";
 
-const SERVE = join(ROOT, "src/commands/serve.ts");
+const SERVE = join(ROOT, "src/commands/serve/serve-command.ts");
 
 /** Other commands start from the sources, or from their own modules. */
 const serveAlone: BunPlugin = {

@@ -5,7 +5,7 @@
 import type { Command } from "./command.ts";
 
 export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
-  serve: () => import("./serve.ts"),
+  serve: () => import("./serve/serve-command.ts"),
   import: () => import("./import.ts"),
   tail: () => import("./tail/tail.ts"),
   export: () => import("./export.ts"),

@@ -16,7 +16,7 @@ import { isCheckpointRefused, isFatal } from "./engine/faults.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
-import { fileSizesOf, LogSize } from "./log-size.ts";
+import { fileSizesOf, type LogSize } from "./log-size.ts";
 import { OperationOrder } from "./operation-order.ts";
 import { readerError, Readers } from "./reading/readers.ts";
 import { type Kept, StartFile } from "./start-file/start-file.ts";
@@ -43,8 +43,8 @@ import * as records from "./tables/store-records.ts";
 import { StoredTables } from "./tables/stored-tables.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
-/** The files of a store, while the engine opens the database (open-store.ts). */
-export interface OpeningFiles {
+/** A store whose database the engine is opening (open-store.ts). */
+export interface OpeningStore {
   readonly database: Promise<Database>;
   readonly log: LogSize;
   /** Whether there was no database. A journal beside a new one is that of another store. */
@@ -56,7 +56,7 @@ export interface OpeningFiles {
 /** Runs the migrations that the database lacks, and returns the store and its contents. */
 export async function openTables(
   options: StoreOptions,
-  { database, log, isNew, isLogShort }: OpeningFiles,
+  { database, log, isNew, isLogShort }: OpeningStore,
 ): Promise<{ store: DuckDBStore; stored: Stored }> {
   const isRepair = options.onRepair !== undefined;
   const startFile = new StartFile(options.path);

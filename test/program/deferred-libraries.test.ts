@@ -11,7 +11,7 @@ const MODULES_MAX = 950;
 /** Starts a gateway in a process of its own, and prints the paths of all modules that it has loaded by then. */
 const PROGRAM = `
   const [, root, data] = process.argv;
-  const { startGateway } = await import(root + "/src/commands/serve.ts");
+  const { startGateway } = await import(root + "/src/commands/serve/serve.ts");
   const { resolveSettings } = await import(root + "/src/config/config.ts");
   const argv = ["--listen", "127.0.0.1:0", "--data", data, "--no-sampler"];
   const gateway = await startGateway(resolveSettings(argv, {}, () => undefined).config, { log: () => {} });

@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningGateway, startGateway } from "../../src/commands/serve.ts";
+import { type RunningGateway, startGateway } from "../../src/commands/serve/serve.ts";
 import { loadConfig } from "../../src/config/config.ts";
 import { type Answer, prometheus, type Reference, sampleKey, sorted } from "../reference.ts";
 import { type Body, framed } from "./generators.ts";

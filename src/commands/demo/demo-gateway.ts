@@ -8,7 +8,7 @@ import { loadConfig } from "../../config/config.ts";
 import { registerProcessMetrics } from "../../exposition/process-metrics.ts";
 import { ListenError } from "../../http/server.ts";
 import { createLog } from "../../log/log.ts";
-import { type RunningGateway, startGateway } from "../serve.ts";
+import { type RunningGateway, startGateway } from "../serve/serve.ts";
 
 /** That of the commands. */
 export const DEFAULT_PORT = 9091;

@@ -1,5 +1,5 @@
 /**
- * `weir serve`: the gateway with its sockets, its sampler and its loops.
+ * What `weir serve` runs: the gateway with its sockets, its sampler and its loops.
  *
  * It stops on SIGTERM, SIGINT, SIGHUP, or a request to the lifecycle API if that is enabled. It stops in this order,
  * within `stopTimeoutMs`:
@@ -10,33 +10,31 @@
  * 4. Readers are interrupted. A checkpoint moves the log into the file, and the file is closed.
  * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
  */
-import manifest from "../../package.json" with { type: "json" };
+import manifest from "../../../package.json" with { type: "json" };
 import {
   addressThatNeedsToken,
   type Config,
-  givenLogFormat,
   type Resolved,
   resolveSettings,
   SettingError,
-} from "../config/config.ts";
-import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
-import { type Listener, listen } from "../http/server.ts";
-import { createLog, type Log } from "../log/log.ts";
-import { standardError } from "../log/standard-error.ts";
-import type { WorkSignal } from "../model/metrics/work-signal.ts";
-import { repeat, type Service } from "../model/service.ts";
-import { shellWord } from "../model/errors.ts";
-import { releaseCodePages } from "../program/code-pages.ts";
-import { endStart } from "../program/start-policy.ts";
-import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
-import { Supervisor } from "../supervision/supervisor.ts";
-import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
-import { ClosedSpans } from "../store/blocks/closed-spans.ts";
-import { DiskFull } from "../store/disk-room.ts";
-import { StoreLocked } from "../store/store.ts";
-import { type Command, exitCode, faultText, type Io } from "./command.ts";
-import { settingsHelp } from "./settings-help.ts";
-import { nextSignal } from "./stop-signals.ts";
+} from "../../config/config.ts";
+import { type Gateway, type GatewayOptions, openGateway } from "../../gateway.ts";
+import { type Listener, listen } from "../../http/server.ts";
+import { createLog, type Log } from "../../log/log.ts";
+import { standardError } from "../../log/standard-error.ts";
+import type { WorkSignal } from "../../model/metrics/work-signal.ts";
+import { repeat, type Service } from "../../model/service.ts";
+import { shellWord } from "../../model/errors.ts";
+import { releaseCodePages } from "../../program/code-pages.ts";
+import { endStart } from "../../program/start-policy.ts";
+import { type Notify, openNotifySocket } from "../../supervision/notify-socket.ts";
+import { Supervisor } from "../../supervision/supervisor.ts";
+import { watchUncaughtFaults } from "../../supervision/uncaught-faults.ts";
+import { ClosedSpans } from "../../store/blocks/closed-spans.ts";
+import { DiskFull } from "../../store/disk-room.ts";
+import { StoreLocked } from "../../store/store.ts";
+import { exitCode, faultText, type Io } from "../command.ts";
+import { nextSignal } from "../stop-signals.ts";
 
 /** A gateway that accepts connections. */
 export interface RunningGateway extends Gateway {
@@ -97,7 +95,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   void store.freeBlocks(0).catch(faultOf("blocks of the start"));
   const urls = [...listener.urls, ...services.flatMap((service) => service.urls ?? [])];
   const openSampler = async () => {
-    const { startSampler } = await import("../open-sampler.ts");
+    const { startSampler } = await import("../../open-sampler.ts");
     return startSampler(config, gateway);
   };
   const prune = repeat(config.retentionIntervalMs, async () => {
@@ -192,18 +190,6 @@ function requireToken(config: Config, { access, webConfig }: Gateway): void {
   );
 }
 
-/** At least as long as a random text that no one can guess, and without characters that a header would need to escape. */
-const ADMIN_TOKEN = /^[A-Za-z0-9._~+/=-]{20,}$/;
-
-/** The token of the environment, for a first start. An error does not quote it. */
-function adminTokenOf(env: Io["env"]): string | undefined {
-  const text = env.WEIR_ADMIN_TOKEN || undefined;
-  if (text === undefined || ADMIN_TOKEN.test(text)) return text;
-  throw new SettingError(
-    'WEIR_ADMIN_TOKEN is not a token, expected at least 20 letters, digits or characters of "._~+/=-".',
-  );
-}
-
 /** Like `startGateway`, with advice in the error for a folder that is in use. */
 async function start(config: Config, options: GatewayOptions): Promise<RunningGateway> {
   try {
@@ -211,19 +197,6 @@ async function start(config: Config, options: GatewayOptions): Promise<RunningGa
   } catch (error) {
     if (!(error instanceof StoreLocked)) throw error;
     throw new StoreLocked(`${error.message}, or give --data another folder`);
-  }
-}
-
-/** The settings. If they are invalid and a format of the log is given, a program gets the reason in it: undefined. */
-function readSettings(argv: readonly string[], io: Io): Resolved | undefined {
-  try {
-    return resolveSettings(argv, io.env, io.readFile);
-  } catch (error) {
-    const format = givenLogFormat(argv, io.env);
-    if (format === undefined || !(error instanceof SettingError)) throw error;
-    const log = createLog("error", standardError(io.env.JOURNAL_STREAM), { format });
-    log("start_failed", { error: error.message });
-    return undefined;
   }
 }
 
@@ -256,94 +229,86 @@ function statusOf({ store, ingest, registry, urls }: RunningGateway): string {
   return `accepts pushes on ${urls.join(", ")}; ${registry.seriesCount} series, ${ingest.waiting.samples} samples wait`;
 }
 
-export const command: Command = {
-  name: "serve",
-  summary: "starts the gateway",
-  // Made when someone asks for it: a start needs no help.
-  get usage() {
-    return `Usage: weir serve [SETTINGS]
-
-Starts the gateway. It accepts pushes, answers queries and can be scraped, all over HTTP. On SIGTERM, SIGINT
-or SIGHUP (ignored under nohup) it stores everything that it has accepted and stops.
-
-As soon as a token exists ("weir token"), every request needs one, except those about health. The variable
-WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
-
-${settingsHelp()}`;
-  },
-  async run(argv, io) {
-    const settings = readSettings(argv, io);
-    if (settings === undefined) return exitCode.usage;
-    const { config, origins } = settings;
-    const quit = Promise.withResolvers<string>();
-    const lost = Promise.withResolvers<string>();
-    const broken = Promise.withResolvers<string>();
-    const log = createLog(config.logLevel, standardError(io.env.JOURNAL_STREAM), {
-      format: config.logFormat,
-      requests: config.logRequests,
-    });
-    let counters: Gateway["counters"] | undefined;
-    watchUncaughtFaults(
-      log,
-      () => counters?.uncaughtFaults,
-      () => broken.resolve("exception"),
-    );
-    const supervisor = openSupervisor(io.env, log);
-    await supervisor.opening();
-    // If a format is given, a program reads the lines. Otherwise people do, and get a sentence.
-    const isForPrograms = origins.logFormat !== "default";
-    const opened = start(config, {
-      log,
-      socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
-      adminToken: adminTokenOf(io.env),
-      readConfig: () => resolveSettings(argv, io.env, io.readFile).config,
-      quit: () => quit.resolve("request"),
-      onFatal: () => lost.resolve("the engine gave up on the file"),
-    });
-    const [gateway, { registerProcessMetrics }] = await Promise.all([
-      opened.catch(async (error: unknown) => {
-        await supervisor.failed(faultText(error));
-        if (!isForPrograms) throw error;
-        log("start_failed", { error: faultText(error) });
-        return error instanceof SettingError ? exitCode.usage : exitCode.failure;
-      }),
-      // While the engine opens the file, there is time to load what the end of the start needs.
-      import("../exposition/process-metrics.ts"),
-      io.stdout,
-    ]);
-    if (typeof gateway === "number") return gateway;
-    counters = gateway.counters;
-    registerProcessMetrics(gateway.counters, manifest.version);
-    compileOnDemand(gateway.counters.demand);
-    // Before anything says that the gateway runs, because a supervisor may stop it at once.
-    const signalled = nextSignal();
-    gateway.log("listening", {
-      urls: gateway.urls.join(" "),
-      data: config.data,
-      version: manifest.version,
-      pid: process.pid,
-    });
-    if (!isForPrograms)
-      await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
-    await supervisor.ready({ probe: () => gateway.ingest.probe(), status: () => statusOf(gateway) });
-    const settled = setTimeout(() => void releaseCodePages(), SETTLED_MS);
-    const signal = await Promise.race([signalled, quit.promise, lost.promise, broken.promise]);
-    clearTimeout(settled);
-    gateway.log("stopping", { signal });
-    void supervisor.stopping(config.stopTimeoutMs);
-    void lost.promise.then(async () => {
-      // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.
-      gateway.log("engine_lost");
-      await Bun.sleep(ANSWER_MS);
-      process.exit(exitCode.failure);
-    });
-    const late = setTimeout(() => {
-      gateway.log("stop_late", { stopTimeoutMs: config.stopTimeoutMs });
-      process.exit(exitCode.failure);
-    }, config.stopTimeoutMs);
-    await gateway.stop();
-    clearTimeout(late);
-    gateway.log("stopped");
-    return signal === "exception" ? exitCode.failure : exitCode.ok;
-  },
-};
+/**
+ * Runs the gateway until it is told to stop. Resolves to the exit code.
+ *
+ * @param opening the store, if the engine opens it already
+ */
+export async function serve(
+  argv: readonly string[],
+  io: Io,
+  { config, origins }: Resolved,
+  { adminToken, opening }: Pick<GatewayOptions, "adminToken" | "opening">,
+): Promise<number> {
+  const quit = Promise.withResolvers<string>();
+  const lost = Promise.withResolvers<string>();
+  const broken = Promise.withResolvers<string>();
+  const log = createLog(config.logLevel, standardError(io.env.JOURNAL_STREAM), {
+    format: config.logFormat,
+    requests: config.logRequests,
+  });
+  let counters: Gateway["counters"] | undefined;
+  watchUncaughtFaults(
+    log,
+    () => counters?.uncaughtFaults,
+    () => broken.resolve("exception"),
+  );
+  const supervisor = openSupervisor(io.env, log);
+  await supervisor.opening();
+  // If a format is given, a program reads the lines. Otherwise people do, and get a sentence.
+  const isForPrograms = origins.logFormat !== "default";
+  const opened = start(config, {
+    log,
+    socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
+    adminToken,
+    opening,
+    readConfig: () => resolveSettings(argv, io.env, io.readFile).config,
+    quit: () => quit.resolve("request"),
+    onFatal: () => lost.resolve("the engine gave up on the file"),
+  });
+  const [gateway, { registerProcessMetrics }] = await Promise.all([
+    opened.catch(async (error: unknown) => {
+      await supervisor.failed(faultText(error));
+      if (!isForPrograms) throw error;
+      log("start_failed", { error: faultText(error) });
+      return error instanceof SettingError ? exitCode.usage : exitCode.failure;
+    }),
+    // While the engine opens the file, there is time to load what the end of the start needs.
+    import("../../exposition/process-metrics.ts"),
+    io.stdout,
+  ]);
+  if (typeof gateway === "number") return gateway;
+  counters = gateway.counters;
+  registerProcessMetrics(gateway.counters, manifest.version);
+  compileOnDemand(gateway.counters.demand);
+  // Before anything says that the gateway runs, because a supervisor may stop it at once.
+  const signalled = nextSignal();
+  gateway.log("listening", {
+    urls: gateway.urls.join(" "),
+    data: config.data,
+    version: manifest.version,
+    pid: process.pid,
+  });
+  if (!isForPrograms)
+    await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
+  await supervisor.ready({ probe: () => gateway.ingest.probe(), status: () => statusOf(gateway) });
+  const settled = setTimeout(() => void releaseCodePages(), SETTLED_MS);
+  const signal = await Promise.race([signalled, quit.promise, lost.promise, broken.promise]);
+  clearTimeout(settled);
+  gateway.log("stopping", { signal });
+  void supervisor.stopping(config.stopTimeoutMs);
+  void lost.promise.then(async () => {
+    // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.
+    gateway.log("engine_lost");
+    await Bun.sleep(ANSWER_MS);
+    process.exit(exitCode.failure);
+  });
+  const late = setTimeout(() => {
+    gateway.log("stop_late", { stopTimeoutMs: config.stopTimeoutMs });
+    process.exit(exitCode.failure);
+  }, config.stopTimeoutMs);
+  await gateway.stop();
+  clearTimeout(late);
+  gateway.log("stopped");
+  return signal === "exception" ? exitCode.failure : exitCode.ok;
+}
