@@ -152,7 +152,7 @@ interface Common {
 }
 
 interface Opened extends Common {
-  readonly templates: ReturnType<typeof notificationTemplates>;
+  readonly templates: Awaited<ReturnType<typeof notificationTemplates>>;
   readonly webConfig: LiveWebConfig;
   /** What the file had when it was opened. */
   readonly stored: Stored;

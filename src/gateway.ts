@@ -43,7 +43,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   if (options.opening === undefined) openDataFolder(config.data);
   const openBefore = async () => {
     const { connectRooms, notificationTemplates, openEntrance } = await import("./connect-rooms.ts");
-    const templates = notificationTemplates(config);
+    const templates = await notificationTemplates(config);
     const entrance = openEntrance(config, {
       ...{ log, counters, now, elapsedMs: options.now },
       ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },

@@ -3,10 +3,7 @@ import { type Config, SettingError } from "./config/config.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
 import { Notifications } from "./rules/notifications/notifications.ts";
-import {
-  NotificationTemplates,
-  NotifierTemplateError,
-} from "./rules/notifications/texts/notification-templates.ts";
+import type { NotificationTemplates } from "./rules/notifications/texts/notification-templates.ts";
 import type { Store, Stored } from "./store/store.ts";
 
 interface NotificationParts {
@@ -17,12 +14,22 @@ interface NotificationParts {
   readonly stored: Pick<Stored, "notifications">;
 }
 
+/** Makes the texts of notifications. */
+type TextTemplates = Pick<NotificationTemplates, "textsOf">;
+
+/** Without notifiers nothing is sent. */
+const NO_TEMPLATES: TextTemplates = { textsOf: () => ({ title: "", text: "" }) };
+
 /**
- * The templates of the notifiers.
+ * The templates of the notifiers. Their room is loaded if there are any.
  *
  * @throws SettingError for a text that is not a template
  */
-export function notificationTemplates({ notify }: Pick<Config, "notify">): NotificationTemplates {
+export async function notificationTemplates({ notify }: Pick<Config, "notify">): Promise<TextTemplates> {
+  if (notify.length === 0) return NO_TEMPLATES;
+  const { NotificationTemplates, NotifierTemplateError } = await import(
+    "./rules/notifications/texts/notification-templates.ts"
+  );
   try {
     return new NotificationTemplates(notify);
   } catch (error) {
@@ -33,7 +40,7 @@ export function notificationTemplates({ notify }: Pick<Config, "notify">): Notif
 /** The notifications of the settings. They are sent when this is started as a service. */
 export function openNotifications(
   config: Config,
-  templates: NotificationTemplates,
+  templates: TextTemplates,
   { log, counters, now, store, stored }: NotificationParts,
 ): Notifications {
   return new Notifications({

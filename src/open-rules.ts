@@ -20,7 +20,6 @@ import { QuestionAnswers, type RuleQueries } from "./rules/running/question-answ
 import { RuleCounters } from "./rules/running/rule-counters.ts";
 import type { SampleStore } from "./rules/running/sample-writer.ts";
 import { storedAlerts } from "./rules/running/stored-alerts.ts";
-import { parseTemplate } from "./rules/templates/template.ts";
 
 const DEFAULT_RULES = programPath("src/rules/default-rules");
 
@@ -58,7 +57,7 @@ export function openRules(
   const engine: RuleEngine = new RuleEngine({
     started: sourcesOf(config, config),
     sources: () => readSources(config, readConfig),
-    parseTemplate,
+    templates: async () => (await import("./rules/templates/template.ts")).parseTemplate,
     checkStatement: (text) => sql.checkRule(text),
     answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
     store: ingest,

@@ -64,7 +64,7 @@ async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   const { tailFormatOf } = await import("../open-tail.ts");
   await tailFormatOf(config);
   const { notificationTemplates } = await import("../open-notifications.ts");
-  notificationTemplates(config);
+  await notificationTemplates(config);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);
   await io.stdout.write(alignedRows(rows));
   for (const variable of unknownVariables) {

@@ -45,7 +45,8 @@ interface RuleEngineOptions extends Omit<GroupLoopOptions, "inspect" | "onFault"
   readonly started: RuleSources;
   /** Reads the settings. Throws a RequestError if they are invalid. */
   readonly sources: () => RuleSources;
-  readonly parseTemplate: ParseExpandable;
+  /** Loads the parser of templates, for the first files. */
+  readonly templates: () => Promise<ParseExpandable>;
   readonly checkStatement: CheckStatement;
   readonly storedAlerts: (timeMs: number) => Promise<readonly StoredAlert[]>;
   /** Called when rules run that did not run before. */
@@ -190,7 +191,9 @@ export class RuleEngine implements Service {
     }
     this.#signature = await this.#signatureOf();
     const { patterns, generated } = this.#sources;
-    return await readRuleFiles(patterns, this.#options, generated);
+    const { checkStatement, templates } = this.#options;
+    const parseTemplate = await templates();
+    return await readRuleFiles(patterns, { ...this.#options, parseTemplate, checkStatement }, generated);
   }
 
   async #use(groups: readonly RuleGroup[]): Promise<void> {

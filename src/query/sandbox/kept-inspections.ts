@@ -5,8 +5,10 @@
  * An inspection depends on the text, and on what the catalog answers: which of the named tables exist, and their columns. So the
  * answers are kept with it, and it is used again while the catalog gives the same ones. A PIVOT whose values were looked up
  * depends on the samples too, and is not kept.
+ *
+ * The sandbox is loaded for the first statement.
  */
-import { type Inspected, type InspectOptions, inspect } from "./sandbox.ts";
+import type { Inspected, InspectOptions } from "./sandbox.ts";
 import type { Serializer } from "./statement-tree.ts";
 import type { CatalogColumns, SandboxCatalog } from "./walk.ts";
 
@@ -44,6 +46,7 @@ export class KeptInspections {
         isOfSamples = true;
         return options.lookup!(inspected);
       });
+    const { inspect } = await import("./sandbox.ts");
     const inspected = await inspect(reader, sql, noting, { ...options, lookup });
     if (isOfSamples || sql.length > LENGTH_MAX) return inspected;
     noting.end();

@@ -25,7 +25,7 @@ import type { ActiveQueries, ActiveQuery } from "../active-queries.ts";
 import type { CallerSeries } from "../caller-series.ts";
 import { KeptInspections } from "../sandbox/kept-inspections.ts";
 import type { Inspected } from "../sandbox/sandbox.ts";
-import { checkRuleStatement, columnsOfMissing, TablesToCome } from "../sandbox/tables-to-come.ts";
+import type { TablesToCome } from "../sandbox/tables-to-come.ts";
 import { DAY_MS } from "../../model/duration.ts";
 import { dateText } from "../../model/time.ts";
 import { MemoryGuard } from "../memory-guard.ts";
@@ -210,7 +210,7 @@ export class SqlEngine {
       const own = await this.own(options.labels);
       await this.archiveReady(stop);
       const tables = this.catalog(days, own);
-      const toCome = options.isOfRule ? new TablesToCome(tables) : undefined;
+      const toCome = options.isOfRule ? await tablesToCome(tables) : undefined;
       const prepared = async (inspected: Inspected): Promise<Prepared> => {
         const { sql: text, isExplain, hint } = inspected;
         const others = [
@@ -291,6 +291,7 @@ export class SqlEngine {
    * @throws BadInput, Forbidden, TooLarge
    */
   async checkRule(sql: string): Promise<void> {
+    const { checkRuleStatement } = await import("../sandbox/tables-to-come.ts");
     const reader = await this.#options.store.reader();
     try {
       await checkRuleStatement(reader, sql, this.#options.textBytesMax);
@@ -417,6 +418,11 @@ export class SqlEngine {
   }
 }
 
+async function tablesToCome(tables: Tables): Promise<TablesToCome> {
+  const { TablesToCome } = await import("../sandbox/tables-to-come.ts");
+  return new TablesToCome(tables);
+}
+
 /** Empty views in place of tables that do not exist. */
 async function emptyViews(
   reader: Reader,
@@ -427,6 +433,7 @@ async function emptyViews(
   const absent = [...missing].filter((name) => named.has(name));
   if (absent.length === 0) return [];
   const others = [...named].flatMap((name) => tables.columnsOf(name) ?? []);
+  const { columnsOfMissing } = await import("../sandbox/tables-to-come.ts");
   const columns = await columnsOfMissing(reader, sql, others);
   return absent.map((name) => emptyView(name, columns));
 }

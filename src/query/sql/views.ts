@@ -15,7 +15,7 @@
 import { dateText } from "../../model/time.ts";
 import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
 import type { Day } from "../../store/store.ts";
-import { LISTING_VIEWS, type Listing } from "../sandbox/walk.ts";
+import type { Listing } from "../sandbox/walk.ts";
 import type { ArchivedStatement } from "./archived-parts.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
@@ -226,6 +226,7 @@ const LISTED: Readonly<Record<Listing, string>> = {
  * A view that lists the tables that a statement may name, or their columns. It lists none of the engine's own tables.
  */
 export async function listingView(listing: Listing, tables: Pick<Tables, "all">): Promise<string> {
+  const { LISTING_VIEWS } = await import("../sandbox/walk.ts");
   const listed = await tables.all();
   const rows = listed.flatMap(({ table, columns }) =>
     columns.map(({ name, type }, index) => [table, name, index + 1, type]),

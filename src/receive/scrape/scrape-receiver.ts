@@ -6,7 +6,7 @@ import type { Service } from "../../model/service.ts";
 import type { OpenReceiver, Receiver, ReceiverContext } from "../receiver.ts";
 import { type Clock, ScrapeLoop } from "./scrape-loop.ts";
 import { msToFirstScrape, targetsOf } from "./scrape-target.ts";
-import { TargetScraper } from "./target-scraper.ts";
+import type { TargetScraper } from "./target-scraper.ts";
 import { targetsRoutes } from "./targets-routes.ts";
 
 const protocol: Protocol = {
@@ -34,10 +34,21 @@ type ScraperContext = Pick<
   "ingest" | "layouts" | "counters" | "log" | "settings"
 >;
 
-/** Opens the scraper with a clock, which tests control. */
-export function openScraper(context: ScraperContext, clock: Clock): OpenReceiver {
-  const { ingest, layouts, counters, log, settings } = context;
-  const scrapers = targetsOf(settings.scrape).map(
+/** Opens the scraper with a clock, which tests control. What scrapes is loaded if there are targets. */
+export async function openScraper(context: ScraperContext, clock: Clock): Promise<OpenReceiver> {
+  const scrapers = context.settings.scrape.length === 0 ? [] : await scrapersOf(context, clock);
+  return {
+    routes: [targetsRoutes(scrapers)],
+    services: scrapers.map((scraper) => serviceOf(scraper, clock)),
+  };
+}
+
+async function scrapersOf(
+  { ingest, layouts, counters, log, settings }: ScraperContext,
+  clock: Clock,
+): Promise<TargetScraper[]> {
+  const { TargetScraper } = await import("./target-scraper.ts");
+  return targetsOf(settings.scrape).map(
     (target) =>
       new TargetScraper(target, {
         push: (batch) => ingest.push(batch),
@@ -48,10 +59,6 @@ export function openScraper(context: ScraperContext, clock: Clock): OpenReceiver
         protocol: protocol.name,
       }),
   );
-  return {
-    routes: [targetsRoutes(scrapers)],
-    services: scrapers.map((scraper) => serviceOf(scraper, clock)),
-  };
 }
 
 function serviceOf(scraper: TargetScraper, clock: Clock): Service {

@@ -44,7 +44,7 @@ interface NotificationOptions extends CoreSettings {
   readonly now: () => number;
   readonly registry: MetricsRegistry;
   readonly log: Log;
-  readonly templates: NotificationTemplates;
+  readonly templates: Pick<NotificationTemplates, "textsOf">;
   /** The address of the gateway, for links. */
   readonly externalURL: string;
 }

@@ -86,7 +86,7 @@ async function open(settings: Record<string, unknown> = {}, ...flags: string[]):
     ],
     "scrape",
   );
-  const { routes, services = [] } = openScraper(
+  const { routes, services = [] } = await openScraper(
     {
       ingest: {
         bodyHash: new BodyHash(""),
