@@ -87,13 +87,15 @@ export class Exposition {
       const { families } = await inSlices(mergeFamilies(narrowed));
       return [...this.#info, ...families];
     }
+    // Asked for first, since what totals restore with their first use is counted.
+    const exposed = totals.families(nowMs * 1000, exemplars);
     const own = await registryFamilies(counters.registry);
     const sources = [
       this.#info,
       own,
       totals.lastPushes(nowMs),
       ...owners.map((owner) => owner.families()),
-      await inSlices(totals.families(nowMs * 1000, exemplars)),
+      await inSlices(exposed),
     ];
     const merged = await inSlices(mergeFamilies(sources));
     counters.expositionConflicts.set(merged.conflicts);

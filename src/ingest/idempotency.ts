@@ -5,6 +5,7 @@
 import type { Counters } from "../model/counters.ts";
 import { quote, Unprocessable } from "../model/errors.ts";
 import type { PushRecord } from "../store/store.ts";
+import type { StoredList } from "../store/stored-list.ts";
 import type { Ack, Idempotency } from "./contract.ts";
 import { SettledKeys } from "./settled-keys.ts";
 
@@ -27,7 +28,7 @@ export class IdempotencyKeys {
   readonly #pending = new Map<string, Pending>();
   readonly #keys: SettledKeys;
   /** Stored keys that are not among the settled ones yet. */
-  #unsettled: readonly PushRecord[];
+  #unsettled: StoredList<PushRecord> | undefined;
   readonly #counters: Counters;
   /** Keys that were received before this may have been forgotten early, because of `bytesMax`. */
   #forgottenBeforeMs = Number.NEGATIVE_INFINITY;
@@ -37,7 +38,7 @@ export class IdempotencyKeys {
    * @param stored in the order of receipt
    * @param bytesMax memory for keys and answers. Past it the oldest are forgotten before their time.
    */
-  constructor(stored: readonly PushRecord[], bytesMax: number, counters: Counters) {
+  constructor(stored: StoredList<PushRecord>, bytesMax: number, counters: Counters) {
     this.#keys = new SettledKeys(bytesMax);
     this.#counters = counters;
     this.#unsettled = stored;
@@ -45,8 +46,8 @@ export class IdempotencyKeys {
   }
 
   get #settled(): SettledKeys {
-    const stored = this.#unsettled;
-    this.#unsettled = [];
+    const stored = this.#unsettled?.read() ?? [];
+    this.#unsettled = undefined;
     for (const { scope, key, bodyHash, receivedAtMs, answer } of stored)
       this.#settle(entryKey(scope, key), bodyHash, receivedAtMs, answer);
     return this.#keys;

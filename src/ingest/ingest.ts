@@ -112,8 +112,10 @@ export class Ingest {
       },
       options,
     );
-    let exposed = 0;
-    for (const series of parts.registry.series()) if (this.#groups.define(series, exposed)) exposed++;
+    parts.registry.firstUse.before(() => {
+      let exposed = 0;
+      for (const series of parts.registry.series()) if (this.#groups.define(series, exposed)) exposed++;
+    });
   }
 
   /**

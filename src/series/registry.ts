@@ -1,11 +1,14 @@
 /**
  * The registry mirrors every metric and series of the store in memory, and decides to which series a head belongs.
  *
+ * What was stored is restored when the registry is first used: see `firstUse`.
+ *
  * It assigns ids, and never uses one again for another series. New metrics and series wait in `pending` until a
  * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions about heads
  * that others keep become wrong: a label was demoted, or series were forgotten.
  */
 import { compactMap } from "../model/memory/compact-map.ts";
+import { FirstUse } from "../model/memory/first-use.ts";
 import { quote } from "../model/errors.ts";
 import { PLAIN_TERMS, type SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
@@ -60,14 +63,17 @@ interface Found {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #attributes: ReadonlySet<string>;
-  readonly #metrics = new Map<string, RegisteredMetric>();
-  readonly #series = new SeriesById();
-  readonly #families = new Families();
   readonly #guard: Guard;
-  readonly #days = new SeriesDays();
+  /** Everything that is stored. Use it by the accessors with these names, so that it is restored. */
+  readonly #restored = {
+    metrics: new Map<string, RegisteredMetric>(),
+    series: new SeriesById(),
+    families: new Families(),
+    days: new SeriesDays(),
+  };
   /** What is new since the last commit. */
   #pending = nothingPending();
-  #nextId = 1;
+  #nextId: number;
   #epoch = 0;
   #changes = 0;
   /** Series that a demotion ended. Few, as a rule. */
@@ -76,19 +82,29 @@ export class Registry {
   #endedSince: number[] = [];
   /** The labels that were checked last. Many metrics of a push share one object of labels. */
   #looked = { ...NOTHING_LOOKED };
+  /** Restores what was stored. Others restore what they know of it with the same first use, so that all of it is there or nothing. */
+  readonly firstUse = new FirstUse();
+  readonly #storedSeries: number;
 
   constructor(options: RegistryOptions, stored: Stored) {
     this.#options = options;
+    this.#nextId = stored.nextSeriesId;
+    this.#storedSeries = stored.series.length;
     this.#attributes = new Set(options.attributes);
     this.#guard = new Guard(options, stored.demotions, (metric) =>
       this.#metrics.get(metric)?.current.values(),
     );
-    for (const record of stored.metrics)
+    const { metrics, series, seriesDays } = stored;
+    this.firstUse.before(() => this.#restore({ metrics, series, seriesDays }));
+  }
+
+  #restore({ metrics, series, seriesDays }: Pick<Stored, "metrics" | "series" | "seriesDays">): void {
+    for (const record of metrics.read())
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
     // Metrics of one sender have the same labels. They are kept once.
     const shared = new Map<string, Labels>();
     const keys = new Map<Labels, string>();
-    for (const { seriesId, metric, labels, exposed } of stored.series) {
+    for (const { seriesId, metric, labels, exposed } of series.read()) {
       const entry = this.#metrics.get(metric);
       if (entry === undefined) continue;
       let key = keys.get(labels);
@@ -99,11 +115,28 @@ export class Registry {
       const own = shared.getOrInsertComputed(key, () => compactMap(labels));
       this.#addSeries({ seriesId, metric: entry, labels: own, exposed }, key);
     }
-    for (const { seriesId, day } of stored.seriesDays) {
-      this.#days.touch(seriesId, day);
-      // Rows may outlive their series by an hour, if a series waited for its commit while its day was dropped.
-      this.#nextId = Math.max(this.#nextId, seriesId + 1);
-    }
+    const { days } = this.#restored;
+    for (const { seriesId, day } of seriesDays.read()) days.touch(seriesId, day);
+  }
+
+  get #metrics(): Map<string, RegisteredMetric> {
+    this.firstUse.begin();
+    return this.#restored.metrics;
+  }
+
+  get #series(): SeriesById {
+    this.firstUse.begin();
+    return this.#restored.series;
+  }
+
+  get #families(): Families {
+    this.firstUse.begin();
+    return this.#restored.families;
+  }
+
+  get #days(): SeriesDays {
+    this.firstUse.begin();
+    return this.#restored.days;
   }
 
   /** Greater than the ids of all series that there are, or were. */
@@ -122,7 +155,7 @@ export class Registry {
   }
 
   get seriesCount(): number {
-    return this.#series.size;
+    return this.firstUse.isOver ? this.#restored.series.size : this.#storedSeries;
   }
 
   metrics(): Iterable<RegisteredMetric> {

@@ -28,6 +28,7 @@ import type {
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { PackRequest, RowIdFollower } from "./blocks/packing.ts";
 import type { BlockVisitor, ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
+import type { StoredList } from "./stored-list.ts";
 import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
 
 /** Everything that one transaction stores. Every part may be absent. */
@@ -134,20 +135,32 @@ export interface DemotionRecord {
   readonly decidedAtMs: number;
 }
 
+/** A metric as the file has it. */
+export interface StoredMetric {
+  readonly name: string;
+  readonly kind: string;
+  readonly type: MetricType;
+  readonly unit: string;
+  readonly help: string;
+  readonly buckets: readonly number[];
+}
+
+export interface StoredSeries {
+  readonly seriesId: number;
+  readonly metric: string;
+  readonly labels: Labels;
+  readonly exposed: boolean;
+}
+
 /** The contents of the file when it is opened, without the samples. */
 export interface Stored {
-  readonly metrics: readonly {
-    name: string;
-    kind: string;
-    type: MetricType;
-    unit: string;
-    help: string;
-    buckets: readonly number[];
-  }[];
-  readonly series: readonly { seriesId: number; metric: string; labels: Labels; exposed: boolean }[];
-  readonly seriesDays: readonly SeriesDay[];
+  readonly metrics: StoredList<StoredMetric>;
+  readonly series: StoredList<StoredSeries>;
+  readonly seriesDays: StoredList<SeriesDay>;
+  /** Greater than the ids of all series, and of those that have rows and no series. */
+  readonly nextSeriesId: number;
   readonly demotions: readonly DemotionRecord[];
-  readonly pushes: readonly PushRecord[];
+  readonly pushes: StoredList<PushRecord>;
   readonly imports: readonly ImportRecord[];
   /** A secret of this store, for the hashes of bodies. It never changes. */
   readonly bodyHashSeed: string;
@@ -155,7 +168,7 @@ export interface Stored {
   readonly notifications: readonly NotificationRecord[];
   readonly forwards: readonly ForwardRecord[];
   readonly archives: readonly ArchiveRecord[];
-  readonly totals: readonly TotalsRecord[];
+  readonly totals: StoredList<TotalsRecord>;
   /** In the order of the last push, the oldest first. */
   readonly lastPushes: readonly LastPushRecord[];
   readonly scrapers: readonly Labels[];

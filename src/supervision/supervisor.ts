@@ -54,6 +54,7 @@ export class Supervisor {
 
   /** The process accepts requests. */
   async ready(gateway: Supervised): Promise<void> {
+    if (this.#options.notify === undefined) return;
     await this.#send(["READY=1", `STATUS=${gateway.status()}`]);
     const intervalMs = (this.#watchdogMs ?? 2 * STATUS_INTERVAL_MS) / 2;
     let isProbing = false;

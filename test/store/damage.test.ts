@@ -155,10 +155,10 @@ test("a repair stores what can be read, counts what depends on the lost record, 
   expect(existsSync(journal)).toBe(false);
   const { store, stored } = await openStore(optionsOf(folder));
   expect(await valuesOf(store)).toEqual([0, 1, 3, 5]);
-  expect(stored.series.map(({ seriesId }) => seriesId)).toEqual([1]);
-  expect(stored.pushes.map(({ key }) => key)).toEqual(["1"]);
+  expect(stored.series.read().map(({ seriesId }) => seriesId)).toEqual([1]);
+  expect(stored.pushes.read().map(({ key }) => key)).toEqual(["1"]);
   // The id of the lost series stays reserved: a new series with it would get the rows that others know by it.
-  expect(stored.seriesDays).toEqual([
+  expect(stored.seriesDays.read()).toEqual([
     { seriesId: 9, day: DAY },
     { seriesId: 1, day: DAY },
     { seriesId: 2, day: DAY },

@@ -36,7 +36,7 @@ test(
       counters: createCounters(),
     });
     await opened.store.close();
-    const { series } = opened.stored;
+    const series = opened.stored.series.read();
     const ids = Array.from({ length: LAST_ID }, (_, at) => at + 1).filter(
       (id) => id % 3 !== 0 || id === LAST_ID,
     );

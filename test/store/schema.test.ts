@@ -72,7 +72,7 @@ test("opens a database of schema 7 that an earlier gateway wrote, with all of it
   copyFixture();
   for (let start = 0; start < 2; start++) {
     const { store, stored } = await openStore(options());
-    const labels = (series: number) => ({ ...Object.fromEntries(stored.series[series - 1]!.labels) });
+    const labels = (series: number) => ({ ...Object.fromEntries(stored.series.read()[series - 1]!.labels) });
     expect(
       store.days().map(({ day, rows }) => [new Date(day * 86_400_000).toJSON().slice(0, 10), rows]),
     ).toEqual([OLD_DAY, DAY]);
@@ -99,7 +99,12 @@ test("opens a database of schema 7 that an earlier gateway wrote, with all of it
       ["old.ms", 1795616068000, 1, false, "t-0", null],
       ["deployments", 1795702480056, 1, true, null, null],
     ]);
-    expect(stored.metrics.map(({ name, kind, unit, help }) => [name, kind, unit, help]).slice(0, 3)).toEqual([
+    expect(
+      stored.metrics
+        .read()
+        .map(({ name, kind, unit, help }) => [name, kind, unit, help])
+        .slice(0, 3),
+    ).toEqual([
       ["http.request.duration_ms", "observation", "ms", "How long requests take."],
       ["tasks.done", "delta", "", ""],
       ["queue.length", "gauge", "", ""],
@@ -108,7 +113,7 @@ test("opens a database of schema 7 that an earlier gateway wrote, with all of it
     expect(labels(1)).toEqual({ instance: "w1", job: "worker", operation: "get_task" });
     expect(labels(8)).toEqual({ disk: "a", host: "h1", job: "backup" });
     expect(stored.demotions).toMatchObject([{ metric: "step.ms", label: "run" }]);
-    expect(stored.pushes.map(({ scope, key, accepted }) => [scope, key, accepted])).toEqual([
+    expect(stored.pushes.read().map(({ scope, key, accepted }) => [scope, key, accepted])).toEqual([
       ["POST /api/v1/push", "first", 4],
       ["POST /api/v1/push", "second", 1],
     ]);
@@ -122,7 +127,7 @@ test("opens a database of schema 7 that an earlier gateway wrote, with all of it
     expect(stored.groups.map(({ key }) => key)).toEqual(['{"host":"h1","job":"backup"}', '{"job":"deploy"}']);
     expect(stored.groups[1]!.definition).toContain('["deployments","untyped","","",[[13]]]');
     // The totals contain the rows up to the snapshot. Replaying adds the four rows of the journal.
-    const totals = new Map(stored.totals.map((record) => [record.seriesId, record]));
+    const totals = new Map(stored.totals.read().map((record) => [record.seriesId, record]));
     expect(totals.get(1)).toEqual({
       seriesId: 1,
       count: 2,

@@ -9,9 +9,9 @@ import type { TotalsRecord } from "../../src/model/records.ts";
 import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import type { DuckDBStore } from "../../src/store/duckdb-store.ts";
 import { openStore } from "../../src/store/open-store.ts";
-import { type Stored, StoreLocked } from "../../src/store/store.ts";
+import { StoreLocked } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { plainStored } from "./plain-stored.ts";
+import { type PlainStored, plainStored } from "./plain-stored.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -19,7 +19,7 @@ const DAY_US = DAY * 86_400_000_000;
 let folder: string;
 let store: DuckDBStore;
 
-const open = async (): Promise<Stored> => {
+const open = async (): Promise<PlainStored> => {
   const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 2 };
   const opened = await openStore({
     ...options,
@@ -30,7 +30,7 @@ const open = async (): Promise<Stored> => {
   return plainStored(opened.stored);
 };
 /** Opens it from the tables, and from the file that a stop has left: both have the same. */
-const reopen = async (): Promise<Stored> => {
+const reopen = async (): Promise<PlainStored> => {
   await store.close();
   const kept = await open();
   await store.close();
@@ -368,6 +368,7 @@ test("reads committed records at a start", async () => {
       exposed,
     })),
     seriesDays: [{ seriesId: 1, day: DAY }],
+    nextSeriesId: 3,
     demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
     pushes: [push],
     imports: [file],

@@ -9,6 +9,7 @@
  * - A series must be defined before its first row. Rows of unknown series are skipped.
  */
 import type { Counters } from "../../model/counters.ts";
+import { FirstUse } from "../../model/memory/first-use.ts";
 import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Rows, Series } from "../../model/sample.ts";
 import type { Family } from "../family.ts";
@@ -49,6 +50,8 @@ interface TotalsOptions {
   /** The most buckets that have an exemplar. */
   readonly exemplarsMax: number;
   readonly counters: Counters;
+  /** Restores what was stored. The default is that nothing was. */
+  readonly firstUse?: FirstUse;
 }
 
 /** The longest usual interval between scrapes, and more than clocks differ: see `mayHaveShown`. */
@@ -59,7 +62,9 @@ const EXEMPLAR_ATTRIBUTES = ["trace_id", "task_id"];
 
 export class Totals {
   readonly #options: TotalsOptions;
-  readonly #table = new SeriesTable();
+  /** Use it by `#table`, so that it is restored. */
+  readonly #restoredTable = new SeriesTable();
+  readonly #firstUse: FirstUse;
   readonly #exposed = new ExposedSeries();
   readonly #exemplars: Exemplars;
   readonly #lastPushes: LastPushes;
@@ -69,8 +74,15 @@ export class Totals {
 
   constructor(options: TotalsOptions) {
     this.#options = options;
+    this.#firstUse = options.firstUse ?? new FirstUse();
     this.#lastPushes = new LastPushes(options.counters);
     this.#exemplars = new Exemplars(EXEMPLAR_ATTRIBUTES, options.exemplarsMax);
+  }
+
+  /** All but recent arrivals and last pushes begin with it. */
+  get #table(): SeriesTable {
+    this.#firstUse.begin();
+    return this.#restoredTable;
   }
 
   /** Makes room for series that are about to be defined, so that the tables do not grow step by step. */
@@ -101,6 +113,7 @@ export class Totals {
 
   /** The number of defined series that are exposed. */
   get exposedSeries(): number {
+    this.#firstUse.begin();
     return this.#exposedSeries;
   }
 

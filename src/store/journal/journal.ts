@@ -20,7 +20,8 @@ import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
 import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import type { LostRecords } from "../store-options.ts";
-import type { Change, Stored } from "../store.ts";
+import type { Change, Stored, StoredMetric } from "../store.ts";
+import { idAfter, storedList } from "../stored-list.ts";
 import { readEarlierEntry } from "./earlier-entries.ts";
 import {
   type Entry,
@@ -495,14 +496,16 @@ export class Journal {
   /** `stored` with the entries added: what the tables would contain after a move. */
   added(stored: Stored): Stored {
     const { metrics = [], series = [], seriesDays = [], pushes = [], ...states } = changeOf(this.#all());
-    const known = new Map(stored.metrics.map((metric) => [metric.name, metric]));
+    const known = new Map<string, StoredMetric>(stored.metrics.read().map((metric) => [metric.name, metric]));
     for (const metric of metrics) known.set(metric.name, metric);
+    const added = series.map(({ metric, ...each }) => ({ ...each, metric: metric.name }));
     return {
       ...stored,
-      metrics: [...known.values()],
-      series: [...stored.series, ...series.map(({ metric, ...each }) => ({ ...each, metric: metric.name }))],
-      seriesDays: [...stored.seriesDays, ...seriesDays],
-      pushes: [...stored.pushes, ...pushes],
+      metrics: storedList([...known.values()]),
+      series: storedList([...stored.series.read(), ...added]),
+      seriesDays: storedList([...stored.seriesDays.read(), ...seriesDays]),
+      nextSeriesId: Math.max(stored.nextSeriesId, idAfter(added, seriesDays)),
+      pushes: storedList([...stored.pushes.read(), ...pushes]),
       groups: newestStates(stored.groups, states.groups),
       notifications: newestStates(stored.notifications, states.notifications),
       forwards: newestStates(stored.forwards, states.forwards),

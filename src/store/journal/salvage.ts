@@ -18,8 +18,8 @@ export function withoutOrphans(
   entries: readonly ReadEntry[],
   stored: Pick<Stored, "metrics" | "series">,
 ): { entries: ReadEntry[]; orphans: Orphans } {
-  const metrics = new Set(stored.metrics.map(({ name }) => name));
-  const known = new Set(stored.series.map(({ seriesId }) => seriesId));
+  const metrics = new Set(stored.metrics.read().map(({ name }) => name));
+  const known = new Set(stored.series.read().map(({ seriesId }) => seriesId));
   const unknown = new Set<number>();
   let dropped = 0;
   const kept = entries.map(({ parts, rows: read, logBytes }) => {

@@ -8,7 +8,7 @@
  * different ways do not have equal catalogs. A start with another file, a damaged one or none reads the
  * tables.
  */
-import { readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import manifest from "../../../package.json" with { type: "json" };
 import type { TotalsSnapshot } from "../../model/records.ts";
 import { readCatalogBlocks } from "../catalog/catalog-blocks.ts";
@@ -25,14 +25,15 @@ import { decodeTables, encodeTables, recordsOf, type StartState } from "./start-
 const startFileOf = (path: string) => `${path}.start`;
 
 /** Changes with what is in the file. */
-const FORMAT = 1;
-/** Where each field begins. All numbers behind the header are doubles, and begin at a multiple of 8. */
+const FORMAT = 2;
+/** Where each field of the header begins. The parts follow it. */
 const HASH_AT = 0;
 const FORMAT_AT = 8;
-const NUMBERS_AT = 12;
 const CHECKPOINT_AT = 16;
 const CHECKPOINT_BYTES = 32;
-const HEADER_BYTES = CHECKPOINT_AT + CHECKPOINT_BYTES;
+const LENGTHS_AT = CHECKPOINT_AT + CHECKPOINT_BYTES;
+const PARTS = 7;
+const HEADER_BYTES = LENGTHS_AT + 4 * PARTS;
 /** Of all small tables. More would delay a stop, and a start takes seconds then in any case. */
 const ROWS_MAX = 200_000;
 /** Series of a snapshot that is kept in memory: some 10 MB. */
@@ -83,22 +84,30 @@ export class StartFile {
   }
 
   #content(): { readonly kept: Kept; readonly checkpoint: Uint8Array } | undefined {
+    let file: number | undefined;
     try {
-      const bytes = readFileSync(startFileOf(this.#path));
-      if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
-      if (bytes.readBigUInt64LE(HASH_AT) !== Bun.hash.xxHash64(bytes.subarray(FORMAT_AT))) return undefined;
-      const numbers = new Float64Array(
-        bytes.buffer,
-        bytes.byteOffset + HEADER_BYTES,
-        bytes.readUInt32LE(NUMBERS_AT),
-      );
-      const text = bytes.toString("utf8", HEADER_BYTES + numbers.byteLength);
+      file = openSync(startFileOf(this.#path), "r");
+      const header = readAt(file, HEADER_BYTES, 0);
+      if (header.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
+      const lengths = Array.from({ length: PARTS }, (_, part) => header.readUInt32LE(LENGTHS_AT + 4 * part));
+      let end = HEADER_BYTES;
+      for (const length of lengths) end += length;
+      if (end > BYTES_MAX || end !== fstatSync(file).size) return undefined;
+      // Each part has memory of its own, which is free once it was decoded.
+      let at = HEADER_BYTES;
+      const parts = lengths.map((length) => {
+        at += length;
+        return readAt(file!, length, at - length);
+      });
+      if (header.readBigUInt64LE(HASH_AT) !== hashOf(header, parts)) return undefined;
       return {
-        kept: decodeTables(text, numbers),
-        checkpoint: bytes.subarray(CHECKPOINT_AT, HEADER_BYTES),
+        kept: decodeTables(parts),
+        checkpoint: header.subarray(CHECKPOINT_AT, LENGTHS_AT),
       };
     } catch {
       return undefined;
+    } finally {
+      if (file !== undefined) closeSync(file);
     }
   }
 
@@ -153,17 +162,14 @@ export class StartFile {
   #write(database: number, kept: Kept): void {
     const checkpoint = checkpointOf(database);
     if (checkpoint === undefined) return;
-    const { text, numbers } = encodeTables(kept);
-    const bytes = Buffer.concat([
-      Buffer.alloc(HEADER_BYTES),
-      new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength),
-      Buffer.from(text),
-    ]);
+    const parts = encodeTables(kept);
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeUInt32LE(FORMAT, FORMAT_AT);
+    checkpoint.copy(header, CHECKPOINT_AT);
+    parts.forEach(({ length }, part) => void header.writeUInt32LE(length, LENGTHS_AT + 4 * part));
+    header.writeBigUInt64LE(hashOf(header, parts), HASH_AT);
+    const bytes = Buffer.concat([header, ...parts]);
     if (bytes.length > BYTES_MAX) return;
-    bytes.writeUInt32LE(FORMAT, FORMAT_AT);
-    bytes.writeUInt32LE(numbers.length, NUMBERS_AT);
-    checkpoint.copy(bytes, CHECKPOINT_AT);
-    bytes.writeBigUInt64LE(Bun.hash.xxHash64(bytes.subarray(FORMAT_AT)), HASH_AT);
     writeFileSync(startFileOf(this.#path), bytes, { mode: 0o600 });
   }
 
@@ -175,6 +181,20 @@ export class StartFile {
       return;
     }
   }
+}
+
+/** Throws if the file is shorter. */
+function readAt(file: number, length: number, at: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  if (readSync(file, bytes, 0, length, at) !== length) throw new Error("the file is shorter");
+  return bytes;
+}
+
+/** The hash of everything behind the hash itself. */
+function hashOf(header: Buffer, parts: readonly Uint8Array[]): bigint {
+  let hash = Bun.hash.xxHash64(header.subarray(FORMAT_AT));
+  for (const part of parts) hash = Bun.hash.xxHash64(part, hash);
+  return hash;
 }
 
 /** Identifies the last checkpoint of an open file, and the version that can read its records. Undefined if there is none, or if a header is damaged. */

@@ -1,12 +1,13 @@
 /**
- * The records of the start file as text and numbers, and back. Small records are JSON. Texts that repeat, such as the values of
- * labels, are once in a list, and rows have their places in it. Totals are doubles, since JSON has neither infinity nor NaN.
+ * The records of the start file as bytes, and back. They are JSON. Texts that repeat, such as the values of labels, are once in a
+ * list, and rows have their places in it. Totals are doubles, since JSON has neither infinity nor NaN.
  */
 import { compactMapOf } from "../../model/memory/compact-map.ts";
 import type { TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels } from "../../model/sample.ts";
 import type { JournalState } from "../journal/journal-state.ts";
-import type { Stored } from "../store.ts";
+import type { PushRecord, SeriesDay, Stored, StoredMetric, StoredSeries } from "../store.ts";
+import type { StoredList } from "../stored-list.ts";
 import type { DayColumns } from "../tables/days.ts";
 import { ExemplarTable } from "../tables/exemplar-rows.ts";
 import type { LoadedTables } from "../tables/load-tables.ts";
@@ -23,31 +24,19 @@ export interface StartState {
 }
 
 /** What is kept as it is. */
-type PlainRecords = Omit<Stored, "series" | "seriesDays" | "pushes" | "scrapers" | "totals">;
+type PlainRecords = Omit<Stored, ListName | "scrapers">;
 
-/** The JSON of the file. Places are those of texts. */
-interface Content extends StartState {
+type ListName = "metrics" | "series" | "seriesDays" | "pushes" | "totals";
+
+/** The parts of the file, in their order. All but the first may be decoded long after the start, so each is read without the others. */
+const PARTS = ["state", "metrics", "series", "seriesDays", "pushes", "totals", "numbers"] as const;
+type Parts = Readonly<Record<(typeof PARTS)[number], Uint8Array>>;
+
+/** What a start decodes. */
+interface StatePart extends StartState {
   readonly plain: PlainRecords;
-  readonly texts: readonly string[];
-  /** Lists of the names of labels. */
-  readonly names: readonly (readonly string[])[];
-  /** Sets of labels, one behind the other: the place of the names in `names`, and the values. Series often have equal labels. */
-  readonly labels: readonly number[];
-  /** For each series its id, its metric, 1 if it is exposed, and the number of its set of labels. */
-  readonly series: readonly number[];
-  /** Days of series with ids that follow one another: a day, the first id, and how many they are. */
-  readonly seriesDays: readonly number[];
-  readonly pushes: readonly [
-    scope: number,
-    key: string,
-    hash: string,
-    atMs: number,
-    accepted: number,
-    answer: number,
-  ][];
+  readonly lengths: Readonly<Record<ListName, number>>;
   readonly scrapers: readonly (readonly [string, string][])[];
-  /** The series of the totals, which of them have no value, and how many buckets each has. */
-  readonly totals: readonly [ids: readonly number[], noValue: readonly number[], buckets: readonly number[]];
   readonly generation: number;
   readonly watermarks: readonly [day: number, rows: number][];
   readonly days: readonly DayColumns[];
@@ -55,6 +44,31 @@ interface Content extends StartState {
   readonly states: Readonly<Record<StateName, StateCounts>>;
   readonly newestRejected: number;
 }
+
+interface SeriesPart {
+  readonly texts: readonly string[];
+  /** Lists of the names of labels. */
+  readonly names: readonly (readonly string[])[];
+  /** Sets of labels, one behind the other: the place of the names in `names`, and those of the values. Series often have equal labels. */
+  readonly labels: readonly number[];
+  /** For each series its id, the place of its metric, 1 if it is exposed, and the number of its set of labels. */
+  readonly series: readonly number[];
+}
+
+interface PushesPart {
+  readonly texts: readonly string[];
+  readonly pushes: readonly (readonly [
+    scope: number,
+    key: string,
+    hash: string,
+    atMs: number,
+    accepted: number,
+    answer: number,
+  ])[];
+}
+
+/** The series of the totals, which of them have no value, and how many buckets each has. */
+type TotalsPart = readonly [ids: readonly number[], noValue: readonly number[], buckets: readonly number[]];
 
 /** The records of a snapshot. */
 export function recordsOf(snapshot: TotalsSnapshot): TotalsRecord[] {
@@ -76,38 +90,20 @@ export function recordsOf(snapshot: TotalsSnapshot): TotalsRecord[] {
 /** The numbers of a series' totals, without its buckets. */
 const TOTALS = 7;
 
+/** The parts of the file. */
 export function encodeTables({
   tables: { stored, generation, watermarks, tables },
   ...state
-}: StartState & { readonly tables: LoadedTables }): { text: string; numbers: Float64Array } {
-  const { series, seriesDays, pushes, scrapers, totals, ...plain } = stored;
-  const texts = new Map<string, number>();
-  const placeOf = (text: string) => texts.getOrInsertComputed(text, () => texts.size);
-  const names = new Map<string, number>();
-  const sets = new Map<string, number>();
-  const places: number[] = [];
-  const rows: number[] = [];
-  for (const { seriesId, metric, labels, exposed } of series) {
-    const list = names.getOrInsertComputed(JSON.stringify([...labels.keys()]), () => names.size);
-    const set = [list, ...Array.from(labels.values(), placeOf)];
-    const number = sets.getOrInsertComputed(set.join(), () => {
-      places.push(...set);
-      return sets.size;
-    });
-    rows.push(seriesId, placeOf(metric), exposed ? 1 : 0, number);
-  }
-  const content: Content = {
-    ...{ ...state, plain, labels: places, series: rows },
-    seriesDays: runsOf(seriesDays),
-    pushes: pushes.map(({ scope, key, bodyHash, receivedAtMs, accepted, answer }) => [
-      ...([placeOf(scope), key, bodyHash, receivedAtMs, accepted, placeOf(answer)] as const),
-    ]),
+}: StartState & { readonly tables: LoadedTables }): Uint8Array[] {
+  const { metrics, series, seriesDays, pushes, totals, scrapers, ...plain } = stored;
+  const records = totals.read();
+  const content: StatePart = {
+    ...{ ...state, plain },
+    lengths: {
+      ...{ metrics: metrics.length, series: series.length, seriesDays: seriesDays.length },
+      ...{ pushes: pushes.length, totals: totals.length },
+    },
     scrapers: scrapers.map((labels) => [...labels]),
-    totals: [
-      totals.map(({ seriesId }) => seriesId),
-      totals.flatMap(({ value }, row) => (value === null ? [row] : [])),
-      totals.map(({ buckets }) => buckets.length),
-    ],
     ...{ generation, watermarks: [...watermarks] },
     ...{ days: [...tables.days.values()], columns: [...tables.columns] },
     states: {
@@ -117,11 +113,67 @@ export function encodeTables({
       archives: tables.archives.counts,
     },
     newestRejected: tables.rejected.newest,
-    // Last, because the others add to them.
-    texts: [...texts.keys()],
-    names: Array.from(names.keys(), (list) => JSON.parse(list) as string[]),
   };
-  return { text: JSON.stringify(content), numbers: numbersOf(totals) };
+  const heads: TotalsPart = [
+    records.map(({ seriesId }) => seriesId),
+    records.flatMap(({ value }, row) => (value === null ? [row] : [])),
+    records.map(({ buckets }) => buckets.length),
+  ];
+  const parts: Parts = {
+    state: jsonBytes(content),
+    metrics: jsonBytes(metrics.read()),
+    series: jsonBytes(seriesPartOf(series.read())),
+    seriesDays: jsonBytes(runsOf(seriesDays.read())),
+    pushes: jsonBytes(pushesPartOf(pushes.read())),
+    totals: jsonBytes(heads),
+    numbers: new Uint8Array(numbersOf(records).buffer),
+  };
+  return PARTS.map((name) => parts[name]);
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function fromJson<Value>(bytes: Uint8Array): Value {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")) as Value;
+}
+
+/** Gives each text a place, that of an equal one if there is one. */
+function places() {
+  const known = new Map<string, number>();
+  const placeOf = (text: string) => known.getOrInsertComputed(text, () => known.size);
+  return { placeOf, texts: () => [...known.keys()] };
+}
+
+function seriesPartOf(series: readonly StoredSeries[]): SeriesPart {
+  const { placeOf, texts } = places();
+  const names = places();
+  const sets = new Map<string, number>();
+  const labelPlaces: number[] = [];
+  const rows: number[] = [];
+  for (const { seriesId, metric, labels, exposed } of series) {
+    const set = [names.placeOf(JSON.stringify([...labels.keys()])), ...Array.from(labels.values(), placeOf)];
+    const number = sets.getOrInsertComputed(set.join(), () => {
+      labelPlaces.push(...set);
+      return sets.size;
+    });
+    rows.push(seriesId, placeOf(metric), exposed ? 1 : 0, number);
+  }
+  return {
+    texts: texts(),
+    names: names.texts().map((list) => JSON.parse(list) as string[]),
+    ...{ labels: labelPlaces, series: rows },
+  };
+}
+
+function pushesPartOf(pushes: readonly PushRecord[]): PushesPart {
+  const { placeOf, texts } = places();
+  const rows = pushes.map(
+    ({ scope, key, bodyHash, receivedAtMs, accepted, answer }) =>
+      [placeOf(scope), key, bodyHash, receivedAtMs, accepted, placeOf(answer)] as const,
+  );
+  return { texts: texts(), pushes: rows };
 }
 
 function numbersOf(totals: readonly TotalsRecord[]): Float64Array {
@@ -136,7 +188,7 @@ function numbersOf(totals: readonly TotalsRecord[]): Float64Array {
   return numbers;
 }
 
-function runsOf(seriesDays: Stored["seriesDays"]): number[] {
+function runsOf(seriesDays: readonly SeriesDay[]): number[] {
   const runs: number[] = [];
   let last = { seriesId: -1, day: -1 };
   for (const next of seriesDays) {
@@ -147,42 +199,52 @@ function runsOf(seriesDays: Stored["seriesDays"]): number[] {
   return runs;
 }
 
-export function decodeTables(
-  text: string,
-  numbers: Float64Array,
-): StartState & { readonly tables: LoadedTables } {
-  const content = JSON.parse(text) as Content;
-  const { schema, journal, bytesInside, plain, texts, generation, watermarks, days, columns, states } =
-    content;
+/** @param bytes of the parts. They belong to the tables from now on */
+export function decodeTables(bytes: readonly Uint8Array[]): StartState & { readonly tables: LoadedTables } {
+  const [stateBytes, metrics, series, seriesDays, pushes, totals, numbers] = bytes as Required<typeof bytes>;
+  const { schema, journal, bytesInside, plain, lengths, scrapers, generation, watermarks, ...state } =
+    fromJson<StatePart>(stateBytes!);
   return {
     ...{ schema, journal, bytesInside },
     tables: {
       stored: {
         ...plain,
-        series: seriesOf(content),
-        seriesDays: seriesDaysOf(content),
-        pushes: content.pushes.map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
-          ...{ scope: texts[scope]!, key, bodyHash, receivedAtMs, accepted, answer: texts[answer]! },
-        })),
-        scrapers: content.scrapers.map((labels) => new Map(labels)),
-        totals: totalsOf(content, numbers),
+        metrics: listOf(lengths.metrics, metrics!, (part: StoredMetric[]) => part),
+        series: listOf(lengths.series, series!, seriesOf),
+        seriesDays: listOf(lengths.seriesDays, seriesDays!, seriesDaysOf),
+        pushes: listOf(lengths.pushes, pushes!, pushesOf),
+        totals: totalsListOf(lengths.totals, totals!, numbers!),
+        scrapers: scrapers.map((labels) => new Map(labels)),
       },
       ...{ generation, watermarks: new Map(watermarks) },
       tables: {
-        days: new Map(days.map((day) => [day.day, day])),
-        columns: new Map(columns),
-        groups: new StateTable("groups", states.groups),
-        notifications: new StateTable("notifications", states.notifications),
-        forwards: new StateTable("forwards", states.forwards),
-        archives: new StateTable("archives", states.archives),
+        days: new Map(state.days.map((day) => [day.day, day])),
+        columns: new Map(state.columns),
+        groups: new StateTable("groups", state.states.groups),
+        notifications: new StateTable("notifications", state.states.notifications),
+        forwards: new StateTable("forwards", state.states.forwards),
+        archives: new StateTable("archives", state.states.archives),
         exemplars: new ExemplarTable(),
-        rejected: new RejectedTable(content.newestRejected),
+        rejected: new RejectedTable(state.newestRejected),
       },
     },
   };
 }
 
-function seriesOf({ series, texts, names, labels: places }: Content): Stored["series"] {
+/** A list of its own, so that its bytes are free when nobody has it any more. */
+function listOf<Part, Item>(
+  length: number,
+  bytes: Uint8Array,
+  decode: (part: Part) => readonly Item[],
+): StoredList<Item> {
+  return { length, read: () => decode(fromJson(bytes)) };
+}
+
+function totalsListOf(length: number, bytes: Uint8Array, numbers: Uint8Array): StoredList<TotalsRecord> {
+  return { length, read: () => totalsOf(fromJson(bytes), numbers) };
+}
+
+function seriesOf({ series, texts, names, labels: places }: SeriesPart): StoredSeries[] {
   const sets: Labels[] = [];
   for (let at = 0; at < places.length; ) {
     const keys = names[places[at++]!]!;
@@ -190,7 +252,7 @@ function seriesOf({ series, texts, names, labels: places }: Content): Stored["se
     for (let label = 0; label < keys.length; label++) values.push(texts[places[at++]!]!);
     sets.push(compactMapOf(keys, values));
   }
-  const found: Stored["series"][number][] = [];
+  const found: StoredSeries[] = [];
   for (let at = 0; at < series.length; at += 4) {
     const [metric, exposed, labels] = [texts[series[at + 1]!]!, series[at + 2] === 1, sets[series[at + 3]!]!];
     found.push({ seriesId: series[at]!, metric, labels, exposed });
@@ -198,17 +260,24 @@ function seriesOf({ series, texts, names, labels: places }: Content): Stored["se
   return found;
 }
 
-function seriesDaysOf({ seriesDays }: Content): Stored["seriesDays"] {
-  const found: Stored["seriesDays"][number][] = [];
-  for (let run = 0; run < seriesDays.length; run += 3) {
-    const day = seriesDays[run]!;
-    const end = seriesDays[run + 1]! + seriesDays[run + 2]!;
-    for (let seriesId = seriesDays[run + 1]!; seriesId < end; seriesId++) found.push({ seriesId, day });
+function seriesDaysOf(runs: readonly number[]): SeriesDay[] {
+  const found: SeriesDay[] = [];
+  for (let run = 0; run < runs.length; run += 3) {
+    const day = runs[run]!;
+    const end = runs[run + 1]! + runs[run + 2]!;
+    for (let seriesId = runs[run + 1]!; seriesId < end; seriesId++) found.push({ seriesId, day });
   }
   return found;
 }
 
-function totalsOf({ totals: [ids, noValue, buckets] }: Content, numbers: Float64Array): TotalsRecord[] {
+function pushesOf({ texts, pushes }: PushesPart): PushRecord[] {
+  return pushes.map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
+    ...{ scope: texts[scope]!, key, bodyHash, receivedAtMs, accepted, answer: texts[answer]! },
+  }));
+}
+
+function totalsOf([ids, noValue, buckets]: TotalsPart, bytes: Uint8Array): TotalsRecord[] {
+  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
   const without = new Set(noValue);
   let at = 0;
   return ids.map((seriesId, row) => {

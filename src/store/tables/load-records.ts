@@ -4,7 +4,8 @@ import type { TotalsRecord } from "../../model/records.ts";
 import type { Labels, MetricType } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { jsonRows, statement } from "../statements.ts";
-import type { SeriesDay, Stored } from "../store.ts";
+import type { SeriesDay, Stored, StoredSeries } from "../store.ts";
+import { idAfter, storedList } from "../stored-list.ts";
 import type { StoredTables } from "./stored-tables.ts";
 
 export interface LoadedRecords {
@@ -30,10 +31,11 @@ export async function loadRecords(
     ...{ name, kind, type, unit, help, buckets },
   }));
   const ids = idRanges(parts.lastSeriesId[0]);
+  const series = await loadSeries(connection, ids);
+  const seriesDays = tables.isEmpty("series_days") ? [] : await loadSeriesDays(connection);
   const stored: LoadedRecords["stored"] = {
-    metrics,
-    series: await loadSeries(connection, ids),
-    seriesDays: tables.isEmpty("series_days") ? [] : await loadSeriesDays(connection),
+    ...{ metrics: storedList(metrics), series: storedList(series), seriesDays: storedList(seriesDays) },
+    nextSeriesId: idAfter(series, seriesDays),
     demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
       (row) => ({
         metric: row.metric,
@@ -41,11 +43,13 @@ export async function loadRecords(
         decidedAtMs: row.decided_at_ms,
       }),
     ),
-    pushes: parts.pushes
-      .map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
-        ...{ scope, key, bodyHash, receivedAtMs, accepted, answer },
-      }))
-      .sort((a, b) => a.receivedAtMs - b.receivedAtMs),
+    pushes: storedList(
+      parts.pushes
+        .map(([scope, key, bodyHash, receivedAtMs, accepted, answer]) => ({
+          ...{ scope, key, bodyHash, receivedAtMs, accepted, answer },
+        }))
+        .sort((a, b) => a.receivedAtMs - b.receivedAtMs),
+    ),
     imports: (
       await rows<{
         file: string;
@@ -72,11 +76,12 @@ export async function loadRecords(
     scrapers: (await rows<{ added: string }>("scrapers")).map(
       ({ added }) => new Map(JSON.parse(added) as [string, string][]),
     ),
-    totals:
+    totals: storedList(
       totals ??
-      (tables.isEmpty("totals")
-        ? []
-        : await loadTotals(connection, metrics.some(({ kind }) => kind === "observation") ? ids : [])),
+        (tables.isEmpty("totals")
+          ? []
+          : await loadTotals(connection, metrics.some(({ kind }) => kind === "observation") ? ids : [])),
+    ),
   };
   return {
     stored,
@@ -135,10 +140,10 @@ function idRanges(lastId = -1): readonly IdRange[] {
 }
 
 /** Labels are in ascending order of names. Equal texts of values are kept once. */
-async function loadSeries(connection: Connection, ids: readonly IdRange[]): Promise<Stored["series"]> {
+async function loadSeries(connection: Connection, ids: readonly IdRange[]): Promise<StoredSeries[]> {
   const texts = new Map<string, string>();
   const textOf = (text: string) => texts.getOrInsert(text, text);
-  const found: Stored["series"][number][] = [];
+  const found: StoredSeries[] = [];
   for (const range of ids) {
     const rows = await jsonRows<
       [seriesId: number, metric: string, exposed: boolean, names: string[], values: string[]]

@@ -70,7 +70,7 @@ async function opened(
   const { store, stored } = await openStore({ ...options(data), migrations: known });
   const days = store.days().map(({ rows }) => rows);
   await store.close();
-  return { help: stored.metrics[0]!.help, rows: days };
+  return { help: stored.metrics.read()[0]!.help, rows: days };
 }
 
 test("copies log, database and journal before a migration that rewrites data, and the earlier version opens the copy", async () => {

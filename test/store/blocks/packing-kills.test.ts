@@ -102,7 +102,7 @@ test(
         await store.replay(({ length }) => {
           replayed += length;
         });
-        expect((contents.totals[0]?.count ?? 0) + replayed).toBe(samplesOf(stored));
+        expect((contents.totals.read()[0]?.count ?? 0) + replayed).toBe(samplesOf(stored));
       } finally {
         await store.close();
       }

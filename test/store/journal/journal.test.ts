@@ -164,15 +164,15 @@ const samples: Sample[] = [
 
 function expectFirst(stored: Stored): void {
   const { prometheusName: _, ...record } = metric;
-  expect(stored.metrics).toEqual([record]);
+  expect(stored.metrics.read()).toEqual([record]);
   expect(plainStored(stored).series).toEqual(
     first.series!.map(({ metric: { name }, ...rest }) => ({ ...rest, metric: name })),
   );
-  expect(stored.seriesDays).toEqual([...first.seriesDays!]);
+  expect(stored.seriesDays.read()).toEqual([...first.seriesDays!]);
   expect(stored.groups).toEqual([...first.groups!]);
   expect(stored.notifications).toEqual([...first.notifications!]);
   expect(stored.forwards).toEqual([...first.forwards!]);
-  expect(stored.pushes).toEqual([...first.pushes!]);
+  expect(stored.pushes.read()).toEqual([...first.pushes!]);
 }
 
 test("keeps a change whole after a kill, and after a regular stop", async () => {
@@ -403,7 +403,7 @@ test("keeps the newest state of a group, of a metric and of what notifications k
     ],
   });
   const { stored } = await killed("killed.duckdb");
-  expect(stored.metrics.map(({ help }) => help)).toEqual(["later"]);
+  expect(stored.metrics.read().map(({ help }) => help)).toEqual(["later"]);
   expect(stored.groups).toEqual([{ key: '{"job":"b"}', definition: "2" }]);
   expect(stored.notifications).toEqual([{ key: "silence/2", definition: "3" }]);
 });
@@ -517,10 +517,10 @@ test.skipIf(!largerDisk.isMounted)(
 
     const { store: full, stored } = await open(join(largerDisk.path, "left"));
     others.push(full);
-    expect(stored.metrics).toEqual([{ ...metric, help: "second" }]);
+    expect(stored.metrics.read()).toEqual([{ ...metric, help: "second" }]);
     expect(plainStored(stored).series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
-    expect(stored.seriesDays).toEqual([{ seriesId: 3, day: DAY }]);
-    expect(stored.pushes).toEqual([push]);
+    expect(stored.seriesDays.read()).toEqual([{ seriesId: 3, day: DAY }]);
+    expect(stored.pushes.read()).toEqual([push]);
     expect(stored.groups).toEqual([{ key: "here", definition: "y" }]);
     const replayed: number[] = [];
     await full.replay(({ value }) => replayed.push(...value));
@@ -591,7 +591,7 @@ test("keeps all metadata of hundreds of new metrics, and the newest record of ea
   await store.commit({ metrics: refined });
   const want = metrics.toSpliced(50, 30, ...refined);
   const left = await killed("killed.duckdb");
-  expect(left.stored.metrics.toSorted((a, b) => a.buckets[3]! - b.buckets[3]!)).toEqual(want);
+  expect(left.stored.metrics.read().toSorted((a, b) => a.buckets[3]! - b.buckets[3]!)).toEqual(want);
   // Records that were moved are replaced too.
   await left.store.commit({ metrics: metrics.slice(50, 80) });
   const reader = await left.store.reader();
@@ -618,7 +618,7 @@ test("does not move the records of a removed store into the next store in its pl
   copyFileSync(join(folder, "store.duckdb.journal"), join(folder, "next.duckdb.journal"));
   const next = await open("next.duckdb");
   others.push(next.store);
-  expect(next.stored.series).toEqual([]);
+  expect(next.stored.series.read()).toEqual([]);
   expect(await samplesOf(next)).toEqual([]);
   await next.store.commit({ rows: [rowsOf([[1, 5, 5]])] });
   await next.store.commit({ rows: [rowsOf([[1, 6, 6]])] });

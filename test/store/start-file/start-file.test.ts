@@ -8,10 +8,9 @@ import type { DuckDBStore } from "../../../src/store/duckdb-store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { Connection } from "../../../src/store/engine/duckdb.ts";
 import { migrations } from "../../../src/store/statements.ts";
-import type { Stored } from "../../../src/store/store.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { snapshotOf } from "../../totals-snapshots.ts";
-import { plainStored } from "../plain-stored.ts";
+import { type PlainStored, plainStored } from "../plain-stored.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -60,7 +59,7 @@ const seriesOf = (seriesId: number, domain: string) => ({
   exposed: true,
 });
 
-const domainsOf = ({ series }: Stored) => series.map(({ labels }) => labels.get("domain"));
+const domainsOf = ({ series }: PlainStored) => series.map(({ labels }) => labels.get("domain"));
 
 /** A store with a series, a sample and a key, closed in order. */
 async function closedStore(): Promise<string> {
@@ -88,7 +87,7 @@ function copied(from: string): string {
 async function opened(
   folder: string,
   options: Partial<Parameters<typeof openStore>[0]> = {},
-): Promise<{ store: DuckDBStore; stored: Stored; statements: number }> {
+): Promise<{ store: DuckDBStore; stored: PlainStored; statements: number }> {
   const spies = [spyOn(Connection.prototype, "run"), spyOn(Connection.prototype, "all")];
   try {
     const { store, stored } = await openStore({ ...optionsOf(folder), ...options });

@@ -23,7 +23,8 @@ import {
 } from "../../../../src/query/promql/matchers.ts";
 import type { SelectorUse } from "../../../../src/query/promql/worker/selector-reader.ts";
 import { Registry } from "../../../../src/series/registry.ts";
-import type { Stored } from "../../../../src/store/store.ts";
+import type { SeriesDay, StoredMetric, StoredSeries } from "../../../../src/store/store.ts";
+import { idAfter, storedList } from "../../../../src/store/stored-list.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { runs } from "../../../runs.ts";
 import { matchesAll } from "../memory-storage.ts";
@@ -32,7 +33,15 @@ function emptyRegistry(): Registry {
   return registryOf({});
 }
 
-function registryOf(stored: Partial<Stored>): Registry {
+function registryOf({
+  metrics = [],
+  series = [],
+  seriesDays = [],
+}: {
+  readonly metrics?: readonly StoredMetric[];
+  readonly series?: readonly StoredSeries[];
+  readonly seriesDays?: readonly SeriesDay[];
+}): Registry {
   return new Registry(
     {
       ...DEFAULTS,
@@ -43,21 +52,21 @@ function registryOf(stored: Partial<Stored>): Registry {
       bucketsFor: () => [1, 2.5],
     },
     {
-      metrics: [],
-      series: [],
-      seriesDays: [],
+      metrics: storedList(metrics),
+      series: storedList(series),
+      seriesDays: storedList(seriesDays),
+      nextSeriesId: idAfter(series, seriesDays),
       demotions: [],
-      pushes: [],
+      pushes: storedList([]),
       imports: [],
       groups: [],
       notifications: [],
       forwards: [],
       archives: [],
-      totals: [],
+      totals: storedList([]),
       lastPushes: [],
       scrapers: [],
       bodyHashSeed: "",
-      ...stored,
     },
   );
 }
