@@ -66,7 +66,7 @@ const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 /** Opens a gateway, listens, and starts its sampler and loops. */
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
   const gateway = await openGateway(config, options);
-  const { ingest, store, log, services, summary, webConfig } = gateway;
+  const { ingest, registry, store, log, services, summary, webConfig } = gateway;
   // The log already says that the disk is full.
   const isLogged = (error: unknown) => error instanceof DiskFull;
   const faultOf = (task: string) => (error: unknown) => {
@@ -132,6 +132,8 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
   let sampling: Promise<{ stop(): Promise<void> } | void> | undefined;
   const beginning = setTimeout(() => {
+    // The first push or question would wait for it.
+    registry.firstUse.begin();
     for (const [task, loop] of Object.entries(loops)) void loop.start(faultOf(task));
     if (config.sampler) sampling = openSampler().catch(faultOf("sampler"));
   }, BESIDE_AFTER_MS);
