@@ -22,7 +22,6 @@ import { type Gateway, type GatewayOptions, openGateway } from "../../gateway.ts
 import { type Listener, listen } from "../../http/server.ts";
 import { createLog, type Log } from "../../log/log.ts";
 import { standardError } from "../../log/standard-error.ts";
-import type { WorkSignal } from "../../model/metrics/work-signal.ts";
 import { repeat, type Service } from "../../model/service.ts";
 import { shellWord } from "../../model/errors.ts";
 import { releaseCodePages } from "../../program/code-pages.ts";
@@ -214,13 +213,14 @@ function openSupervisor(env: Io["env"], log: Log): Supervisor {
 
 /**
  * Ends the policy of the start (main.ts) at the first push or question. Until then the gateway only samples its machine. To compile
- * what 300 samples call took 35 to 60 of 180 CPU-ms in the first 20 seconds.
+ * what 300 samples call took 35 to 60 of 180 CPU-ms in the first 20 seconds. What was stored is restored before, since that runs once.
  */
-function compileOnDemand(demand: WorkSignal): void {
+function compileOnDemand({ counters, registry }: Gateway): void {
   let isBegun = false;
-  demand.listen(() => {
+  counters.demand.listen(() => {
     if (isBegun) return;
     isBegun = true;
+    registry.firstUse.begin();
     endStart();
   });
 }
@@ -282,7 +282,7 @@ export async function serve(
   if (typeof gateway === "number") return gateway;
   counters = gateway.counters;
   registerProcessMetrics(gateway.counters, manifest.version);
-  compileOnDemand(gateway.counters.demand);
+  compileOnDemand(gateway);
   // Before anything says that the gateway runs, because a supervisor may stop it at once.
   const signalled = nextSignal();
   gateway.log("listening", {
