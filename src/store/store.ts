@@ -136,7 +136,7 @@ export interface DemotionRecord {
 }
 
 /** A metric as the file has it. */
-export interface StoredMetric {
+export interface StoredMetricRecord {
   readonly name: string;
   readonly kind: string;
   readonly type: MetricType;
@@ -154,7 +154,7 @@ export interface StoredSeries {
 
 /** The contents of the file when it is opened, without the samples. */
 export interface Stored {
-  readonly metrics: StoredList<StoredMetric>;
+  readonly metrics: StoredList<StoredMetricRecord>;
   readonly series: StoredList<StoredSeries>;
   readonly seriesDays: StoredList<SeriesDay>;
   /** Greater than the ids of all series, and of those that have rows and no series. */

@@ -20,7 +20,7 @@ import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
 import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import type { LostRecords } from "../store-options.ts";
-import type { Change, Stored, StoredMetric } from "../store.ts";
+import type { Change, Stored, StoredMetricRecord } from "../store.ts";
 import { idAfter, storedList } from "../stored-list.ts";
 import { readEarlierEntry } from "./earlier-entries.ts";
 import {
@@ -496,7 +496,9 @@ export class Journal {
   /** `stored` with the entries added: what the tables would contain after a move. */
   added(stored: Stored): Stored {
     const { metrics = [], series = [], seriesDays = [], pushes = [], ...states } = changeOf(this.#all());
-    const known = new Map<string, StoredMetric>(stored.metrics.read().map((metric) => [metric.name, metric]));
+    const known = new Map<string, StoredMetricRecord>(
+      stored.metrics.read().map((metric) => [metric.name, metric]),
+    );
     for (const metric of metrics) known.set(metric.name, metric);
     const added = series.map(({ metric, ...each }) => ({ ...each, metric: metric.name }));
     return {

@@ -6,7 +6,7 @@ import { compactMapOf } from "../../model/memory/compact-map.ts";
 import type { TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels } from "../../model/sample.ts";
 import type { JournalState } from "../journal/journal-state.ts";
-import type { PushRecord, SeriesDay, Stored, StoredMetric, StoredSeries } from "../store.ts";
+import type { PushRecord, SeriesDay, Stored, StoredMetricRecord, StoredSeries } from "../store.ts";
 import type { StoredList } from "../stored-list.ts";
 import type { DayColumns } from "../tables/days.ts";
 import { ExemplarTable } from "../tables/exemplar-rows.ts";
@@ -209,7 +209,7 @@ export function decodeTables(bytes: readonly Uint8Array[]): StartState & { reado
     tables: {
       stored: {
         ...plain,
-        metrics: listOf(lengths.metrics, metrics!, (part: StoredMetric[]) => part),
+        metrics: listOf(lengths.metrics, metrics!, (part: StoredMetricRecord[]) => part),
         series: listOf(lengths.series, series!, seriesOf),
         seriesDays: listOf(lengths.seriesDays, seriesDays!, seriesDaysOf),
         pushes: listOf(lengths.pushes, pushes!, pushesOf),

@@ -1,3 +1,4 @@
+/** What is done before the first use of something, and when it is done. */
 import { expect, test } from "bun:test";
 import { FirstUse } from "../../../src/model/memory/first-use.ts";
 

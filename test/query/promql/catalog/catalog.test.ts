@@ -23,7 +23,7 @@ import {
 } from "../../../../src/query/promql/matchers.ts";
 import type { SelectorUse } from "../../../../src/query/promql/worker/selector-reader.ts";
 import { Registry } from "../../../../src/series/registry.ts";
-import type { SeriesDay, StoredMetric, StoredSeries } from "../../../../src/store/store.ts";
+import type { SeriesDay, StoredMetricRecord, StoredSeries } from "../../../../src/store/store.ts";
 import { idAfter, storedList } from "../../../../src/store/stored-list.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { runs } from "../../../runs.ts";
@@ -38,7 +38,7 @@ function registryOf({
   series = [],
   seriesDays = [],
 }: {
-  readonly metrics?: readonly StoredMetric[];
+  readonly metrics?: readonly StoredMetricRecord[];
   readonly series?: readonly StoredSeries[];
   readonly seriesDays?: readonly SeriesDay[];
 }): Registry {
