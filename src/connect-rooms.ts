@@ -394,7 +394,7 @@ async function openReceivers(
     now,
     status: {
       build: { version: manifest.version, bunVersion: Bun.version },
-      flags: settingTexts(config),
+      flags: () => settingTexts(config),
       startedAt: new Date(now()),
     },
     socketMode,

@@ -106,7 +106,7 @@ export interface ReceiverContext<Settings extends object = object> {
   /** Build, settings and start time of the gateway. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;
-    readonly flags: Readonly<Record<string, string>>;
+    readonly flags: () => Readonly<Record<string, string>>;
     readonly startedAt: Date;
   };
   /** Mode of the Unix sockets that a service opens. Undefined if the umask decides. */

@@ -18,7 +18,7 @@ interface PushgatewayApiDependencies {
   /** The content of `/api/v1/status`. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;
-    readonly flags: Readonly<Record<string, string>>;
+    readonly flags: () => Readonly<Record<string, string>>;
     readonly startedAt: Date;
   };
   readonly adminApi: boolean;
@@ -66,7 +66,7 @@ export const pushgatewayApiRoutes = ({
     .on("GET", "/api/v1/status", "read", "returns build, settings and start time", () => {
       const data = {
         build_information: status.build,
-        flags: status.flags,
+        flags: status.flags(),
         start_time: status.startedAt.toISOString(),
       };
       return new Response(`${JSON.stringify({ status: "success", data })}\n`, { headers: HEADERS });
