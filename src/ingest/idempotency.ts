@@ -5,7 +5,7 @@
 import type { Counters } from "../model/counters.ts";
 import { quote, Unprocessable } from "../model/errors.ts";
 import type { PushRecord } from "../store/store.ts";
-import type { StoredList } from "../store/tables/stored-list.ts";
+import type { StoredList } from "../store/start-file/stored-list.ts";
 import type { Ack, Idempotency } from "./contract.ts";
 import { SettledKeys } from "./settled-keys.ts";
 

@@ -28,7 +28,7 @@ import type {
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { PackRequest, RowIdFollower } from "./blocks/packing.ts";
 import type { BlockVisitor, ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
-import type { StoredList } from "./tables/stored-list.ts";
+import type { StoredList } from "./start-file/stored-list.ts";
 import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
 
 /** Everything that one transaction stores. Every part may be absent. */

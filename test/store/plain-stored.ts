@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import type { Labels } from "../../src/model/sample.ts";
 import type { Stored } from "../../src/store/store.ts";
-import type { StoredList } from "../../src/store/tables/stored-list.ts";
+import type { StoredList } from "../../src/store/start-file/stored-list.ts";
 
 export type PlainStored = ReturnType<typeof plainStored>;
 

@@ -21,7 +21,7 @@ import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import type { LostRecords } from "../store-options.ts";
 import type { Change, Stored, StoredMetricRecord } from "../store.ts";
-import { idAfter, storedList } from "../tables/stored-list.ts";
+import { idAfter, storedList } from "../start-file/stored-list.ts";
 import { readEarlierEntry } from "./earlier-entries.ts";
 import {
   type Entry,

@@ -7,7 +7,7 @@ import type { TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels } from "../../model/sample.ts";
 import type { JournalState } from "../journal/journal-state.ts";
 import type { PushRecord, SeriesDay, Stored, StoredMetricRecord, StoredSeries } from "../store.ts";
-import type { StoredList } from "../tables/stored-list.ts";
+import type { StoredList } from "./stored-list.ts";
 import type { DayColumns } from "../tables/days.ts";
 import { ExemplarTable } from "../tables/exemplar-rows.ts";
 import type { LoadedTables } from "../tables/load-tables.ts";

@@ -5,7 +5,7 @@ import type { Labels, MetricType } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { jsonRows, statement } from "../statements.ts";
 import type { SeriesDay, Stored, StoredSeries } from "../store.ts";
-import { idAfter, storedList } from "./stored-list.ts";
+import { idAfter, storedList } from "../start-file/stored-list.ts";
 import type { StoredTables } from "./stored-tables.ts";
 
 export interface LoadedRecords {

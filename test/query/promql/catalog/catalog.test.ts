@@ -24,7 +24,7 @@ import {
 import type { SelectorUse } from "../../../../src/query/promql/worker/selector-reader.ts";
 import { Registry } from "../../../../src/series/registry.ts";
 import type { SeriesDay, StoredMetricRecord, StoredSeries } from "../../../../src/store/store.ts";
-import { idAfter, storedList } from "../../../../src/store/tables/stored-list.ts";
+import { idAfter, storedList } from "../../../../src/store/start-file/stored-list.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { runs } from "../../../runs.ts";
 import { matchesAll } from "../memory-storage.ts";
