@@ -200,9 +200,10 @@ tune_bun() {
   # Bun collects all garbage when the heap has not grown for ten seconds, which takes 25 to 35 CPU-ms: after the start, and after
   # work that is followed by a pause. This waits for a minute, and collects again after two and ten.
   BUN_IDLE_GC_SECONDS=${BUN_IDLE_GC_SECONDS:-60,60,480}
-  # Until the heap has not grown for 30 times, Bun collects young garbage each second, whether there is any or not: some 1 CPU-ms
-  # per second for half a minute. JavaScript's collector also works when enough was allocated, which is not delayed.
-  BUN_GC_TIMER_INTERVAL=${BUN_GC_TIMER_INTERVAL:-10000}
+  # Bun collects each second, whether there is garbage or not, until the heap has not grown for 30 times: some 1 CPU-ms per second,
+  # and once it is all garbage, for 20 to 40. This is each minute, so that the first one is that of the line above. JavaScript's
+  # collector also works when enough was allocated, which is not delayed.
+  BUN_GC_TIMER_INTERVAL=${BUN_GC_TIMER_INTERVAL:-60000}
   # JavaScript's collector has a timer for all garbage, too: the more was allocated, the sooner. By default (0.0003125) it ends four
   # seconds after a start has allocated 10 MB, and takes 20 to 30 CPU-ms. With this it takes two minutes, so the one after a minute
   # of quiet comes first. Under load it begins when the heap has grown, as before.
