@@ -7,6 +7,7 @@ import manifest from "../package.json" with { type: "json" };
 import type { Access } from "./access/access.ts";
 import type { Gate } from "./access/gate.ts";
 import { type Config, pickSettings, settingTexts } from "./config/config.ts";
+import { readingSettings } from "./config/setting-error.ts";
 import { DashboardFiles } from "./dashboards/dashboard-files.ts";
 import { openEntrance, warnOfAttributes } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
@@ -405,7 +406,10 @@ async function openReceivers(
   // The type checks that the settings of each receiver exist.
   const receivers: readonly Receiver<Config>[] = RECEIVERS;
   const opened = await Promise.all(
-    receivers.map(async ({ protocol, open }) => ({ name: protocol.name, ...(await open(context)) })),
+    receivers.map(async ({ protocol, open }) => ({
+      name: protocol.name,
+      ...(await readingSettings(() => open(context))),
+    })),
   );
   return {
     protocols,

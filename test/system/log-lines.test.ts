@@ -52,6 +52,9 @@ test.each(["logfmt", "json"] as const)("in %s", async (format) => {
   const invalids: { args: string[]; env: Record<string, string> }[] = [
     { args: ["--retention-days", "0", "--log-format", format], env: {} },
     { args: [], env: { WEIR_LOG_FORMAT: format, WEIR_RETENTION_DAYS: "0" } },
+    // They are no setting's type, but read at the start as well.
+    { args: ["--log-format", format], env: { WEIR_ADMIN_TOKEN: "short" } },
+    { args: ["--graphite-templates", "host.region", "--log-format", format], env: {} },
   ];
   for (const invalid of invalids) {
     const { exitCode, log } = await GatewayProcess.startToEnd({ data, ...invalid });
@@ -59,7 +62,9 @@ test.each(["logfmt", "json"] as const)("in %s", async (format) => {
     expect(READERS[format](log.trimEnd())).toMatchObject({
       level: "error",
       event: "start_failed",
-      error: expect.stringMatching(/(retention-days|RETENTION_DAYS) is "?0"?/),
+      error: expect.stringMatching(
+        /^(--retention-days is "0"|WEIR_RETENTION_DAYS is "0"|WEIR_ADMIN_TOKEN is not a token|graphiteTemplates has "host\.region").*\.$/,
+      ),
     });
   }
 

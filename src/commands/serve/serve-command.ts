@@ -19,10 +19,19 @@ function adminTokenOf(env: Io["env"]): string | undefined {
   );
 }
 
-/** The settings. If they are invalid and a format of the log is given, a program gets the reason in it: undefined. */
-async function readSettings(argv: readonly string[], io: Io): Promise<Resolved | undefined> {
+/** What the arguments, the environment and the file say. */
+interface Given {
+  readonly settings: Resolved;
+  readonly adminToken: string | undefined;
+}
+
+/** If something is invalid and a format of the log is given, a program gets the reason in it: undefined. */
+async function readGiven(argv: readonly string[], io: Io): Promise<Given | undefined> {
   try {
-    return resolveSettings(argv, io.env, io.readFile);
+    return {
+      settings: resolveSettings(argv, io.env, io.readFile),
+      adminToken: adminTokenOf(io.env),
+    };
   } catch (error) {
     const format = givenLogFormat(argv, io.env);
     if (format === undefined || !(error instanceof SettingError)) throw error;
@@ -52,9 +61,9 @@ WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
 ${settingsHelp()}`;
   },
   async run(argv, io) {
-    const settings = await readSettings(argv, io);
-    if (settings === undefined) return exitCode.usage;
-    const adminToken = adminTokenOf(io.env);
+    const given = await readGiven(argv, io);
+    if (given === undefined) return exitCode.usage;
+    const { settings, adminToken } = given;
     const opening = beginOpening(settings.config);
     const { serve } = await import("./serve.ts");
     return await serve(argv, io, settings, { adminToken, opening });

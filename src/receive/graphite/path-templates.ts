@@ -4,7 +4,7 @@
  *
  * https://github.com/influxdata/telegraf/tree/master/plugins/parsers/graphite
  */
-import { quote } from "../../model/errors.ts";
+import { BadInput, quote } from "../../model/errors.ts";
 
 interface PathTemplate {
   /** The parts of the filter; `*` is any part. Undefined if it is for all paths. */
@@ -23,7 +23,7 @@ const ANY = "*";
 export class PathTemplates {
   readonly #templates: readonly PathTemplate[];
 
-  /** @throws Error for a text that is not a template. The message quotes it */
+  /** @throws BadInput for a text that is not a template. The message quotes it */
   constructor(texts: readonly string[]) {
     this.#templates = texts.map(readTemplate);
   }
@@ -59,7 +59,7 @@ export class PathTemplates {
 
 function readTemplate(text: string): PathTemplate {
   const fail = (why: string) =>
-    new Error(`graphiteTemplates has ${quote(text)}, expected [FILTER] TEMPLATE [TAG=VALUE …]: ${why}.`);
+    new BadInput(`graphiteTemplates has ${quote(text)}, expected [FILTER] TEMPLATE [TAG=VALUE …]: ${why}.`);
   const words = text.trim().split(/\s+/);
   const tags = words
     .filter((word) => word.includes("="))

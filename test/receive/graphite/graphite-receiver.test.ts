@@ -1,6 +1,7 @@
 /** Graphite on the real gateway, over TCP and UDP: read back by SQL and on /metrics. */
 import { createConnection } from "node:net";
 import { afterEach, describe, expect, test } from "bun:test";
+import { SettingError } from "../../../src/config/setting-error.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { until } from "../../until.ts";
 
@@ -146,7 +147,7 @@ test("a web page cannot store lines by a request to this port, however it is div
 
 test("a template that is invalid stops the start, with its text", async () => {
   gateway = await openTestGateway();
-  expect(openTestGateway("--graphite-templates=host.region")).rejects.toThrow(
-    'graphiteTemplates has "host.region", expected [FILTER] TEMPLATE [TAG=VALUE …]: no part of the template is measurement.',
-  );
+  const text =
+    'graphiteTemplates has "host.region", expected [FILTER] TEMPLATE [TAG=VALUE …]: no part of the template is measurement.';
+  await expect(openTestGateway("--graphite-templates=host.region")).rejects.toThrow(new SettingError(text));
 });
