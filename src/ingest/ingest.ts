@@ -88,7 +88,11 @@ export class Ingest {
     this.#protocols = new Map(parts.protocols.map((protocol) => [protocol.name, protocol]));
     this.#store = parts.store;
     this.#registry = parts.registry;
-    this.#newest = new NewestTimes((seriesId) => parts.totals.lastUs(seriesId));
+    // The totals say 0 for none. A stored series may have samples of 1970 and before, which must be looked up.
+    const { nextId: firstNewId } = parts.registry;
+    this.#newest = new NewestTimes((seriesId) =>
+      seriesId < firstNewId ? parts.totals.lastUs(seriesId) : Number.NEGATIVE_INFINITY,
+    );
     this.#admission = new SampleAdmission(parts.registry, this.#newest);
     this.#totals = parts.totals;
     this.#keys = parts.keys;
@@ -301,7 +305,7 @@ export class Ingest {
     return await result;
   }
 
-  /** No stored sample of a gauge or a cumulative series is newer: µs. -Infinity if it has none. */
+  /** No stored sample of a gauge or a cumulative series is newer: µs. -Infinity if it is new and has none. */
   newestUs(seriesId: number): number {
     return this.#newest.get(seriesId);
   }

@@ -27,7 +27,7 @@ test("a day has the series that were noted, from the first id to the last", () =
 });
 
 test("the newest time of a series is kept until the series is forgotten", () => {
-  const newest = new NewestTimes(() => 0);
+  const newest = new NewestTimes(() => Number.NEGATIVE_INFINITY);
   const ids = Uint32Array.of(1, LAST, 1);
   expect(newest.advance(ids, Float64Array.of(5, 6, 7), 3)).toBe(true);
   expect([newest.get(1), newest.get(LAST)]).toEqual([7, 6]);
@@ -39,7 +39,7 @@ test("the newest time of a series is kept until the series is forgotten", () => 
 });
 
 test("the newest time of a series to which no sample was admitted yet is the stored one", () => {
-  const newest = new NewestTimes((seriesId) => (seriesId === 1 ? 50 : 0));
+  const newest = new NewestTimes((seriesId) => (seriesId === 1 ? 50 : Number.NEGATIVE_INFINITY));
   expect([newest.get(1), newest.get(2)]).toEqual([50, Number.NEGATIVE_INFINITY]);
   expect(newest.advance(Uint32Array.of(2, 1), Float64Array.of(7, 50), 2)).toBe(false);
   expect([newest.get(1), newest.get(2)]).toEqual([50, Number.NEGATIVE_INFINITY]);

@@ -134,3 +134,16 @@ describe.each(["the start file", "the tables"] as const)("after a start from %s"
     await expectAll();
   });
 });
+
+test("samples of 1970 and before are stored once, also if they are sent again after a start", async () => {
+  gateway = await openTestGatewayAt(DAY_MS / 2);
+  const events = [
+    { metric_name: "depth", type: "gauge", value: 1, "@timestamp": "1970-01-01T00:00:00Z" },
+    { metric_name: "height", type: "gauge", value: 2, "@timestamp": "1969-12-31T23:00:00Z" },
+  ];
+  const push = () => gateway.post(JSON.stringify(events));
+  expect(await push()).toMatchObject({ json: { accepted: 2 } });
+  await gateway.reopen();
+  expect(await push()).toMatchObject({ json: { accepted: 0, duplicates: 2 } });
+  expect(await stored("SELECT metric, value FROM samples ORDER BY ALL")).toEqual(["depth,1", "height,2"]);
+});

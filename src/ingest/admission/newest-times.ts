@@ -2,7 +2,7 @@
  * The newest admitted timestamp of each gauge and cumulative series. A newer sample cannot be stored already. Any
  * other sample must be looked up. Series of other kinds are noted only if they came with such series.
  *
- * Of a series that no sample was admitted to since the start, it is the newest stored one.
+ * For a series that has got no sample since the start, it is the newest stored timestamp.
  */
 import { SeriesColumn } from "../../model/memory/series-column.ts";
 
@@ -15,7 +15,7 @@ export class NewestTimes {
   /** The timestamps that `advance` overwrote, in order. */
   #before = new Float64Array(1_024);
 
-  /** @param storedUs returns the newest stored timestamp of a series, or 0 */
+  /** @param storedUs returns a time after which a series has no stored sample, or -Infinity if it has none */
   constructor(storedUs: (seriesId: number) => number) {
     this.#storedUs = storedUs;
   }
@@ -23,7 +23,7 @@ export class NewestTimes {
   /** -Infinity if the series has no sample. */
   get(seriesId: number): number {
     const us = this.#us.get(seriesId);
-    return us === NONE ? this.#storedUs(seriesId) || NONE : us;
+    return us === NONE ? this.#storedUs(seriesId) : us;
   }
 
   set(seriesId: number, us: number): void {

@@ -152,7 +152,7 @@ test("the table finds the value of each key", () => {
 });
 
 test("a batch advances the newest times if all of its samples are newer, and otherwise changes none", () => {
-  const newest = new NewestTimes(() => 0);
+  const newest = new NewestTimes(() => Number.NEGATIVE_INFINITY);
   const advance = (...samples: [id: number, us: number][]) =>
     newest.advance(
       Uint32Array.from(samples, ([id]) => id),
