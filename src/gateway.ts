@@ -2,8 +2,9 @@
  * The wiring: config → store → rooms (connect-rooms.ts). This module does not listen and does not sample (see commands/serve/serve.ts),
  * so that an import without a server can use it too.
  *
- * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
- * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
+ * A start reads the file's records, and replays the rows past the last snapshot of the totals. Series and totals are restored for the
+ * first such row, or later (model/memory/first-use.ts). A close commits waiting samples, writes a whole snapshot, interrupts readers,
+ * checkpoints, and closes the file.
  */
 import { type Config, pickSettings } from "./config/config.ts";
 import type { Gateway, GatewayOptions } from "./connect-rooms.ts";

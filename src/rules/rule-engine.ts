@@ -192,8 +192,7 @@ export class RuleEngine implements Service {
     this.#signature = await this.#signatureOf();
     const { patterns, generated } = this.#sources;
     const { checkStatement, templates } = this.#options;
-    const parseTemplate = await templates();
-    return await readRuleFiles(patterns, { ...this.#options, parseTemplate, checkStatement }, generated);
+    return await readRuleFiles(patterns, { parseTemplate: await templates(), checkStatement }, generated);
   }
 
   async #use(groups: readonly RuleGroup[]): Promise<void> {

@@ -20,7 +20,7 @@ import { fileSizesOf } from "../log-size.ts";
 import { migrations, statement } from "../statements.ts";
 import { type LoadedTables, loadTables } from "../tables/load-tables.ts";
 import { StoredTables } from "../tables/stored-tables.ts";
-import { decodeTables, encodeTables, recordsOf, type StartState } from "./start-records.ts";
+import { decodeTables, encodeTables, PART_COUNT, recordsOf, type StartState } from "./start-records.ts";
 
 const startFileOf = (path: string) => `${path}.start`;
 
@@ -32,8 +32,7 @@ const FORMAT_AT = 8;
 const CHECKPOINT_AT = 16;
 const CHECKPOINT_BYTES = 32;
 const LENGTHS_AT = CHECKPOINT_AT + CHECKPOINT_BYTES;
-const PARTS = 7;
-const HEADER_BYTES = LENGTHS_AT + 4 * PARTS;
+const HEADER_BYTES = LENGTHS_AT + 4 * PART_COUNT;
 /** Of all small tables. More would delay a stop, and a start takes seconds then in any case. */
 const ROWS_MAX = 200_000;
 /** Series of a snapshot that is kept in memory: some 10 MB. */
@@ -89,7 +88,7 @@ export class StartFile {
       file = openSync(startFileOf(this.#path), "r");
       const header = readAt(file, HEADER_BYTES, 0);
       if (header.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
-      const lengths = Array.from({ length: PARTS }, (_, part) => header.readUInt32LE(LENGTHS_AT + 4 * part));
+      const lengths = Array.from({ length: PART_COUNT }, (_, part) => header.readUInt32LE(LENGTHS_AT + 4 * part));
       let end = HEADER_BYTES;
       for (const length of lengths) end += length;
       if (end > BYTES_MAX || end !== fstatSync(file).size) return undefined;

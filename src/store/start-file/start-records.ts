@@ -31,6 +31,7 @@ type ListName = "metrics" | "series" | "seriesDays" | "pushes" | "totals";
 /** The parts of the file, in their order. All but the first may be decoded long after the start, so each is read without the others. */
 const PARTS = ["state", "metrics", "series", "seriesDays", "pushes", "totals", "numbers"] as const;
 type Parts = Readonly<Record<(typeof PARTS)[number], Uint8Array>>;
+export const PART_COUNT = PARTS.length;
 
 /** What a start decodes. */
 interface StatePart extends StartState {
