@@ -88,7 +88,9 @@ export class StartFile {
       file = openSync(startFileOf(this.#path), "r");
       const header = readAt(file, HEADER_BYTES, 0);
       if (header.readUInt32LE(FORMAT_AT) !== FORMAT) return undefined;
-      const lengths = Array.from({ length: PART_COUNT }, (_, part) => header.readUInt32LE(LENGTHS_AT + 4 * part));
+      const lengths = Array.from({ length: PART_COUNT }, (_, part) =>
+        header.readUInt32LE(LENGTHS_AT + 4 * part),
+      );
       let end = HEADER_BYTES;
       for (const length of lengths) end += length;
       if (end > BYTES_MAX || end !== fstatSync(file).size) return undefined;
