@@ -167,6 +167,12 @@ os.execve(descriptor, ["env"], {"A": "1"})`;
     chmodSync(asOther, 0o4755);
     expect(lines([asOther], { A: "1" })).toEqual(["A=1", "WEIR_FIRST=60,60,480", "WEIR_SECOND=two"]);
   });
+
+  test.skipIf(!isOther)("with more rights than its caller, it starts itself, and no path", () => {
+    writeFileSync(asOther, readFileSync(join(folder, "sh")));
+    chmodSync(asOther, 0o4755);
+    expect(lines([asOther, "-c", "read name </proc/$$/comm; echo $name"], {})).toEqual(["exe"]);
+  });
 });
 
 /**

@@ -115,6 +115,10 @@ copy:
 
 replace:
     mov     x0, x23
+    cbz     x24, execute
+    // A program with more rights than its caller starts no path that the caller may have replaced.
+    adr     x0, itself
+execute:
     add     x1, x19, 8
     mov     x2, x9
     mov     x8, EXECVE
@@ -128,6 +132,9 @@ begin:
     add     x16, x16, x17
     br      x16
 
+itself:
+    .asciz  "/proc/self/exe"
+    .balign 4, 0
 mall:
     .ascii  "MALL"                      // of MALLOC_ARENA_MAX
     .balign 8, 0

@@ -122,10 +122,15 @@ copy:
     push    [rdx]
     jmp     copy
 
-    # Not /proc/self/exe: the process would be named "exe". execve returns only if it fails: the file was deleted, the descriptor
+    # Not /proc/self/exe: the process would be named "exe". But a program with more rights than its caller starts no path that the
+    # caller may have replaced meanwhile. execve returns only if it fails: the file was deleted, the descriptor
     # that the path names is closed by execve, or the environment is too large with the variables.
 replace:
     mov     rdi, rbx
+    test    rbp, rbp
+    jz      execute
+    lea     rdi, [rip + itself]
+execute:
     lea     rsi, [r14 + 8]
     mov     rdx, rsp
     mov     eax, EXECVE
@@ -138,6 +143,8 @@ begin:
     add     rax, [rax]
     jmp     rax
 
+itself:
+    .asciz  "/proc/self/exe"
     .balign 8, 0
 # The program's own beginning, as a distance from here: 8 bytes.
 distance:
