@@ -52,7 +52,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     return { connectRooms, templates, ...entrance };
   };
   // An invalid file of settings ends the start before the store is opened, and perhaps upgraded.
-  const before = readsFiles(config) ? await openBefore() : undefined;
+  const before = options.opening === undefined && readsFiles(config) ? await openBefore() : undefined;
   const opening = openFile(config, counters, log, now, options);
   // Awaited below. Until then, a fault of it is not one that nobody handles.
   opening.catch(() => undefined);

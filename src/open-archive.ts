@@ -26,15 +26,13 @@ export function archiveFolder(config: Pick<Config, "data">): string {
   return join(config.data, "archive");
 }
 
-/** The folders whose files the engine of the store may use. Undefined if there is no archive. */
+/** The folders whose files the engine of the store may use, if there is an archive. */
 export async function archiveFileFolders(
   config: Pick<Config, "data" | "archiveTo">,
-): Promise<{ readonly own: string; readonly archived: string } | undefined> {
-  const { archiveTo } = config;
-  if (archiveTo === "") return undefined;
+): Promise<{ readonly own: string; readonly archived: string }> {
   const { placeOf } = await import("./archive/targets/open-target.ts");
   const own = `${resolve(archiveFolder(config))}/`;
-  const place = placeOf(archiveTo);
+  const place = placeOf(config.archiveTo);
   return { own, archived: "folder" in place ? `${place.folder}/` : own };
 }
 
