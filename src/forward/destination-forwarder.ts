@@ -78,15 +78,19 @@ export class DestinationForwarder {
     return this.#counters === undefined ? [this.stream] : [this.stream, `${this.destination.name}/counters`];
   }
 
-  /** Starts a destination. A new one gets what is stored from now on, unless its settings say otherwise. */
-  async start(isNew: boolean): Promise<void> {
+  /** Notes what a new destination does not get: what is stored already, unless its settings say otherwise. */
+  async begin(): Promise<void> {
     const { outbox, store } = this.#parts;
-    if (isNew) await outbox.acknowledge(`${this.destination.name}/started`, LAST_DAY, [0, 1], outbox.epoch);
-    if (isNew && !this.destination.backfill) {
-      await store.moveJournal();
+    const { epoch } = outbox;
+    const noted = [outbox.acknowledge(`${this.destination.name}/started`, LAST_DAY, [0, 1], epoch)];
+    if (!this.destination.backfill) {
       for (const { day, rows } of store.days())
-        for (const stream of this.streams) await outbox.acknowledge(stream, day, [0, rows], outbox.epoch);
+        for (const stream of this.streams) noted.push(outbox.acknowledge(stream, day, [0, rows], epoch));
     }
+    await Promise.all(noted);
+  }
+
+  start(): void {
     this.#lanes.start();
     this.#counters?.start();
   }

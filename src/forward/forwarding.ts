@@ -76,13 +76,22 @@ export class Forwarding implements Service {
     });
   }
 
-  async start(): Promise<void> {
+  /**
+   * Notes what new destinations do not get, and forgets those that the settings do not have any more. Call it once, before
+   * samples are stored. Resolves when that is stored. If it throws, it is stored with the next acknowledgement.
+   */
+  async begin(): Promise<void> {
     const { outbox, log } = this.#parts;
     const known = outbox.names();
     const names = new Set(this.#forwarders.map(({ destination: { name } }) => name));
     outbox.keepOnly(names);
     for (const destination of known.difference(names)) log("forward_removed", { destination });
-    for (const forwarder of this.#forwarders) await forwarder.start(!known.has(forwarder.destination.name));
+    const added = this.#forwarders.filter(({ destination: { name } }) => !known.has(name));
+    await Promise.all(added.map((forwarder) => forwarder.begin()));
+  }
+
+  async start(): Promise<void> {
+    for (const forwarder of this.#forwarders) forwarder.start();
     // What waited before the start has an age from the beginning.
     await this.#lookAtAll();
     this.#look = setInterval(() => {
