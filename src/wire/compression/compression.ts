@@ -147,17 +147,33 @@ async function runInParts(body: Uint8Array, encoding: Encoding, maxOutputLength:
     length += (part as Uint8Array).length;
     if (length <= maxOutputLength) continue;
     decoder.destroy();
+    freeParts(parts);
     throw Object.assign(new Error("the output is too long"), { code: TOO_LONG });
   }
   const buffer = Buffer.allocUnsafeSlow(length);
   const slices = new TimeSlices();
   let to = 0;
-  for (const part of parts.splice(0)) {
+  for (const part of parts) {
     buffer.set(part, to);
     to += part.length;
     if (slices.isOver) await slices.next();
   }
+  freeParts(parts);
   return { buffer, engine: { bytesWritten: decoder.bytesWritten } };
+}
+
+/**
+ * Returns the memory of a decoder's parts at once. A collection of garbage returns it too, but the larger the heap is, the later that
+ * begins: some bodies that inflated to the limit took a gigabyte more. The buffer of the last part may still be written to, by the
+ * thread of a decoder that was destroyed.
+ */
+function freeParts(parts: readonly Uint8Array[]): void {
+  const last = parts.at(-1)?.buffer;
+  for (const { buffer, length } of parts) {
+    // A buffer of two parts is gone with the first.
+    if (length > 0 && buffer !== last && buffer instanceof ArrayBuffer && buffer.byteLength === PART_BYTES)
+      buffer.transfer(0);
+  }
 }
 
 function decoderOf(body: Uint8Array, encoding: Encoding) {
