@@ -53,7 +53,7 @@ import { labelText } from "./model/spelling.ts";
 import { openArchive, openReadableArchive, storeIdentity } from "./open-archive.ts";
 import { openCells } from "./open-cells.ts";
 import { openDecodeWorkers } from "./open-decode-workers.ts";
-import { beginForwarding, followers, openForwarding, removedDestinations } from "./open-forwarding.ts";
+import { followers, openForwarding, removedDestinations } from "./open-forwarding.ts";
 import { notificationTemplates, openNotifications } from "./open-notifications.ts";
 import { openQueries, queryRoutes } from "./open-queries.ts";
 import { openRules } from "./open-rules.ts";
@@ -218,7 +218,6 @@ export async function connectRooms(opened: Opened, options: GatewayOptions): Pro
     ...followers(cells, forwarding, archive),
     onFatal: options.onFatal,
   });
-  await beginForwarding(forwarding);
   const owners = [...receivers.owners.values()];
   const tail = await openTail(parts, ingest, receivers.decodeLines);
   const exposition = new Exposition({ counters, id, totals, owners });

@@ -8,7 +8,6 @@ import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
 import type { Service } from "./model/service.ts";
 import type { Registry } from "./series/registry.ts";
-import { DiskFull } from "./store/disk-room.ts";
 import type { Store, Stored } from "./store/store.ts";
 import { readStatesAgain } from "./store/tables/state-rows.ts";
 
@@ -66,16 +65,6 @@ export async function openForwarding(
   // Forwarding reads rows by their ids, and packing changes these.
   store.holdRows(() => false, forwarding);
   return forwarding;
-}
-
-/**
- * Notes where new destinations begin. Call it before samples are stored. On a full disk, which the store logs, they begin there
- * too, but a kill before the next acknowledgement would make them new again.
- */
-export async function beginForwarding(forwarding: Forwarding | undefined): Promise<void> {
-  await forwarding?.begin().catch((error: unknown) => {
-    if (!(error instanceof DiskFull)) throw error;
-  });
 }
 
 /**

@@ -64,6 +64,7 @@ export class TestGateway {
       loadConfig(argv, {}, (path) => (isAbsolute(path) ? readFileSync(path, "utf8") : undefined)),
       { now: () => this.nowMs, log },
     );
+    for (const service of this.gateway.services) await service.begin?.();
     return this;
   }
 

@@ -77,8 +77,8 @@ export class Forwarding implements Service {
   }
 
   /**
-   * Notes what new destinations do not get, and forgets those that the settings do not have any more. Call it once, before
-   * samples are stored. Resolves when that is stored. If it throws, it is stored with the next acknowledgement.
+   * Notes what new destinations do not get, and forgets those that the settings do not have any more. Resolves when that is
+   * stored. If it throws, as on a full disk, it is stored with the next acknowledgement.
    */
   async begin(): Promise<void> {
     const { outbox, log } = this.#parts;

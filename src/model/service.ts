@@ -7,6 +7,11 @@ export interface Service {
   /** The addresses at which it can be reached while it runs: `udp://127.0.0.1:8125`. Absent if it has none. */
   readonly urls?: readonly string[];
   /**
+   * Called before the first request, if there is something to note about what is stored then. Throws if that cannot be stored
+   * now. The service can start all the same.
+   */
+  begin?(): Promise<void>;
+  /**
    * Resolves when the service runs. Throws if it cannot.
    *
    * @param onFault gets each later fault. The service goes on after it

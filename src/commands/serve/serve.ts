@@ -79,6 +79,11 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   let listener: Listener | undefined;
   try {
     requireToken(config, gateway);
+    for (const service of services) {
+      await service.begin?.().catch((error: unknown) => {
+        if (!isLogged(error)) throw error;
+      });
+    }
     listener = await listen(gateway.app, config.listen, {
       log,
       socketMode: options.socketMode,
