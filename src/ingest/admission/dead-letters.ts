@@ -1,6 +1,7 @@
 /** Dead letters: the rejected samples of a push, as records of the table `rejected`. */
 import type { Labels, Rejection } from "../../model/sample.ts";
 import type { RejectedRecord } from "../../store/store.ts";
+import { areLongerThan } from "./rejected-sample.ts";
 
 /** Dead letters per push. The limit keeps one broken sender from displacing the dead letters of others. */
 export const LETTERS_PER_PUSH_MAX = 100;
@@ -10,6 +11,7 @@ const PAYLOAD_CHARACTERS_MAX = 4_000;
 const METRIC_CHARACTERS_MAX = 1_000;
 /** Longer labels are not kept. */
 const LABELS_CHARACTERS_MAX = 4_000;
+const NO_LABELS: Labels = new Map();
 
 /** What the rejected samples of a push have in common. */
 interface LettersOrigin {
@@ -35,13 +37,15 @@ export function deadLetters(
       reason,
       payload: payload.slice(0, PAYLOAD_CHARACTERS_MAX),
       metric: metric.slice(0, METRIC_CHARACTERS_MAX),
-      labels: bounded(Object.fromEntries([...(extraLabels ?? []), ...(labels ?? [])])),
+      labels: bounded(extraLabels ?? NO_LABELS, labels ?? NO_LABELS),
       sample,
     }));
 }
 
-function bounded(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return JSON.stringify(labels).length <= LABELS_CHARACTERS_MAX ? labels : {};
+function bounded(extra: Labels, labels: Labels): Readonly<Record<string, string>> {
+  if (areLongerThan(labels, LABELS_CHARACTERS_MAX)) return {};
+  const all = Object.fromEntries([...extra, ...labels]);
+  return JSON.stringify(all).length <= LABELS_CHARACTERS_MAX ? all : {};
 }
 
 /** The bytes of records, about, by which their table is bounded. */

@@ -48,6 +48,9 @@ export interface DecodedRejection {
 /** The text of a sample of a batch. Empty if it would be too long. */
 export function rejectedSampleText(batch: Batch, index: number, { extra, historical }: PushContext): string {
   const { labels, ...head } = batch.heads[batch.head[index]!]!;
+  const { metric, unit = "", help = "" } = head;
+  const left = TEXT_CHARACTERS_MAX - metric.length - unit.length - help.length;
+  if (left < 0 || areLongerThan(labels, left) || attributesAreLongerThan(batch, index, left)) return "";
   const sample: DecodedRejection = {
     ...head,
     labels: Object.fromEntries(labels),
@@ -75,6 +78,26 @@ export function rejectedLevelText(
     value: value === null ? null : jsonNumber(value),
   };
   return JSON.stringify(sample);
+}
+
+/**
+ * Whether the names and values of labels have more characters. JSON has at least as many, and to write it for a label of 10 MB
+ * takes 100 ms, for each rejected sample with it.
+ */
+export function areLongerThan(labels: Labels, charactersMax: number): boolean {
+  let characters = 0;
+  for (const [name, value] of labels) {
+    characters += name.length + value.length;
+    if (characters > charactersMax) return true;
+  }
+  return false;
+}
+
+function attributesAreLongerThan({ attributes }: Batch, index: number, charactersMax: number): boolean {
+  let bytes = 0;
+  for (const { length } of attributes) bytes += length[index]!;
+  // A character of JavaScript's texts takes up to three bytes of UTF-8.
+  return bytes > 3 * charactersMax;
 }
 
 function attributesOf({ attributes, text }: Batch, index: number): LabelRecord | undefined {

@@ -89,6 +89,13 @@ const remoteWrite: readonly Hostile[] = [
     ),
   ),
   written(
+    "100 samples with a label of 10 MB",
+    series((one) => {
+      one.field(1, pair("__name__", "long")).field(1, pair("x", "\\\n".repeat(5_000_000)));
+      for (let i = 0; i < 100; i++) one.field(2, sample(NOW_MS - i));
+    }),
+  ),
+  written(
     "100,000 labels in any order",
     series((one) => {
       one.field(1, pair("__name__", "labels"));
