@@ -204,12 +204,8 @@ tune_bun() {
   # and once it is all garbage, for 20 to 40. This is each minute, so that the first one is that of the line above. JavaScript's
   # collector also works when enough was allocated, which is not delayed.
   BUN_GC_TIMER_INTERVAL=${BUN_GC_TIMER_INTERVAL:-60000}
-  # JavaScript's collector has a timer for all garbage, too: the more was allocated, the sooner. By default (0.0003125) it ends four
-  # seconds after a start has allocated 10 MB, and takes 20 to 30 CPU-ms. With this it takes two minutes, so the one after a minute
-  # of quiet comes first. Under load it begins when the heap has grown, as before.
-  BUN_JSC_percentCPUPerMBForFullTimer=${BUN_JSC_percentCPUPerMBForFullTimer:-0.00001}
   export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize MALLOC_ARENA_MAX MIMALLOC_PURGE_DELAY BUN_JSC_thresholdForFTLOptimizeAfterWarmUp
-  export BUN_IDLE_GC_SECONDS BUN_GC_TIMER_INTERVAL BUN_JSC_percentCPUPerMBForFullTimer
+  export BUN_IDLE_GC_SECONDS BUN_GC_TIMER_INTERVAL
 }
 
 # Replaces this process with the command line, in the caller's folder, so that relative paths work and signals reach

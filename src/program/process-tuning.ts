@@ -15,7 +15,6 @@ export const PROCESS_TUNING: Readonly<Record<string, string>> = {
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
   BUN_IDLE_GC_SECONDS: "60,60,480",
   BUN_GC_TIMER_INTERVAL: "60000",
-  BUN_JSC_percentCPUPerMBForFullTimer: "0.00001",
 };
 
 /**

@@ -18,8 +18,8 @@ import { HOSTILE_READERS } from "./hostile/hostile-readers.ts";
  * What is stated is 2,592 MiB in sum: 400 for the process, 400 for the 300,000 series that these requests make, 256 for
  * bodies in progress, 512 for SQL (sqlMemoryGrowthBytesMax), and 256 for each of four PromQL queries. The rest is for
  * garbage. How much there is depends on the machine: the collector works beside those who allocate, and where other
- * programs use the processors, it is slower than they are. Equal runs had 2,505 to 3,304 MiB in all. A request without a
- * limit, or what is never freed, would take more.
+ * programs use the processors, it is slower than they are. On an idle machine it is 2,127 MiB in all. A request without a
+ * limit, or what is never freed, would take more than this.
  */
 const RESIDENT_BYTES_MAX = 4_096 * 2 ** 20;
 /** As many at once as a page of a dashboard asks. */

@@ -14,7 +14,6 @@ const ENVIRONMENT = {
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000",
   BUN_IDLE_GC_SECONDS: "60,60,480",
   BUN_GC_TIMER_INTERVAL: "60000",
-  BUN_JSC_percentCPUPerMBForFullTimer: "0.00001",
 };
 
 export class ProbedGateway {
