@@ -31,20 +31,29 @@ beforeAll(async () => {
 });
 afterAll(() => subject.close());
 
-/** Sends the requests, some at once, and returns those that fail or cost too much. */
+/**
+ * Sends the requests, some at once, and returns those that fail or cost too much. What costs too much is sent once more: a
+ * collection of all garbage can fall into one measurement, and work that is not divided costs as much each time.
+ */
 async function tooCostly(requests: readonly Hostile[], sliceMax = SLICE_MAX): Promise<string[]> {
   const found: string[] = [];
   for (let at = 0; at < requests.length; at += AT_ONCE) {
     const some = requests.slice(at, at + AT_ONCE);
-    const { slice, wait, pieceMs, statuses } = await subject.cost(some);
-    const names = some.map(({ name }) => name).join(" | ");
-    const cost = `${names}: slice ${slice.toFixed(0)}, wait ${wait.toFixed(0)} pieces of ${pieceMs.toFixed(2)} ms, ${[...new Set(statuses)]}, at most ${Math.round(subject.residentBytesMax / 2 ** 20)} MiB`;
-    if (process.env.WEIR_HOSTILE_REPORT !== undefined)
-      appendFileSync(process.env.WEIR_HOSTILE_REPORT, `${cost}\n`);
-    const isFault = statuses.some((status) => status === 500);
-    if (slice > sliceMax || wait > WAIT_MAX || isFault) found.push(cost);
+    const cost = (await costAbove(some, sliceMax)) && (await costAbove(some, sliceMax));
+    if (cost !== undefined) found.push(cost);
   }
   return found;
+}
+
+/** What the requests cost. Undefined if it is not too much. */
+async function costAbove(some: readonly Hostile[], sliceMax: number): Promise<string | undefined> {
+  const { slice, wait, pieceMs, statuses } = await subject.cost(some);
+  const names = some.map(({ name }) => name).join(" | ");
+  const cost = `${names}: slice ${slice.toFixed(0)}, wait ${wait.toFixed(0)} pieces of ${pieceMs.toFixed(2)} ms, ${[...new Set(statuses)]}, at most ${Math.round(subject.residentBytesMax / 2 ** 20)} MiB`;
+  if (process.env.WEIR_HOSTILE_REPORT !== undefined)
+    appendFileSync(process.env.WEIR_HOSTILE_REPORT, `${cost}\n`);
+  const isFault = statuses.some((status) => status === 500);
+  return slice > sliceMax || wait > WAIT_MAX || isFault ? cost : undefined;
 }
 
 describe("are answered, and delay no push:", () => {
