@@ -68,11 +68,14 @@ export class MinuteSummary {
   }
 
   noteSamples({ protocol, instance, rejected }: SampleRejections): void {
-    for (const { cause, reason } of rejected) {
+    // A body can have a million of them, of few causes.
+    for (const [cause, same] of Map.groupBy(rejected, (each) => each.cause)) {
+      const { reason } = same[0]!;
       this.#samples.add(
         [protocol, cause],
         () => ({ protocol, cause, instance: instance === "" ? undefined : instance, sample: cut(reason) }),
         () => ({ cause: OTHER }),
+        same.length,
       );
     }
   }
@@ -98,11 +101,11 @@ interface Counted<Fields> {
 class Reasons<Fields> {
   readonly #counted = new Map<string, Counted<Fields>>();
 
-  add(key: readonly string[], first: () => Fields, other: () => Fields): Counted<Fields> {
+  add(key: readonly string[], first: () => Fields, other: () => Fields, count = 1): Counted<Fields> {
     const name = JSON.stringify(key);
     const known = this.#counted.get(name);
     const counted = known ?? this.#begin(name, first, other);
-    counted.count += 1;
+    counted.count += count;
     return counted;
   }
 
