@@ -11,7 +11,6 @@ const PAYLOAD_CHARACTERS_MAX = 4_000;
 const METRIC_CHARACTERS_MAX = 1_000;
 /** Longer labels are not kept. */
 const LABELS_CHARACTERS_MAX = 4_000;
-const NO_LABELS: Labels = new Map();
 
 /** What the rejected samples of a push have in common. */
 interface LettersOrigin {
@@ -37,12 +36,12 @@ export function deadLetters(
       reason,
       payload: payload.slice(0, PAYLOAD_CHARACTERS_MAX),
       metric: metric.slice(0, METRIC_CHARACTERS_MAX),
-      labels: bounded(extraLabels ?? NO_LABELS, labels ?? NO_LABELS),
+      labels: bounded(extraLabels, labels),
       sample,
     }));
 }
 
-function bounded(extra: Labels, labels: Labels): Readonly<Record<string, string>> {
+function bounded(extra: Labels = new Map(), labels: Labels = new Map()): Readonly<Record<string, string>> {
   if (areLongerThan(labels, LABELS_CHARACTERS_MAX)) return {};
   const all = Object.fromEntries([...extra, ...labels]);
   return JSON.stringify(all).length <= LABELS_CHARACTERS_MAX ? all : {};
